@@ -1,0 +1,26 @@
+//! Compiles `proto/` with protox, so that nobody needs protoc. The same descriptors serve gRPC reflection.
+
+use std::{env, error::Error, path::PathBuf};
+
+const ROOT: &str = "proto";
+const FILES: [&str; 1] = ["proto/socketpass/v1/authorization_service.proto"];
+
+fn main() -> Result<(), Box<dyn Error>> {
+    println!("cargo:rerun-if-changed={ROOT}");
+    let descriptors = protox::Compiler::new([ROOT])?
+        .include_source_info(false)
+        .include_imports(true)
+        .open_files(FILES)?
+        .encode_file_descriptor_set();
+    let out = PathBuf::from(env::var("OUT_DIR")?);
+    std::fs::write(out.join("descriptors.bin"), &descriptors)?;
+
+    let descriptors = protox::compile(FILES, [ROOT])?;
+    tonic_prost_build::configure()
+        // A handshake has a dozen headers: an ordered map of that size is quicker to fill than a hashed one.
+        .btree_map(".")
+        // Ours turns a message it cannot read into INVALID_ARGUMENT, the caller's fault, where tonic's says INTERNAL.
+        .codec_path("crate::grpc::codec::Codec")
+        .compile_fds(descriptors)?;
+    Ok(())
+}

@@ -1,0 +1,42 @@
+//! `config`.
+
+use std::io::Write as _;
+
+use clap::Args;
+use serde_json::{Map, json};
+
+use super::{Error, SettingArgs};
+use crate::config::{Config, Effective, reference};
+
+/// Print the settings in force, secrets hidden, and where each comes from.
+#[derive(Debug, Args)]
+pub(super) struct ConfigCommand {
+    /// Print the reference of all settings as Markdown instead.
+    #[arg(long)]
+    reference: bool,
+    /// Print JSON.
+    #[arg(long, conflicts_with = "reference")]
+    json: bool,
+    #[command(flatten)]
+    settings: SettingArgs,
+}
+
+impl ConfigCommand {
+    pub(super) fn run(self) -> Result<(), Error> {
+        let mut out = anstream::stdout().lock();
+        if self.reference {
+            return Ok(write!(out, "{}", reference::markdown())?);
+        }
+        let (_, effective) = Config::load_and_show(&self.settings.layers())?;
+        if self.json {
+            let settings: Map<_, _> = effective.iter().map(as_json).collect();
+            return Ok(writeln!(out, "{}", serde_json::Value::Object(settings))?);
+        }
+        Ok(write!(out, "{}", reference::in_force(&effective))?)
+    }
+}
+
+fn as_json(effective: &Effective) -> (String, serde_json::Value) {
+    let Effective { setting, shown, origin } = effective;
+    (setting.name.to_owned(), json!({"value": shown, "origin": origin.to_string()}))
+}

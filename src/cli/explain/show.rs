@@ -1,0 +1,80 @@
+//! The explanation, for people and for programs.
+
+use std::io::{self, Write as _};
+
+use serde_json::json;
+
+use crate::{
+    cli::{
+        Error,
+        style::{BAD, DIM, GOOD, HEADING, HINT},
+    },
+    grpc::{
+        convert,
+        pb::{AuthorizeResponse, Close, ExplainResponse, ExplainStep},
+    },
+};
+
+/// Wide enough for the longest step's name.
+const NAME_WIDTH: usize = 10;
+
+pub(super) fn text(answer: &ExplainResponse) -> Result<(), Error> {
+    let mut out = anstream::stdout().lock();
+    decision(&mut out, &answer.decision.clone().unwrap_or_default())?;
+    writeln!(out)?;
+    for ExplainStep { name, input, found, ok, hint } in &answer.steps {
+        let (style, mark) = if *ok { (GOOD, "✓") } else { (BAD, "✗") };
+        writeln!(
+            out,
+            "  {style}{mark}{style:#} {HEADING}{name:NAME_WIDTH$}{HEADING:#} {DIM}{input}:{DIM:#} {found}"
+        )?;
+        if !hint.is_empty() {
+            writeln!(out, "    {:NAME_WIDTH$} {HINT}→ {hint}{HINT:#}", "")?;
+        }
+    }
+    Ok(())
+}
+
+/// One line that says what was decided, and one that says who it is.
+pub(in crate::cli) fn decision(out: &mut impl io::Write, decision: &AuthorizeResponse) -> io::Result<()> {
+    let reason = convert::reason_name(decision.reason());
+    if decision.accepted {
+        writeln!(out, "{GOOD}accepted{GOOD:#}  {HEADING}{reason}{HEADING:#}")?;
+    } else {
+        // A message may have two lines, of which people need the second.
+        let message = decision.message.replace('\n', " ");
+        write!(out, "{BAD}refused{BAD:#}   {HEADING}{reason}{HEADING:#}  “{message}”")?;
+        if let Some(Close { code, reason }) = &decision.close {
+            write!(out, "  {DIM}close {code} {reason}{DIM:#}")?;
+        }
+        writeln!(out)?;
+    }
+    if let Some(user) = &decision.user {
+        writeln!(out, "user      {}", convert::json_object(user))?;
+    }
+    Ok(())
+}
+
+pub(super) fn json(answer: &ExplainResponse) -> Result<(), Error> {
+    let ExplainResponse { decision, steps } = answer;
+    let decision = decision.clone().unwrap_or_default();
+    let reason = convert::reason_name(decision.reason());
+    let AuthorizeResponse { accepted, reason: _, message, error, user, session_id, close } = &decision;
+    let steps: Vec<_> = steps
+        .iter()
+        .map(|ExplainStep { name, input, found, ok, hint }| {
+            json!({"name": name, "input": input, "found": found, "ok": ok, "hint": hint})
+        })
+        .collect();
+    let answer = json!({
+        "accepted": accepted,
+        "reason": reason,
+        "message": message,
+        "error": error,
+        "user": user.as_ref().map(convert::json_object),
+        "session_id": session_id,
+        "close": close.as_ref().map(|Close { code, reason }| json!({"code": code, "reason": reason})),
+        "steps": steps,
+    });
+    Ok(writeln!(anstream::stdout(), "{answer}")?)
+}

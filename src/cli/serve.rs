@@ -1,0 +1,93 @@
+//! `serve`.
+
+use clap::Args;
+use tokio::{
+    signal::unix::{Signal, SignalKind, signal},
+    sync::mpsc,
+};
+use tokio_util::{sync::CancellationToken, task::AbortOnDropHandle};
+
+use super::{Error, SettingArgs};
+use crate::{
+    config::{Config, reload, session::StoreUrl},
+    server::Server,
+    telemetry,
+};
+
+#[derive(Debug, Args)]
+pub(super) struct Serve {
+    #[command(flatten)]
+    settings: SettingArgs,
+}
+
+impl Serve {
+    pub(super) async fn run(self) -> Result<(), Error> {
+        let layers = self.settings.layers();
+        let config = Config::load(&layers)?;
+        telemetry::log::start(&config.log);
+        let signals = Signals::catch()?;
+        for variable in layers.unknown_variables() {
+            tracing::warn!(variable, "the variable begins with SOCKETPASS_ and names no setting");
+        }
+        if config.session.store == StoreUrl::Memory {
+            tracing::warn!("session.store is memory: this service has no sessions, so nobody can log in");
+        }
+        let server = Server::bind(&config).await?;
+        tracing::info!(
+            version = env!("CARGO_PKG_VERSION"),
+            grpc_addr = server.grpc_addr().map(tracing::field::display),
+            http_addr = server.http_addr().map(tracing::field::display),
+            session_store = %config.session.store,
+            "serving"
+        );
+        let (nudge, nudged) = mpsc::channel(1);
+        let reloader = server.reloader();
+        let reload = reload::watch(layers, nudged, move |config| reloader.apply(config));
+        let _reload = AbortOnDropHandle::new(tokio::spawn(reload));
+        let shutdown = CancellationToken::new();
+        let _signals = AbortOnDropHandle::new(tokio::spawn(signals.obey(shutdown.clone(), nudge)));
+        server.serve(shutdown).await?;
+        tracing::info!("stopped");
+        Ok(())
+    }
+}
+
+/// The signals that a service obeys.
+pub(super) struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+    hangup: Signal,
+}
+
+impl Signals {
+    /// Catches them from now on.
+    pub(super) fn catch() -> Result<Self, Error> {
+        let catch =
+            |kind| signal(kind).map_err(|error| Error::Call(format!("signals cannot be caught: {error}")));
+        Ok(Self {
+            terminate: catch(SignalKind::terminate())?,
+            interrupt: catch(SignalKind::interrupt())?,
+            hangup: catch(SignalKind::hangup())?,
+        })
+    }
+
+    /// SIGTERM and Ctrl-C begin the drain, and a second one ends it; SIGHUP reads files of settings again.
+    pub(super) async fn obey(mut self, shutdown: CancellationToken, nudge: mpsc::Sender<()>) {
+        loop {
+            tokio::select! {
+                _ = self.hangup.recv() => {
+                    // Full: a look is due already.
+                    let _ = nudge.try_send(());
+                    continue;
+                }
+                _ = self.terminate.recv() => {}
+                _ = self.interrupt.recv() => {}
+            }
+            if shutdown.is_cancelled() {
+                tracing::warn!("told to stop twice: calls that were still running are cut off");
+                std::process::exit(1);
+            }
+            shutdown.cancel();
+        }
+    }
+}

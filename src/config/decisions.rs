@@ -1,0 +1,86 @@
+//! `[user]` and `[policy]`: who people are, and who of them may come in.
+
+use super::{
+    reader::Reader,
+    setting::{Kind, Setting},
+};
+
+/// `user.source` that takes the stored value for the user.
+pub const SESSION: &str = "session";
+/// `policy.accept` that lets in whoever is logged in.
+pub const LOGGED_IN: &str = "user.logged_in";
+/// `policy.accept` that lets everybody in.
+pub const EVERYBODY: &str = "true";
+
+/// `[user]`.
+#[derive(Clone, Debug)]
+pub struct User {
+    /// What turns `passport.user` into the user.
+    pub source: UserSource,
+}
+
+/// `user.source`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum UserSource {
+    /// The stored value is the user.
+    Session,
+}
+
+const SOURCE: Setting = Setting {
+    name: "user.source",
+    kind: Kind::Choice(&[SESSION]),
+    default: Some(SESSION),
+    about: "What turns the session's `passport.user` into the user, as the app's `deserializeUser` does. `session`: an \
+            object is the user itself, a text or number is its `id`.",
+};
+
+impl User {
+    pub(super) const SETTINGS: &[&Setting] = &[&SOURCE];
+
+    pub(super) fn read(reader: &mut Reader<'_>) -> Self {
+        let source = reader.choice(&SOURCE, &[(SESSION, UserSource::Session)]);
+        Self { source: source.unwrap_or(UserSource::Session) }
+    }
+}
+
+/// `[policy]`.
+#[derive(Clone, Debug)]
+pub struct Policy {
+    /// Who may come in.
+    pub accept: Accept,
+    /// What those are told whom it denies.
+    pub message: String,
+}
+
+/// `policy.accept`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Accept {
+    /// `user.logged_in`
+    LoggedIn,
+    /// `true`
+    Everybody,
+}
+
+const ACCEPT: Setting = Setting {
+    name: "policy.accept",
+    kind: Kind::Choice(&[LOGGED_IN, EVERYBODY]),
+    default: Some(LOGGED_IN),
+    about: "Who may come in. `user.logged_in`: whoever is logged in. `true`: everybody, anonymous sockets too, which is \
+            passport.socketio's `accept(null, !error)`; faults and origins that are not allowed reject all the same.",
+};
+
+const MESSAGE: Setting = Setting {
+    name: "policy.message",
+    kind: Kind::Text,
+    default: Some("Denied by policy"),
+    about: "What a logged-in user is told whom the policy denies.",
+};
+
+impl Policy {
+    pub(super) const SETTINGS: &[&Setting] = &[&ACCEPT, &MESSAGE];
+
+    pub(super) fn read(reader: &mut Reader<'_>) -> Self {
+        let accept = reader.choice(&ACCEPT, &[(LOGGED_IN, Accept::LoggedIn), (EVERYBODY, Accept::Everybody)]);
+        Self { accept: accept.unwrap_or(Accept::LoggedIn), message: reader.text(&MESSAGE) }
+    }
+}

@@ -1,0 +1,147 @@
+//! Every setting: one struct a part, one name a setting, all faults at once, and secrets that cannot be printed.
+
+use std::fmt;
+
+pub mod decisions;
+pub mod doors;
+pub mod layers;
+pub mod operation;
+mod reader;
+pub mod redis_url;
+pub mod reference;
+pub mod reload;
+pub mod session;
+pub mod setting;
+
+use self::{
+    decisions::{Policy, User},
+    doors::{Callers, Grpc, Http},
+    layers::Layers,
+    operation::{Limits, Log},
+    reader::Reader,
+    session::Session,
+    setting::Setting,
+};
+pub use reader::Effective;
+
+/// All settings, read and checked.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// `[grpc]`
+    pub grpc: Grpc,
+    /// `[http]`
+    pub http: Http,
+    /// `[session]`
+    pub session: Session,
+    /// `[user]`
+    pub user: User,
+    /// `[policy]`
+    pub policy: Policy,
+    /// `[limits]`
+    pub limits: Limits,
+    /// `[callers]`
+    pub callers: Callers,
+    /// `[log]`
+    pub log: Log,
+}
+
+/// The parts, in the order of the reference.
+const PARTS: [&[&Setting]; 8] = [
+    Grpc::SETTINGS,
+    Http::SETTINGS,
+    Session::SETTINGS,
+    User::SETTINGS,
+    Policy::SETTINGS,
+    Limits::SETTINGS,
+    Callers::SETTINGS,
+    Log::SETTINGS,
+];
+
+/// Every setting.
+pub struct Settings;
+
+/// Every setting, in the order of the reference.
+pub const SETTINGS: Settings = Settings;
+
+impl Settings {
+    /// One after the other.
+    pub fn iter(&self) -> impl Iterator<Item = &'static &'static Setting> {
+        PARTS.into_iter().flatten()
+    }
+}
+
+/// One thing that is wrong with the settings.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Fault {
+    /// Which setting.
+    pub setting: String,
+    /// What is wrong with it, and the way out.
+    pub problem: String,
+}
+
+impl Fault {
+    fn new(setting: &str, problem: impl Into<String>) -> Self {
+        Self { setting: setting.to_owned(), problem: problem.into() }
+    }
+}
+
+/// Everything that is wrong with the settings.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub struct Faults(pub Vec<Fault>);
+
+impl fmt::Display for Faults {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (count, plural) = (self.0.len(), if self.0.len() == 1 { "" } else { "s" });
+        write!(f, "{count} fault{plural} in the settings")?;
+        for Fault { setting, problem } in &self.0 {
+            write!(f, "\n  {setting}: {problem}")?;
+        }
+        Ok(())
+    }
+}
+
+impl Config {
+    /// Reads all settings.
+    pub fn load(layers: &Layers) -> Result<Self, Faults> {
+        Self::load_and_show(layers).map(|(config, _)| config)
+    }
+
+    /// Reads all settings, and says what is in force and why.
+    pub fn load_and_show(layers: &Layers) -> Result<(Self, Vec<Effective>), Faults> {
+        let mut reader = Reader::new(layers);
+        let grpc = Grpc::read(&mut reader);
+        let config = Self {
+            http: Http::read(&mut reader),
+            session: Session::read(&mut reader),
+            user: User::read(&mut reader),
+            policy: Policy::read(&mut reader),
+            limits: Limits::read(&mut reader),
+            callers: Callers::read(&mut reader, &grpc),
+            log: Log::read(&mut reader),
+            grpc,
+        };
+        let (effective, faults) = reader.finish();
+        if faults.is_empty() { Ok((config, effective)) } else { Err(Faults(faults)) }
+    }
+}
+
+impl Http {
+    /// This part alone, for commands that only look for the service.
+    pub fn load(layers: &Layers) -> Result<Self, Faults> {
+        alone(layers, Self::read)
+    }
+}
+
+impl Grpc {
+    /// This part alone, for commands that only look for the service.
+    pub fn load(layers: &Layers) -> Result<Self, Faults> {
+        alone(layers, Self::read)
+    }
+}
+
+fn alone<T>(layers: &Layers, read: impl Fn(&mut Reader<'_>) -> T) -> Result<T, Faults> {
+    let mut reader = Reader::new(layers);
+    let part = read(&mut reader);
+    let (_, faults) = reader.finish();
+    if faults.is_empty() { Ok(part) } else { Err(Faults(faults)) }
+}

@@ -1,0 +1,107 @@
+//! `[limits]` and `[log]`: what is too much, and what is told.
+
+use std::time::Duration;
+
+use tracing_subscriber::EnvFilter;
+
+use super::{
+    reader::Reader,
+    setting::{Kind, Setting},
+};
+
+/// `[limits]`.
+#[derive(Clone, Debug)]
+pub struct Limits {
+    /// A larger session is malformed, in bytes.
+    pub max_session_bytes: usize,
+    /// A larger gRPC message is refused, in bytes.
+    pub max_message_bytes: usize,
+    /// How long calls that run when the service is told to stop may go on.
+    pub drain_timeout: Duration,
+}
+
+const MAX_SESSION_BYTES: Setting = Setting {
+    name: "limits.max_session_bytes",
+    kind: Kind::Bytes,
+    default: Some("4MiB"),
+    about: "How large a stored session may be; a larger one is SESSION_MALFORMED.",
+};
+
+const MAX_MESSAGE_BYTES: Setting = Setting {
+    name: "limits.max_message_bytes",
+    kind: Kind::Bytes,
+    default: Some("4MiB"),
+    about: "How large a gRPC request may be; a larger one is refused before it is read.",
+};
+
+const DRAIN_TIMEOUT: Setting = Setting {
+    name: "limits.drain_timeout",
+    kind: Kind::Duration,
+    default: Some("20s"),
+    about: "How long calls that run when the service is told to stop (SIGTERM) may go on before they are cut off.",
+};
+
+impl Limits {
+    pub(super) const SETTINGS: &[&Setting] = &[&MAX_SESSION_BYTES, &MAX_MESSAGE_BYTES, &DRAIN_TIMEOUT];
+
+    pub(super) fn read(reader: &mut Reader<'_>) -> Self {
+        Self {
+            max_session_bytes: reader.bytes(&MAX_SESSION_BYTES),
+            max_message_bytes: reader.bytes(&MAX_MESSAGE_BYTES),
+            drain_timeout: reader.duration(&DRAIN_TIMEOUT),
+        }
+    }
+}
+
+/// `[log]`.
+#[derive(Clone, Debug)]
+pub struct Log {
+    /// What lines look like.
+    pub format: LogFormat,
+    /// What is logged, in `tracing`'s directives.
+    pub filter: String,
+}
+
+/// `log.format`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LogFormat {
+    /// Text on a terminal, JSON elsewhere.
+    Auto,
+    /// A JSON object a line.
+    Json,
+    /// Text for people.
+    Text,
+}
+
+const FORMAT: Setting = Setting {
+    name: "log.format",
+    kind: Kind::Choice(&["auto", "json", "text"]),
+    default: Some("auto"),
+    about: "What the log on standard error looks like. `auto`: text on a terminal, a JSON object a line elsewhere.",
+};
+
+const FILTER: Setting = Setting {
+    name: "log.filter",
+    kind: Kind::Text,
+    default: Some("info"),
+    about: "What is logged: `error`, `warn`, `info` (refused handshakes among it), `debug` (accepted ones too), or \
+            `tracing` directives such as `info,socketpass::session_store=debug`. No level logs secrets, cookies or \
+            whole session ids.",
+};
+
+impl Log {
+    pub(super) const SETTINGS: &[&Setting] = &[&FORMAT, &FILTER];
+
+    pub(super) fn read(reader: &mut Reader<'_>) -> Self {
+        let format = reader.choice(
+            &FORMAT,
+            &[("auto", LogFormat::Auto), ("json", LogFormat::Json), ("text", LogFormat::Text)],
+        );
+        let filter = reader.parse(&FILTER, |text| {
+            EnvFilter::try_new(text)
+                .map(|_| text.to_owned())
+                .map_err(|_| "it is no log filter, like info".to_owned())
+        });
+        Self { format: format.unwrap_or(LogFormat::Auto), filter: filter.unwrap_or_default() }
+    }
+}

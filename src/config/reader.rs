@@ -1,0 +1,272 @@
+//! From what was set to what it means. Faults are gathered: whoever starts the service sees all of them at once.
+
+use std::{fs, net::SocketAddr, time::Duration};
+
+use secrecy::SecretString;
+use toml::Value;
+
+use super::{
+    Fault,
+    layers::{self, Found, Layers, Origin},
+    setting::{Kind, Setting},
+};
+
+/// A setting as it is in force, fit to be shown.
+#[derive(Clone, Debug)]
+pub struct Effective {
+    /// Which.
+    pub setting: &'static Setting,
+    /// Its value, secrets hidden; `None` when it is not set.
+    pub shown: Option<Value>,
+    /// Where it was set.
+    pub origin: Origin,
+}
+
+/// Reads settings out of the layers.
+pub(super) struct Reader<'l> {
+    layers: &'l Layers,
+    faults: Vec<Fault>,
+    effective: Vec<Effective>,
+}
+
+/// A setting's value, ready to be understood.
+struct Resolved {
+    value: Option<Value>,
+    origin: Origin,
+}
+
+impl<'l> Reader<'l> {
+    /// A reader of these layers.
+    pub(super) fn new(layers: &'l Layers) -> Self {
+        Self { layers, faults: layers.faults().to_vec(), effective: Vec::new() }
+    }
+
+    /// What is in force, and what was wrong.
+    pub(super) fn finish(self) -> (Vec<Effective>, Vec<Fault>) {
+        (self.effective, self.faults)
+    }
+
+    /// Reports a fault of a setting that is well-formed by itself.
+    pub(super) fn fault(&mut self, setting: &Setting, problem: impl Into<String>) {
+        self.faults.push(Fault::new(setting.name, problem));
+    }
+
+    /// Whether a fault of this setting was reported already.
+    pub(super) fn has_fault(&self, setting: &Setting) -> bool {
+        self.faults.iter().any(|fault| fault.setting == setting.name)
+    }
+
+    /// Any text.
+    pub(super) fn text(&mut self, setting: &'static Setting) -> String {
+        self.parse(setting, |text| Ok(text.to_owned())).unwrap_or_default()
+    }
+
+    /// `true` or `false`.
+    pub(super) fn flag(&mut self, setting: &'static Setting) -> bool {
+        self.parse(setting, |text| text.parse().map_err(|_| "it is neither `true` nor `false`".to_owned()))
+            .unwrap_or_default()
+    }
+
+    /// A time of at least a millisecond.
+    pub(super) fn duration(&mut self, setting: &'static Setting) -> Duration {
+        let parse = |text: &str| {
+            let duration =
+                humantime::parse_duration(text).map_err(|_| "it is no duration, like 15s or 500ms")?;
+            if duration < Duration::from_millis(1) { Err("it must be at least 1ms") } else { Ok(duration) }
+        };
+        self.parse(setting, |text| parse(text).map_err(str::to_owned)).unwrap_or_default()
+    }
+
+    /// A size in bytes.
+    pub(super) fn bytes(&mut self, setting: &'static Setting) -> usize {
+        self.parse(setting, |text| bytes(text).ok_or_else(|| "it is no size, like 4096 or 4MiB".to_owned()))
+            .unwrap_or_default()
+    }
+
+    /// An address to listen on.
+    pub(super) fn address(&mut self, setting: &'static Setting) -> SocketAddr {
+        self.parse(setting, |text| {
+            text.parse()
+                .map_err(|_| "it is no IP address and port, like 127.0.0.1:50051 or [::]:50051".to_owned())
+        })
+        .unwrap_or(SocketAddr::from(([127, 0, 0, 1], 0)))
+    }
+
+    /// One of a few words; `choices` are in the order of the setting's kind.
+    pub(super) fn choice<T: Copy>(&mut self, setting: &'static Setting, choices: &[(&str, T)]) -> Option<T> {
+        self.parse(setting, |text| {
+            let words = || choices.iter().map(|(word, _)| *word).collect::<Vec<_>>().join(", ");
+            choices
+                .iter()
+                .find_map(|(word, choice)| (*word == text).then_some(*choice))
+                .ok_or_else(|| format!("it is none of {}", words()))
+        })
+    }
+
+    /// Text with a meaning of its own; shown as it stands.
+    pub(super) fn parse<T>(
+        &mut self,
+        setting: &'static Setting,
+        parse: impl Fn(&str) -> Result<T, String>,
+    ) -> Option<T> {
+        self.parse_and_show(setting, |text| parse(text).map(|value| (value, text.to_owned())))
+    }
+
+    /// Text with a meaning of its own, which also says how it is shown.
+    pub(super) fn parse_and_show<T>(
+        &mut self,
+        setting: &'static Setting,
+        parse: impl Fn(&str) -> Result<(T, String), String>,
+    ) -> Option<T> {
+        let resolved = self.resolve(setting)?;
+        let Some(value) = resolved.value else {
+            self.show(setting, None, resolved.origin);
+            return None;
+        };
+        let parsed = scalar(setting.kind, &value)
+            .ok_or_else(|| format!("it should be {}, and is {}", setting.kind, type_name(&value)))
+            .and_then(|text| parse(&text));
+        match parsed {
+            Ok((parsed, shown)) => {
+                self.show(setting, Some(Value::String(shown)), resolved.origin);
+                Some(parsed)
+            }
+            Err(problem) => {
+                self.fault(setting, format!("{problem} ({})", resolved.origin));
+                None
+            }
+        }
+    }
+
+    /// Any number of texts; `None` when it is not set.
+    pub(super) fn list(&mut self, setting: &'static Setting) -> Option<Vec<String>> {
+        let (texts, origin) = self.texts(setting)?;
+        let shown =
+            texts.as_ref().map(|texts| Value::Array(texts.iter().cloned().map(Value::String).collect()));
+        self.show(setting, shown, origin);
+        texts
+    }
+
+    /// Any number of secrets; empty when it is not set.
+    pub(super) fn secrets(&mut self, setting: &'static Setting) -> Vec<SecretString> {
+        let Some((texts, origin)) = self.texts(setting) else { return Vec::new() };
+        let hidden = texts.as_ref().map(|texts| Value::String(format!("<{} hidden>", texts.len())));
+        self.show(setting, hidden, origin);
+        texts.unwrap_or_default().into_iter().map(SecretString::from).collect()
+    }
+
+    /// Whether nothing at all was set, so that what is wrong with it has been said or its absence is the fault.
+    pub(super) fn is_absent(&self, setting: &'static Setting) -> bool {
+        self.layers.get(setting).is_none()
+    }
+
+    fn texts(&mut self, setting: &'static Setting) -> Option<(Option<Vec<String>>, Origin)> {
+        let resolved = self.resolve(setting)?;
+        let texts = match resolved.value {
+            None => Ok(None),
+            Some(Value::String(text)) => Ok(Some(vec![text])),
+            Some(Value::Array(values)) => values
+                .into_iter()
+                .map(|value| match value {
+                    Value::String(text) => Ok(text),
+                    other => Err(format!("each should be a text, and one is {}", type_name(&other))),
+                })
+                .collect::<Result<_, _>>()
+                .map(Some),
+            Some(other) => Err(format!("it should be {}, and is {}", setting.kind, type_name(&other))),
+        };
+        match texts {
+            Ok(texts) => Some((texts, resolved.origin)),
+            Err(problem) => {
+                self.fault(setting, format!("{problem} ({})", resolved.origin));
+                None
+            }
+        }
+    }
+
+    /// The value that counts, read from its file if that is where it stands. `None`: a fault was reported.
+    fn resolve(&mut self, setting: &'static Setting) -> Option<Resolved> {
+        let Some(Found { origin, from_file, value }) = self.layers.get(setting).cloned() else {
+            let default =
+                setting.default.and_then(|text| layers::from_text(setting.kind, text.to_owned()).ok());
+            return Some(Resolved { value: default, origin: Origin::Default });
+        };
+        if !from_file {
+            return Some(Resolved { value: Some(value), origin });
+        }
+        let read = value
+            .as_str()
+            .ok_or_else(|| format!("the path of its file should be a text, and is {}", type_name(&value)))
+            .and_then(|path| {
+                fs::read_to_string(path).map_err(|error| format!("its file {path} cannot be read: {error}"))
+            });
+        match read {
+            Ok(text) => {
+                // Only the line ending is cut: a secret may end in a space.
+                let mut lines = text.lines().map(|line| Value::String(line.to_owned()));
+                let value = if setting.kind.is_list() {
+                    Value::Array(lines.collect())
+                } else {
+                    lines.next().unwrap_or(Value::String(String::new()))
+                };
+                Some(Resolved { value: Some(value), origin })
+            }
+            Err(problem) => {
+                self.fault(setting, format!("{problem} ({origin})"));
+                None
+            }
+        }
+    }
+
+    fn show(&mut self, setting: &'static Setting, shown: Option<Value>, origin: Origin) {
+        let shown = match shown {
+            Some(Value::String(flag)) if setting.kind == Kind::Flag => Some(Value::Boolean(flag == "true")),
+            shown => shown,
+        };
+        self.effective.push(Effective { setting, shown, origin });
+    }
+}
+
+/// TOML has types; everywhere else a value is text.
+fn scalar(kind: Kind, value: &Value) -> Option<String> {
+    match (kind, value) {
+        (_, Value::String(text)) => Some(text.clone()),
+        // An expression such as `true` reads as a boolean where it stands alone.
+        (Kind::Flag | Kind::Text, Value::Boolean(flag)) => Some(flag.to_string()),
+        (Kind::Bytes, Value::Integer(size)) => Some(size.to_string()),
+        _ => None,
+    }
+}
+
+fn type_name(value: &Value) -> &'static str {
+    match value {
+        Value::String(_) => "a text",
+        Value::Integer(_) | Value::Float(_) => "a number",
+        Value::Boolean(_) => "a boolean",
+        Value::Datetime(_) => "a date",
+        Value::Array(_) => "a list",
+        Value::Table(_) => "a table",
+    }
+}
+
+fn bytes(text: &str) -> Option<usize> {
+    const UNITS: [(&str, usize); 3] = [("KiB", 1 << 10), ("MiB", 1 << 20), ("GiB", 1 << 30)];
+    let (number, unit) =
+        UNITS.iter().find_map(|(name, unit)| Some((text.strip_suffix(name)?, *unit))).unwrap_or((text, 1));
+    number.trim().parse::<usize>().ok()?.checked_mul(unit)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sizes() {
+        assert_eq!(bytes("4096"), Some(4096));
+        assert_eq!(bytes("4MiB"), Some(4 << 20));
+        assert_eq!(bytes("4 KiB"), Some(4 << 10));
+        assert_eq!(bytes("4MB"), None);
+        assert_eq!(bytes("-1"), None);
+        assert_eq!(bytes("99999999999999999999GiB"), None);
+    }
+}

@@ -1,0 +1,268 @@
+//! `[session]`: how the web app keeps its sessions.
+
+use std::{fmt, time::Duration};
+
+use secrecy::{ExposeSecret as _, SecretString};
+use url::Url;
+
+use super::{
+    layers::Layers,
+    reader::Reader,
+    redis_url::RedisUrl,
+    setting::{Kind, Setting},
+};
+
+/// `[session]`.
+#[derive(Clone, Debug)]
+pub struct Session {
+    /// The cookie's name.
+    pub cookie: String,
+    /// What cookies are signed with, the newest first. None is empty, and there is at least one.
+    pub secrets: Vec<SecretString>,
+    /// Where sessions are.
+    pub store: StoreUrl,
+    /// What a session's key begins with.
+    pub prefix: String,
+    /// Whether ids outside the cookie are taken.
+    pub id_outside_cookie: OutsideCookie,
+    /// The session's member that Passport uses.
+    pub passport_key: String,
+    /// Origins that may ask; `None`: not checked.
+    pub allowed_origins: Option<Vec<String>>,
+    /// How long a connection to the store may take.
+    pub store_connect_timeout: Duration,
+    /// How long the store may take to answer.
+    pub store_timeout: Duration,
+}
+
+/// `session.id_outside_cookie`: whether ids in the query and the auth payload are taken, and which.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OutsideCookie {
+    /// Only with a good signature.
+    Signed,
+    /// Bare ids too, as passport.socketio took them: whoever learns an id is logged in with it.
+    Unsigned,
+    /// Query and auth payload are not looked at.
+    Off,
+}
+
+/// `session.store`. Prints without the password.
+#[derive(Clone, Debug, PartialEq)]
+pub enum StoreUrl {
+    /// `memory:`
+    Memory,
+    /// `redis://` and its kin.
+    Redis(RedisUrl),
+}
+
+impl StoreUrl {
+    fn parse(url: &str) -> Result<Self, String> {
+        match url {
+            "memory:" => Ok(Self::Memory),
+            url if RedisUrl::is_redis(url) => RedisUrl::parse(url).map(Self::Redis),
+            _ => Err("it is no store's URL; there are memory:, redis://, rediss://, redis+sentinel://, \
+                      rediss+sentinel://, redis+cluster:// and rediss+cluster://"
+                .to_owned()),
+        }
+    }
+}
+
+impl fmt::Display for StoreUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Memory => f.write_str("memory:"),
+            Self::Redis(url) => url.fmt(f),
+        }
+    }
+}
+
+const COOKIE: Setting = Setting {
+    name: "session.cookie",
+    kind: Kind::Text,
+    default: Some("connect.sid"),
+    about: "Name of the session cookie: express-session's `name`, passport.socketio's `key`.",
+};
+
+const SECRETS: Setting = Setting {
+    name: "session.secrets",
+    kind: Kind::Secrets,
+    default: None,
+    about: "What the web app signs the session cookie with: express-session's `secret`, the newest first. Required, \
+            except by the demo. A cookie that any of them signed is genuine, so a secret can be exchanged without \
+            logging anybody out.",
+};
+
+const STORE: Setting = Setting {
+    name: "session.store",
+    kind: Kind::Url,
+    default: Some("memory:"),
+    about: "Where the web app keeps its sessions. `redis://user:password@host:6379/0`, \
+            `redis+sentinel://host1,host2/primary/0` (the credentials are those of the Redis servers), \
+            `redis+cluster://host1,host2`, and each with `rediss` for TLS, checked against the system's certificates or \
+            those of the file `SSL_CERT_FILE`. With `memory:` nobody can log in: it is for trying things out.",
+};
+
+const PREFIX: Setting = Setting {
+    name: "session.prefix",
+    kind: Kind::Text,
+    default: Some("sess:"),
+    about: "What a session's key in the store begins with: connect-redis' `prefix`.",
+};
+
+const ID_OUTSIDE_COOKIE: Setting = Setting {
+    name: "session.id_outside_cookie",
+    kind: Kind::Choice(&["signed", "unsigned", "off"]),
+    default: Some("signed"),
+    about: "Whether a session id is taken from `session_id` in the url's query and in Socket.IO's `auth` payload. \
+            `signed`: only the whole signed value, as it stands in the cookie. `unsigned`: a bare id too, as \
+            passport.socketio did, and whoever learns an id is logged in with it. `off`: neither is looked at.",
+};
+
+const PASSPORT_KEY: Setting = Setting {
+    name: "session.passport_key",
+    kind: Kind::Text,
+    default: Some("passport"),
+    about: "The session's member that Passport uses: Passport's `key`, and passport.socketio's through `passport._key`.",
+};
+
+const ALLOWED_ORIGINS: Setting = Setting {
+    name: "session.allowed_origins",
+    kind: Kind::List,
+    default: None,
+    about: "Origins whose pages may open sockets, such as `https://app.example`, to the letter. A handshake without an \
+            Origin header passes, since only browsers send one; `Origin: null` does not. Not set: origins are not \
+            checked, and any site that a logged-in person visits can open a socket as them.",
+};
+
+const STORE_CONNECT_TIMEOUT: Setting = Setting {
+    name: "session.store_connect_timeout",
+    kind: Kind::Duration,
+    default: Some("2s"),
+    about: "How long one attempt to connect to the store may take, TLS and login included.",
+};
+
+const STORE_TIMEOUT: Setting = Setting {
+    name: "session.store_timeout",
+    kind: Kind::Duration,
+    default: Some("1s"),
+    about: "How long the store may take to answer; longer is STORE_UNAVAILABLE.",
+};
+
+impl Session {
+    pub(super) const SETTINGS: &[&Setting] = &[
+        &COOKIE,
+        &SECRETS,
+        &STORE,
+        &PREFIX,
+        &ID_OUTSIDE_COOKIE,
+        &PASSPORT_KEY,
+        &ALLOWED_ORIGINS,
+        &STORE_CONNECT_TIMEOUT,
+        &STORE_TIMEOUT,
+    ];
+
+    /// The cookie's name alone, for commands that have no other use for the settings.
+    pub fn cookie_name(layers: &Layers) -> String {
+        Reader::new(layers).text(&COOKIE)
+    }
+
+    pub(super) fn read(reader: &mut Reader<'_>) -> Self {
+        Self {
+            cookie: reader.text(&COOKIE),
+            secrets: secrets(reader),
+            store: reader
+                .parse_and_show(&STORE, |url| {
+                    StoreUrl::parse(url).map(|store| (store.clone(), store.to_string()))
+                })
+                .unwrap_or(StoreUrl::Memory),
+            prefix: reader.text(&PREFIX),
+            id_outside_cookie: reader
+                .choice(
+                    &ID_OUTSIDE_COOKIE,
+                    &[
+                        ("signed", OutsideCookie::Signed),
+                        ("unsigned", OutsideCookie::Unsigned),
+                        ("off", OutsideCookie::Off),
+                    ],
+                )
+                .unwrap_or(OutsideCookie::Off),
+            passport_key: reader.text(&PASSPORT_KEY),
+            allowed_origins: allowed_origins(reader),
+            store_connect_timeout: reader.duration(&STORE_CONNECT_TIMEOUT),
+            store_timeout: reader.duration(&STORE_TIMEOUT),
+        }
+    }
+}
+
+fn secrets(reader: &mut Reader<'_>) -> Vec<SecretString> {
+    let secrets = reader.secrets(&SECRETS);
+    if reader.is_absent(&SECRETS) {
+        reader.fault(
+            &SECRETS,
+            "it is required: set SOCKETPASS_SESSION_SECRETS or session.secrets_file to the secret that the web app \
+             gives to express-session",
+        );
+    } else if !reader.has_fault(&SECRETS) && (secrets.is_empty() || secrets.iter().any(is_empty)) {
+        reader.fault(
+            &SECRETS,
+            "it is empty or one of the secrets is: every signature would be one that anybody can make",
+        );
+    }
+    secrets
+}
+
+fn is_empty(secret: &SecretString) -> bool {
+    secret.expose_secret().is_empty()
+}
+
+fn allowed_origins(reader: &mut Reader<'_>) -> Option<Vec<String>> {
+    let origins = reader.list(&ALLOWED_ORIGINS)?;
+    for origin in &origins {
+        if let Err(problem) = check_origin(origin) {
+            reader.fault(&ALLOWED_ORIGINS, problem);
+        }
+    }
+    Some(origins)
+}
+
+/// An origin that no browser sends would never match, and its owner would find out from their users.
+fn check_origin(origin: &str) -> Result<(), String> {
+    let shown = format!("{origin:?}");
+    let url = Url::parse(origin).map_err(|_| format!("{shown} is no origin, like https://app.example"))?;
+    let sent = match url.origin() {
+        url::Origin::Opaque(_) if url.has_host() => format!("{}://{}", url.scheme(), url.authority()),
+        url::Origin::Opaque(_) => return Err(format!("{shown} is no origin, like https://app.example")),
+        tuple => tuple.ascii_serialization(),
+    };
+    if sent == origin {
+        Ok(())
+    } else {
+        Err(format!("{shown} would never match: browsers send it as {sent}"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_origin_is_what_a_browser_sends() {
+        for origin in
+            ["https://app.example", "http://localhost:3000", "http://[::1]:8080", "chrome-extension://abcdef"]
+        {
+            assert_eq!(check_origin(origin), Ok(()), "{origin}");
+        }
+        for origin in [
+            "https://app.example/",
+            "https://App.example",
+            "https://app.example:443",
+            "https://a/b",
+            "null",
+            "",
+            "*",
+            "a.b",
+        ] {
+            assert!(check_origin(origin).is_err(), "{origin}");
+        }
+    }
+}

@@ -1,0 +1,124 @@
+//! What a setting is. The table of all settings is what the command line, the environment, the file, the printed
+//! settings and the reference are made from.
+
+use std::fmt;
+
+/// One setting. `session.store` is `[session] store` in the file, `SOCKETPASS_SESSION_STORE` in the environment and
+/// `--session-store` on the command line.
+#[derive(Debug)]
+pub struct Setting {
+    /// The name, part and key: `session.store`.
+    pub name: &'static str,
+    /// What it takes.
+    pub kind: Kind,
+    /// What holds when nobody sets it, written as in the environment. `None`: not set.
+    pub default: Option<&'static str>,
+    /// What it is for, in Markdown, one paragraph. The first sentence is its help on the command line.
+    pub about: &'static str,
+}
+
+/// What a setting takes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// Any text.
+    Text,
+    /// `true` or `false`.
+    Flag,
+    /// A time such as `15s` or `1m 30s`.
+    Duration,
+    /// A size in bytes, such as `4096` or `4MiB`.
+    Bytes,
+    /// An IP address and a port; port 0 takes a free one.
+    Address,
+    /// One of a few words.
+    Choice(&'static [&'static str]),
+    /// Any number of texts.
+    List,
+    /// Any number of secrets, the newest first. Never on the command line, never printed.
+    Secrets,
+    /// A URL that may hold a password, which is never printed.
+    Url,
+}
+
+impl Kind {
+    /// Secrets have no spelling on the command line: other users of the machine can read it.
+    pub fn on_command_line(self) -> bool {
+        self != Self::Secrets
+    }
+
+    /// Secrets, and URLs that may hold one, can stand in a file of their own.
+    pub fn has_file_twin(self) -> bool {
+        matches!(self, Self::Secrets | Self::Url)
+    }
+
+    /// Whether it takes several values.
+    pub fn is_list(self) -> bool {
+        matches!(self, Self::List | Self::Secrets)
+    }
+}
+
+impl fmt::Display for Kind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Text => f.write_str("text"),
+            Self::Flag => f.write_str("true or false"),
+            Self::Duration => f.write_str("duration"),
+            Self::Bytes => f.write_str("bytes"),
+            Self::Address => f.write_str("address:port"),
+            Self::Choice(words) => f.write_str(&words.join(", ")),
+            Self::List => f.write_str("list of texts"),
+            Self::Secrets => f.write_str("list of secrets"),
+            Self::Url => f.write_str("URL"),
+        }
+    }
+}
+
+/// What a variable of ours begins with.
+pub const VARIABLE_PREFIX: &str = "SOCKETPASS_";
+
+/// What the name of a setting that is read from a file ends with.
+const FILE_TWIN: &str = "_file";
+
+impl Setting {
+    /// The part that the setting belongs to, and its key there.
+    pub fn part_and_key(&self) -> (&'static str, &'static str) {
+        self.name.split_once('.').unwrap_or((self.name, ""))
+    }
+
+    /// The spellings under which it can be set: its own, and that of its file twin if it has one.
+    pub fn spellings(&'static self) -> impl Iterator<Item = Spelling> {
+        let twin = self.kind.has_file_twin().then_some(Spelling { setting: self, from_file: true });
+        std::iter::once(Spelling { setting: self, from_file: false }).chain(twin)
+    }
+}
+
+/// One spelling of a setting.
+#[derive(Clone, Copy, Debug)]
+pub struct Spelling {
+    /// The setting.
+    pub setting: &'static Setting,
+    /// The value is the path of a file that holds it.
+    pub from_file: bool,
+}
+
+impl Spelling {
+    /// `session.secrets`, `session.secrets_file`.
+    pub fn name(&self) -> String {
+        format!("{}{}", self.setting.name, if self.from_file { FILE_TWIN } else { "" })
+    }
+
+    /// `SOCKETPASS_SESSION_SECRETS_FILE`.
+    pub fn variable(&self) -> String {
+        format!("{VARIABLE_PREFIX}{}", self.name().replace('.', "_").to_ascii_uppercase())
+    }
+
+    /// `session-secrets-file`; `None` for a secret itself.
+    pub fn flag(&self) -> Option<String> {
+        (self.from_file || self.setting.kind.on_command_line()).then(|| self.name().replace(['.', '_'], "-"))
+    }
+
+    /// What stands under this spelling: a path for a file twin.
+    pub fn kind(&self) -> Kind {
+        if self.from_file { Kind::Text } else { self.setting.kind }
+    }
+}

@@ -1,0 +1,144 @@
+//! What every call gets: a request id that it is known by on both sides, and the deadline that its caller asked for.
+
+use std::{
+    convert::Infallible,
+    pin::Pin,
+    task::{Context, Poll},
+    time::Duration,
+};
+
+use http::{HeaderMap, HeaderName, HeaderValue, Request, Response};
+use tonic::{Status, body::Body};
+use tower::{Layer, Service};
+
+/// The id of a call: the caller's `x-request-id`, or one made up here.
+#[derive(Clone, Debug)]
+pub struct RequestId(HeaderValue);
+
+const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+
+/// A longer one is not echoed: it would be copied into every line of the log.
+const REQUEST_ID_LENGTH: usize = 128;
+
+impl RequestId {
+    fn of(headers: &HeaderMap) -> Self {
+        let theirs = headers.get(REQUEST_ID).filter(|id| {
+            (1..=REQUEST_ID_LENGTH).contains(&id.len()) && id.as_bytes().iter().all(u8::is_ascii_graphic)
+        });
+        Self(theirs.cloned().unwrap_or_else(Self::random))
+    }
+
+    fn random() -> HeaderValue {
+        let id = format!("{:016x}", rand::random::<u64>());
+        HeaderValue::from_maybe_shared(id).unwrap_or(HeaderValue::from_static("none"))
+    }
+
+    /// The id as text.
+    pub fn as_str(&self) -> &str {
+        self.0.to_str().unwrap_or_default()
+    }
+}
+
+/// The layer.
+#[derive(Clone, Copy, Debug)]
+pub struct Calls;
+
+impl<S> Layer<S> for Calls {
+    type Service = CallService<S>;
+
+    fn layer(&self, inner: S) -> CallService<S> {
+        CallService(inner)
+    }
+}
+
+/// A service whose calls have an id and a deadline.
+#[derive(Clone, Debug)]
+pub struct CallService<S>(S);
+
+impl<S> Service<Request<Body>> for CallService<S>
+where
+    S: Service<Request<Body>, Response = Response<Body>, Error = Infallible>,
+    S::Future: Send + 'static,
+{
+    type Response = Response<Body>;
+    type Error = Infallible;
+    type Future = Pin<Box<dyn Future<Output = Result<Self::Response, Infallible>> + Send>>;
+
+    fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        self.0.poll_ready(context)
+    }
+
+    fn call(&mut self, mut request: Request<Body>) -> Self::Future {
+        let id = RequestId::of(request.headers());
+        let deadline = timeout_of(request.headers());
+        request.extensions_mut().insert(id.clone());
+        let answer = self.0.call(request);
+        Box::pin(async move {
+            let mut response = match deadline {
+                None => answer.await?,
+                Some(deadline) => match tokio::time::timeout(deadline, answer).await {
+                    Ok(response) => response?,
+                    Err(_elapsed) => {
+                        Status::deadline_exceeded("no answer within the caller's grpc-timeout").into_http()
+                    }
+                },
+            };
+            response.headers_mut().insert(REQUEST_ID, id.0);
+            Ok(response)
+        })
+    }
+}
+
+/// tonic keeps to `grpc-timeout` by itself and then answers CANCELLED; by ending a little earlier the answer is the one
+/// that gRPC prescribes.
+const EARLIER: Duration = Duration::from_millis(2);
+
+/// `grpc-timeout`: at most eight digits and a unit (gRPC over HTTP2, Requests).
+fn timeout_of(headers: &HeaderMap) -> Option<Duration> {
+    let text = headers.get("grpc-timeout")?.to_str().ok()?;
+    let (digits, unit) = text.split_at_checked(text.len().checked_sub(1)?)?;
+    let amount: u64 = (digits.len() <= 8).then(|| digits.parse().ok())??;
+    let timeout = match unit {
+        "H" => Duration::from_secs(amount * 60 * 60),
+        "M" => Duration::from_secs(amount * 60),
+        "S" => Duration::from_secs(amount),
+        "m" => Duration::from_millis(amount),
+        "u" => Duration::from_micros(amount),
+        "n" => Duration::from_nanos(amount),
+        _ => return None,
+    };
+    Some(timeout.saturating_sub(EARLIER))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn headers(name: &'static str, value: &str) -> HeaderMap {
+        HeaderMap::from_iter([(
+            HeaderName::from_static(name),
+            HeaderValue::from_str(value).expect("a value"),
+        )])
+    }
+
+    #[test]
+    fn timeouts() {
+        for (text, milliseconds) in
+            [("1S", Some(998)), ("100m", Some(98)), ("1u", Some(0)), ("1H", Some(3_599_998))]
+        {
+            let timeout = timeout_of(&headers("grpc-timeout", text));
+            assert_eq!(timeout.map(|timeout| timeout.as_millis()), milliseconds, "{text}");
+        }
+        for text in ["", "S", "1", "1x", "-1S", "123456789S"] {
+            assert_eq!(timeout_of(&headers("grpc-timeout", text)), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_request_id_is_echoed_when_it_is_fit_for_a_log() {
+        assert_eq!(RequestId::of(&headers("x-request-id", "abc-1")).as_str(), "abc-1");
+        for unfit in ["", "a b", "é", &"x".repeat(129)] {
+            assert_eq!(RequestId::of(&headers("x-request-id", unfit)).as_str().len(), 16, "{unfit}");
+        }
+    }
+}

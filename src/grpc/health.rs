@@ -1,0 +1,75 @@
+//! `grpc.health.v1` on both doors: whether the process works, whether this replica can take calls, and whether each
+//! service has what it depends on.
+
+use tonic::server::NamedService;
+use tonic_health::{
+    ServingStatus,
+    pb::health_server::{Health as HealthService, HealthServer},
+    server::{HealthReporter, health_reporter},
+};
+
+use super::{Authorization, pb::authorization_service_server::AuthorizationServiceServer};
+
+/// The process works.
+const LIVENESS: &str = "liveness";
+/// This replica can take calls and give honest answers, also the answer that a store is away.
+const READINESS: &str = "readiness";
+/// What is asked when no service is named: the same as readiness.
+const OVERALL: &str = "";
+/// The authorization service, while its store answers.
+const AUTHORIZATION: &str = <AuthorizationServiceServer<Authorization> as NamedService>::NAME;
+
+const ALL: [&str; 4] = [LIVENESS, READINESS, OVERALL, AUTHORIZATION];
+
+/// What the health services of both doors say. Everything starts NOT_SERVING.
+#[derive(Clone, Debug)]
+pub struct Health {
+    grpc: HealthReporter,
+    http: HealthReporter,
+}
+
+impl Health {
+    /// The statuses, and the service for the gRPC and for the HTTP door.
+    pub async fn new() -> (Self, HealthServer<impl HealthService>, HealthServer<impl HealthService>) {
+        // One reporter each: what ends the watches of one door must not take the answers from the other.
+        let (grpc, grpc_service) = health_reporter();
+        let (http, http_service) = health_reporter();
+        let health = Self { grpc, http };
+        for service in ALL {
+            health.set(service, false).await;
+        }
+        (health, grpc_service, http_service)
+    }
+
+    /// The listeners are up.
+    pub async fn started(&self) {
+        for service in [LIVENESS, READINESS, OVERALL] {
+            self.set(service, true).await;
+        }
+    }
+
+    /// Whether the store behind the authorization service answers.
+    pub async fn authorization(&self, serving: bool) {
+        self.set(AUTHORIZATION, serving).await;
+    }
+
+    /// Nothing is served any more.
+    pub async fn draining(&self) {
+        for service in ALL {
+            self.set(service, false).await;
+        }
+    }
+
+    /// Ends the watches on the gRPC door: an open stream would hold up its shutdown.
+    pub async fn end_watches(&mut self) {
+        for service in ALL {
+            self.grpc.clear_service_status(service).await;
+        }
+    }
+
+    async fn set(&self, service: &str, serving: bool) {
+        let status = if serving { ServingStatus::Serving } else { ServingStatus::NotServing };
+        self.grpc.set_service_status(service, status).await;
+        self.http.set_service_status(service, status).await;
+    }
+}

@@ -1,0 +1,56 @@
+//! The HTTP door: probes and metrics, in plaintext, over HTTP/1 and h2c.
+
+use std::sync::Arc;
+
+use axum::{
+    Router,
+    extract::State,
+    http::{StatusCode, header},
+    response::IntoResponse,
+    routing::get,
+};
+use tokio::sync::watch;
+use tonic::service::Routes;
+
+use crate::telemetry::metrics::Metrics;
+
+/// Where the process stands in its life.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Phase {
+    /// Not everything is up yet.
+    Starting,
+    /// Calls are taken.
+    Serving,
+    /// Calls that run are finished, new ones should go elsewhere.
+    Draining,
+}
+
+#[derive(Clone)]
+struct Door {
+    phase: watch::Receiver<Phase>,
+    metrics: Arc<Metrics>,
+}
+
+/// The door's routes; `health` is `grpc.health.v1` for probes that speak gRPC without TLS.
+pub fn router(health: Routes, phase: watch::Receiver<Phase>, metrics: Arc<Metrics>) -> Router {
+    Router::new()
+        .route("/livez", get(probe))
+        .route("/readyz", get(probe))
+        .route("/metrics", get(exposition))
+        .with_state(Door { phase, metrics })
+        .merge(health.prepare().into_axum_router())
+}
+
+/// Both probes go by the phase: no store that is away makes this replica unready, since it answers that honestly.
+async fn probe(State(door): State<Door>) -> (StatusCode, &'static str) {
+    match *door.phase.borrow() {
+        Phase::Starting => (StatusCode::SERVICE_UNAVAILABLE, "starting\n"),
+        Phase::Serving => (StatusCode::OK, "ok\n"),
+        Phase::Draining => (StatusCode::SERVICE_UNAVAILABLE, "draining\n"),
+    }
+}
+
+async fn exposition(State(door): State<Door>) -> impl IntoResponse {
+    const OPENMETRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+    ([(header::CONTENT_TYPE, OPENMETRICS)], door.metrics.exposition())
+}

@@ -1,0 +1,14 @@
+//! The passport for sockets: a gRPC service that tells any socket server who stands behind a handshake.
+//!
+//! Data flows one way: `main -> cli -> server -> doors (grpc, http) -> authorize -> stores and sources -> config`.
+//! ARCHITECTURE.md has the house on one page, and `tests/architecture.rs` holds its arrows.
+
+pub mod authorize;
+pub mod cli;
+pub mod config;
+pub mod grpc;
+pub mod http;
+pub mod server;
+pub mod session_store;
+pub mod telemetry;
+pub mod user_source;

@@ -1,0 +1,259 @@
+//! Puts the parts together, serves, and drains in order.
+
+use std::{io, net::SocketAddr, sync::Arc};
+
+use tokio::{
+    net::TcpListener,
+    sync::watch,
+    task::{JoinError, JoinSet},
+    time::timeout,
+};
+use tokio_util::{sync::CancellationToken, task::AbortOnDropHandle};
+use tonic::{service::Routes, transport::server::TcpIncoming};
+
+use crate::{
+    authorize::{
+        Authorizer, Rules,
+        policy::{Everybody, LoggedIn, Policy},
+        signature::Keys,
+    },
+    config::{
+        Config,
+        decisions::{Accept, UserSource as SourceSetting},
+        operation::Limits,
+        session::Session,
+    },
+    grpc::{
+        self, Authorization, health::Health, pb::authorization_service_server::AuthorizationServiceServer,
+    },
+    http::{self, Phase},
+    session_store::{self, Health as StoreHealth, SessionStore},
+    telemetry::metrics::Metrics,
+    user_source::{SessionUser, UserSource},
+};
+
+/// Why the service could not start, or stopped.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// An address could not be taken.
+    #[error(
+        "{setting}: cannot listen on {addr}: {source}; is another process there, or is the address not this machine's?"
+    )]
+    Listen {
+        /// Which setting names it.
+        setting: &'static str,
+        /// The address.
+        addr: SocketAddr,
+        /// The system's words.
+        source: io::Error,
+    },
+    /// The secrets cannot be used.
+    #[error("session.secrets: {0}")]
+    Secrets(#[from] crate::authorize::signature::EmptySecret),
+    /// The descriptors of the API are broken, which no setting can cause.
+    #[error("gRPC reflection cannot start: {0}")]
+    Reflection(#[from] tonic_reflection::server::Error),
+    /// A door closed by itself.
+    #[error("the {0} door closed by itself: {1}")]
+    Door(&'static str, String),
+}
+
+/// A service with its addresses taken, ready to serve.
+#[derive(Debug)]
+pub struct Server {
+    grpc: TcpListener,
+    http: TcpListener,
+    authorizer: Arc<Authorizer>,
+    store: watch::Sender<Arc<dyn SessionStore>>,
+    session: Session,
+    reflection: bool,
+    limits: Limits,
+}
+
+/// What the settings say of who may come in.
+pub fn authorizer(config: &Config, store: Arc<dyn SessionStore>) -> Result<Authorizer, Error> {
+    let Session {
+        cookie,
+        secrets,
+        id_outside_cookie,
+        passport_key,
+        allowed_origins,
+        store: _,
+        prefix: _,
+        store_connect_timeout: _,
+        store_timeout: _,
+    } = &config.session;
+    let rules = Rules {
+        cookie: cookie.clone(),
+        passport_key: passport_key.clone(),
+        outside_cookie: *id_outside_cookie,
+        allowed_origins: allowed_origins.clone(),
+        denied_message: config.policy.message.clone(),
+        max_session_bytes: config.limits.max_session_bytes,
+    };
+    let users: Arc<dyn UserSource> = match config.user.source {
+        SourceSetting::Session => Arc::new(SessionUser),
+    };
+    let policy: Arc<dyn Policy> = match config.policy.accept {
+        Accept::LoggedIn => Arc::new(LoggedIn),
+        Accept::Everybody => Arc::new(Everybody),
+    };
+    Ok(Authorizer::new(rules, Keys::new(secrets)?, store, users, policy))
+}
+
+impl Server {
+    /// Takes the addresses and opens the store that the settings name.
+    pub async fn bind(config: &Config) -> Result<Self, Error> {
+        Self::bind_on(config, session_store::open(&config.session)).await
+    }
+
+    /// Takes the addresses; sessions come from this store.
+    pub async fn bind_on(config: &Config, store: Arc<dyn SessionStore>) -> Result<Self, Error> {
+        Ok(Self {
+            grpc: listen("grpc.addr", config.grpc.addr).await?,
+            http: listen("http.addr", config.http.addr).await?,
+            authorizer: Arc::new(authorizer(config, Arc::clone(&store))?),
+            store: watch::Sender::new(store),
+            session: config.session.clone(),
+            reflection: config.grpc.reflection,
+            limits: config.limits.clone(),
+        })
+    }
+
+    /// Where gateways can call: the port is the real one where the settings said 0.
+    pub fn grpc_addr(&self) -> Option<SocketAddr> {
+        self.grpc.local_addr().ok()
+    }
+
+    /// Where probes and metrics are.
+    pub fn http_addr(&self) -> Option<SocketAddr> {
+        self.http.local_addr().ok()
+    }
+
+    /// Puts new values of settings in force while the service runs: those that can stand in files of their own.
+    pub fn reloader(&self) -> Reloader {
+        Reloader {
+            authorizer: Arc::clone(&self.authorizer),
+            store: self.store.clone(),
+            session: std::sync::Mutex::new(self.session.clone()),
+        }
+    }
+
+    /// Serves until `shutdown` is cancelled, then drains: not serving, no new calls, those that run finish, or are cut
+    /// off after `limits.drain_timeout`.
+    pub async fn serve(self, shutdown: CancellationToken) -> Result<(), Error> {
+        let Self {
+            grpc: grpc_listener,
+            http: http_listener,
+            authorizer,
+            store,
+            session: _,
+            reflection,
+            limits,
+        } = self;
+        let metrics = Arc::new(Metrics::new());
+        let (mut health, grpc_health, http_health) = Health::new().await;
+        let phase = watch::Sender::new(Phase::Starting);
+
+        let authorization =
+            AuthorizationServiceServer::new(Authorization::new(authorizer, Arc::clone(&metrics)))
+                .max_decoding_message_size(limits.max_message_bytes)
+                // What a session holds was bounded when it was read; encoded it can be a little larger.
+                .max_encoding_message_size(usize::MAX);
+        let mut routes = Routes::new(authorization).add_service(grpc_health);
+        if reflection {
+            routes = grpc::add_reflection(routes)?;
+        }
+        let (grpc_stop, http_stop) = (CancellationToken::new(), CancellationToken::new());
+        let mut doors = JoinSet::new();
+        let incoming = TcpIncoming::from(grpc_listener).with_nodelay(Some(true));
+        let grpc_door = grpc::server()
+            .add_routes(routes)
+            .serve_with_incoming_shutdown(incoming, grpc_stop.clone().cancelled_owned());
+        doors.spawn(async move { ("gRPC", grpc_door.await.map_err(|error| error.to_string())) });
+        let router = http::router(Routes::new(http_health), phase.subscribe(), Arc::clone(&metrics));
+        let http_door =
+            axum::serve(http_listener, router).with_graceful_shutdown(http_stop.clone().cancelled_owned());
+        doors.spawn(async move { ("HTTP", http_door.await.map_err(|error| error.to_string())) });
+
+        let follower = AbortOnDropHandle::new(tokio::spawn(follow(store, health.clone(), metrics)));
+        health.started().await;
+        phase.send_replace(Phase::Serving);
+
+        tokio::select! {
+            () = shutdown.cancelled() => {}
+            Some(ended) = doors.join_next() => return Err(closed(ended)),
+        }
+
+        tracing::info!(drain_timeout = ?limits.drain_timeout, "draining: no new calls, those that run finish");
+        drop(follower);
+        phase.send_replace(Phase::Draining);
+        health.draining().await;
+        grpc_stop.cancel();
+        health.end_watches().await;
+        // The gRPC door first: until it is closed, probes hear that this replica is draining.
+        if timeout(limits.drain_timeout, doors.join_next()).await.is_err() {
+            tracing::warn!("calls that were still running after limits.drain_timeout were cut off");
+        }
+        http_stop.cancel();
+        doors.shutdown().await;
+        Ok(())
+    }
+}
+
+async fn listen(setting: &'static str, addr: SocketAddr) -> Result<TcpListener, Error> {
+    TcpListener::bind(addr).await.map_err(|source| Error::Listen { setting, addr, source })
+}
+
+fn closed(ended: Result<(&'static str, Result<(), String>), JoinError>) -> Error {
+    match ended {
+        Ok((door, Ok(()))) => Error::Door(door, "without a word".to_owned()),
+        Ok((door, Err(cause))) => Error::Door(door, cause),
+        Err(panic) => Error::Door("first", panic.to_string()),
+    }
+}
+
+/// Carries the health of the store in force to the service's health and metrics.
+async fn follow(store: watch::Sender<Arc<dyn SessionStore>>, health: Health, metrics: Arc<Metrics>) {
+    let mut stores = store.subscribe();
+    loop {
+        let mut answers = stores.borrow_and_update().health();
+        loop {
+            let now = *answers.borrow_and_update();
+            metrics.session_store(now);
+            health.authorization(now == StoreHealth::Up).await;
+            tokio::select! {
+                Ok(()) = answers.changed() => {}
+                changed = stores.changed() => match changed {
+                    Ok(()) => break,
+                    Err(_) => return,
+                },
+            }
+        }
+    }
+}
+
+/// Puts new values of settings in force.
+#[derive(Debug)]
+pub struct Reloader {
+    authorizer: Arc<Authorizer>,
+    store: watch::Sender<Arc<dyn SessionStore>>,
+    session: std::sync::Mutex<Session>,
+}
+
+impl Reloader {
+    /// Takes the secrets and the store's URL from this new reading of the settings.
+    pub fn apply(&self, config: &Config) {
+        match Keys::new(&config.session.secrets) {
+            Ok(keys) => self.authorizer.replace_keys(keys),
+            Err(empty) => tracing::error!(%empty, "session.secrets: the old ones stay in force"),
+        }
+        let mut session = self.session.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        if session.store != config.session.store {
+            let store = session_store::open(&config.session);
+            self.authorizer.replace_store(Arc::clone(&store));
+            self.store.send_replace(store);
+        }
+        *session = config.session.clone();
+    }
+}

@@ -1,0 +1,63 @@
+//! Where the web app keeps its sessions: one small trait, and one file for each kind of store.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use tokio::sync::watch;
+
+use crate::config::session::{Session as Settings, StoreUrl};
+
+mod memory;
+mod redis;
+mod session_id;
+
+pub use self::{memory::MemoryStore, redis::RedisStore, session_id::SessionId};
+
+/// Why the store has no answer. The causes are for the log alone: they may hold a driver's words.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Fault {
+    /// It did not answer, or not in time, or with an error. May pass.
+    #[error("the session store is unavailable: {0}")]
+    Unavailable(String),
+    /// It has something under the id that is no session at all. Will not pass by itself.
+    #[error("not a session: {0}")]
+    NotASession(String),
+}
+
+/// Whether the store answers, for the service's health.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Health {
+    /// Nobody has asked it yet.
+    Unknown,
+    /// It answers.
+    Up,
+    /// It does not.
+    Down,
+}
+
+/// A store of sessions, read only.
+#[async_trait]
+pub trait SessionStore: std::fmt::Debug + Send + Sync + 'static {
+    /// The stored bytes of a living session, JSON as the npm store wrote it; `None` when there is no such session.
+    /// Answers within `session.store_timeout`.
+    async fn load(&self, id: &SessionId) -> Result<Option<Vec<u8>>, Fault>;
+
+    /// Where a session is, for people: `id` comes shortened.
+    fn key(&self, id: &str) -> String;
+
+    /// Follows whether the store answers.
+    fn health(&self) -> watch::Receiver<Health>;
+}
+
+/// Opens the store that the settings name. Does not wait for it: a store that is away is no reason not to start.
+pub fn open(settings: &Settings) -> Arc<dyn SessionStore> {
+    match &settings.store {
+        StoreUrl::Memory => Arc::new(MemoryStore::new()),
+        StoreUrl::Redis(target) => Arc::new(RedisStore::open(
+            target.clone(),
+            settings.prefix.clone(),
+            settings.store_connect_timeout,
+            settings.store_timeout,
+        )),
+    }
+}

@@ -1,0 +1,337 @@
+//! Redis, as connect-redis writes it: one JSON string a session under `prefix` + id, whose time to live is the truth
+//! about when it ends.
+//!
+//! One multiplexed connection carries all reads. A keeper task owns it: it connects, asks now and then whether the
+//! server still answers, and connects anew when it does not, so that no request waits for a connection that is dead.
+
+use std::{sync::Arc, time::Duration};
+
+use async_trait::async_trait;
+use redis::{
+    AsyncConnectionConfig, Client, Cmd, ConnectionAddr, IntoConnectionInfo as _, RedisConnectionInfo,
+    RedisError, RedisResult, TlsMode, Value,
+    aio::{ConnectionLike as _, MultiplexedConnection},
+    cluster::ClusterClientBuilder,
+    cluster_async::ClusterConnection,
+    sentinel::{SentinelClientBuilder, SentinelServerType},
+};
+use secrecy::ExposeSecret as _;
+use tokio::{
+    sync::{Notify, watch},
+    time::{sleep, timeout},
+};
+use tokio_util::task::AbortOnDropHandle;
+
+use super::{Fault, Health, SessionId, SessionStore};
+use crate::config::redis_url::{RedisUrl, Topology};
+
+/// How often the keeper asks whether the server answers: half a second bounds how long a dead one goes unnoticed by
+/// health and costs the server nothing.
+const CHECK_EVERY: Duration = Duration::from_millis(500);
+
+/// Between attempts to connect: the first follows at once, so that a restart is bridged, and a server that stays away is
+/// asked twice a second by each replica, which it can bear when it comes back.
+const RETRY_FIRST: Duration = Duration::from_millis(20);
+const RETRY_AT_MOST: Duration = Duration::from_millis(500);
+
+/// Reads sessions from Redis.
+#[derive(Debug)]
+pub struct RedisStore {
+    prefix: String,
+    timeout: Duration,
+    link: watch::Receiver<Link>,
+    health: watch::Receiver<Health>,
+    /// Tells the keeper to look at the connection now.
+    doubt: Arc<Notify>,
+    /// Ends with the store.
+    _keeper: AbortOnDropHandle<()>,
+}
+
+/// The connection as requests see it.
+#[derive(Clone)]
+enum Link {
+    /// The first attempt since the start or since a loss is under way: worth waiting for.
+    Connecting,
+    /// Usable. The number tells one connection from the next.
+    Up(u64, Connection),
+    /// The last attempt failed; the next is under way.
+    Down(Arc<str>),
+}
+
+impl std::fmt::Debug for Link {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Connecting => f.write_str("Connecting"),
+            Self::Up(number, _) => write!(f, "Up({number})"),
+            Self::Down(cause) => write!(f, "Down({cause})"),
+        }
+    }
+}
+
+#[derive(Clone)]
+enum Connection {
+    Server(MultiplexedConnection),
+    Cluster(ClusterConnection),
+}
+
+impl Connection {
+    async fn ask(&mut self, command: &Cmd) -> RedisResult<Value> {
+        match self {
+            Self::Server(connection) => connection.req_packed_command(command).await,
+            Self::Cluster(connection) => connection.req_packed_command(command).await,
+        }
+    }
+}
+
+impl RedisStore {
+    /// Opens the store and starts to connect.
+    pub fn open(url: RedisUrl, prefix: String, connect_timeout: Duration, timeout: Duration) -> Self {
+        let (link_sender, link) = watch::channel(Link::Connecting);
+        let (health_sender, health) = watch::channel(Health::Unknown);
+        let doubt = Arc::new(Notify::new());
+        let keeper = Keeper {
+            connector: Connector { url, connect_timeout, timeout },
+            link: link_sender,
+            health: health_sender,
+            doubt: Arc::clone(&doubt),
+        };
+        let keeper = AbortOnDropHandle::new(tokio::spawn(keeper.run()));
+        Self { prefix, timeout, link, health, doubt, _keeper: keeper }
+    }
+
+    async fn ask(&self, command: &Cmd) -> Result<Value, Fault> {
+        let (number, mut connection) = self.connection_after(None).await?;
+        match connection.ask(command).await {
+            // A read can be asked again, and a connection that broke may be one that a restart cut.
+            Err(error) if error.is_connection_dropped() => {
+                self.doubt.notify_one();
+                let (_, mut connection) = self.connection_after(Some(number)).await?;
+                connection.ask(command).await.map_err(fault)
+            }
+            answer => answer.map_err(fault),
+        }
+    }
+
+    /// A connection that is up, and another one than that of this number.
+    async fn connection_after(&self, used: Option<u64>) -> Result<(u64, Connection), Fault> {
+        if let (None, Link::Up(number, connection)) = (used, &*self.link.borrow()) {
+            return Ok((*number, connection.clone()));
+        }
+        let mut link = self.link.clone();
+        let link = link
+            .wait_for(|link| match link {
+                Link::Connecting => false,
+                Link::Up(number, _) => used != Some(*number),
+                Link::Down(_) => true,
+            })
+            .await
+            .map_err(|_| Fault::Unavailable("the store is being closed".to_owned()))?;
+        match &*link {
+            Link::Up(number, connection) => Ok((*number, connection.clone())),
+            Link::Down(cause) => Err(Fault::Unavailable(cause.to_string())),
+            Link::Connecting => Err(Fault::Unavailable("still connecting".to_owned())),
+        }
+    }
+}
+
+#[async_trait]
+impl SessionStore for RedisStore {
+    async fn load(&self, id: &SessionId) -> Result<Option<Vec<u8>>, Fault> {
+        let command = Cmd::get(format!("{}{}", self.prefix, id.expose()));
+        let Ok(answer) = timeout(self.timeout, self.ask(&command)).await else {
+            self.doubt.notify_one();
+            return Err(Fault::Unavailable(format!("no answer within {:?}", self.timeout)));
+        };
+        match answer? {
+            Value::Nil => Ok(None),
+            Value::BulkString(session) => Ok(Some(session)),
+            _ => Err(Fault::Unavailable("an answer that GET does not give".to_owned())),
+        }
+    }
+
+    fn key(&self, id: &str) -> String {
+        format!("{}{id}", self.prefix)
+    }
+
+    fn health(&self) -> watch::Receiver<Health> {
+        self.health.clone()
+    }
+}
+
+fn fault(error: RedisError) -> Fault {
+    match error.code() {
+        Some("WRONGTYPE") => Fault::NotASession(error.to_string()),
+        _ => Fault::Unavailable(error.to_string()),
+    }
+}
+
+/// Owns the connection.
+struct Keeper {
+    connector: Connector,
+    link: watch::Sender<Link>,
+    health: watch::Sender<Health>,
+    doubt: Arc<Notify>,
+}
+
+impl Keeper {
+    async fn run(self) {
+        let url = self.connector.url.to_string();
+        let mut number = 0;
+        let mut delay = RETRY_FIRST;
+        loop {
+            match self.connector.connect().await {
+                Ok(connection) => {
+                    number += 1;
+                    delay = RETRY_FIRST;
+                    self.link.send_replace(Link::Up(number, connection.clone()));
+                    let cause = self.stay(connection, &url).await;
+                    self.report_down(&cause, &url);
+                    self.link.send_replace(Link::Connecting);
+                }
+                Err(cause) => {
+                    self.report_down(&cause, &url);
+                    self.link.send_replace(Link::Down(cause.into()));
+                    sleep(delay.mul_f64(rand::random_range(0.5..1.0))).await;
+                    delay = (delay * 2).min(RETRY_AT_MOST);
+                }
+            }
+        }
+    }
+
+    /// Stays with a connection until it fails, and says why it did.
+    async fn stay(&self, mut connection: Connection, url: &str) -> String {
+        loop {
+            match (self.connector.check(&mut connection).await, &connection) {
+                (Ok(()), _) => self.report_up(url),
+                (Err(cause), Connection::Server(_)) => return cause,
+                // A cluster's client finds its nodes again by itself, and those that are well go on answering.
+                (Err(cause), Connection::Cluster(_)) => self.report_down(&cause, url),
+            }
+            tokio::select! {
+                () = sleep(CHECK_EVERY) => {}
+                () = self.doubt.notified() => {}
+            }
+        }
+    }
+
+    /// Logs the way back, once.
+    fn report_up(&self, url: &str) {
+        let before = self.health.send_replace(Health::Up);
+        if before != Health::Up {
+            tracing::info!(store = url, "the session store answers");
+        }
+    }
+
+    /// Logs the loss, once and not for each handshake.
+    fn report_down(&self, cause: &str, url: &str) {
+        let before = self.health.send_replace(Health::Down);
+        if before != Health::Down {
+            tracing::error!(
+                store = url,
+                cause,
+                "the session store does not answer: handshakes are rejected with STORE_UNAVAILABLE until it does"
+            );
+        }
+    }
+}
+
+/// Makes connections.
+struct Connector {
+    url: RedisUrl,
+    connect_timeout: Duration,
+    timeout: Duration,
+}
+
+impl Connector {
+    async fn connect(&self) -> Result<Connection, String> {
+        match timeout(self.connect_timeout, self.attempt()).await {
+            Ok(Ok(connection)) => Ok(connection),
+            Ok(Err(error)) => Err(error.to_string()),
+            Err(_elapsed) => Err(format!("no connection within {:?}", self.connect_timeout)),
+        }
+    }
+
+    async fn attempt(&self) -> RedisResult<Connection> {
+        // Time is bounded where it is known what for: around the attempt and around each request.
+        let config = AsyncConnectionConfig::new().set_connection_timeout(None).set_response_timeout(None);
+        let RedisUrl { topology, nodes, tls, username, password, database } = &self.url;
+        let password = password.as_ref().map(|password| password.expose_secret());
+        let addresses = nodes.iter().map(|(host, port)| address(host, *port, *tls));
+        let login = || {
+            let mut login = RedisConnectionInfo::default().set_db(*database);
+            if let Some(username) = username {
+                login = login.set_username(username);
+            }
+            if let Some(password) = password {
+                login = login.set_password(password);
+            }
+            login
+        };
+        match topology {
+            Topology::Single => {
+                let (host, port) = nodes.first().ok_or((redis::ErrorKind::InvalidClientConfig, "no host"))?;
+                let info = address(host, *port, *tls).into_connection_info()?.set_redis_settings(login());
+                let client = Client::open(info)?;
+                client.get_multiplexed_async_connection_with_config(&config).await.map(Connection::Server)
+            }
+            Topology::Sentinel(primary) => {
+                let mut builder = SentinelClientBuilder::new(addresses, primary, SentinelServerType::Master)?
+                    .set_client_to_redis_db(*database);
+                if *tls {
+                    builder = builder
+                        .set_client_to_redis_tls_mode(TlsMode::Secure)
+                        .set_client_to_sentinel_tls_mode(TlsMode::Secure);
+                }
+                if let Some(username) = username {
+                    builder = builder.set_client_to_redis_username(username);
+                }
+                if let Some(password) = password {
+                    builder = builder.set_client_to_redis_password(password);
+                }
+                let mut client = builder.build()?;
+                client.get_async_connection_with_config(&config).await.map(Connection::Server)
+            }
+            Topology::Cluster => {
+                let mut builder = ClusterClientBuilder::new(addresses)
+                    .connection_timeout(self.connect_timeout)
+                    .response_timeout(self.timeout);
+                if *tls {
+                    builder = builder.tls(TlsMode::Secure);
+                }
+                if let Some(username) = username {
+                    builder = builder.username(username);
+                }
+                if let Some(password) = password {
+                    builder = builder.password(password);
+                }
+                builder.build()?.get_async_connection().await.map(Connection::Cluster)
+            }
+        }
+    }
+
+    /// Asks whether the server answers, and behind Sentinels whether it is still the primary.
+    async fn check(&self, connection: &mut Connection) -> Result<(), String> {
+        let behind_sentinels = matches!(self.url.topology, Topology::Sentinel(_));
+        let command = redis::cmd(if behind_sentinels { "ROLE" } else { "PING" });
+        match timeout(self.timeout, connection.ask(&command)).await {
+            Err(_elapsed) => Err(format!("no answer within {:?}", self.timeout)),
+            Ok(Ok(Value::Array(role))) if behind_sentinels => match role.first() {
+                Some(Value::BulkString(role)) if role == b"master" => Ok(()),
+                _ => Err("the server is not the primary any more".to_owned()),
+            },
+            Ok(Ok(_)) => Ok(()),
+            // An ACL that allows GET alone refuses this, and a refusal is an answer.
+            Ok(Err(error)) if error.code() == Some("NOPERM") => Ok(()),
+            Ok(Err(error)) => Err(error.to_string()),
+        }
+    }
+}
+
+fn address(host: &str, port: u16, tls: bool) -> ConnectionAddr {
+    let host = host.to_owned();
+    if tls {
+        ConnectionAddr::TcpTls { host, port, insecure: false, tls_params: None }
+    } else {
+        ConnectionAddr::Tcp(host, port)
+    }
+}

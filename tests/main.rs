@@ -1,0 +1,25 @@
+//! Behaviour through the doors, in one binary: the library, gRPC, HTTP and the commands, against real servers.
+#![allow(
+    missing_docs,
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::print_stdout,
+    reason = "a test that fails says where"
+)]
+
+mod api;
+mod architecture;
+mod bad_input;
+mod cli;
+mod config;
+mod docs;
+mod express;
+mod faults;
+mod health;
+mod redis_topologies;
+mod secrets;
+mod session_stores;
+mod support;
+mod vectors;
