@@ -10,5 +10,6 @@ pub mod grpc;
 pub mod http;
 pub mod server;
 pub mod session_store;
+pub mod task;
 pub mod telemetry;
 pub mod user_source;

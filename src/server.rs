@@ -8,7 +8,7 @@ use tokio::{
     task::{JoinError, JoinSet},
     time::timeout,
 };
-use tokio_util::{sync::CancellationToken, task::AbortOnDropHandle};
+use tokio_util::sync::CancellationToken;
 use tonic::{service::Routes, transport::server::TcpIncoming};
 
 use crate::{
@@ -28,6 +28,7 @@ use crate::{
     },
     http::{self, Phase},
     session_store::{self, Health as StoreHealth, SessionStore},
+    task,
     telemetry::metrics::Metrics,
     user_source::{SessionUser, UserSource},
 };
@@ -176,7 +177,7 @@ impl Server {
             axum::serve(http_listener, router).with_graceful_shutdown(http_stop.clone().cancelled_owned());
         doors.spawn(async move { ("HTTP", http_door.await.map_err(|error| error.to_string())) });
 
-        let follower = AbortOnDropHandle::new(tokio::spawn(follow(store, health.clone(), metrics)));
+        let follower = task::owned(follow(store, health.clone(), metrics));
         health.started().await;
         phase.send_replace(Phase::Serving);
 

@@ -1,1 +1,256 @@
+//! Settings: one name in three places, all faults at once, files of their own that are read again.
 
+use std::{collections::BTreeMap, fs};
+
+use socketpass::{
+    config::{Config, SETTINGS, layers::Layers, setting::Setting},
+    grpc::convert::reason_name,
+};
+
+use crate::support::{
+    ANA, ANA_ID, SECRET, cookie,
+    process::Process,
+    redis::Redis,
+    service::{ServiceProcess, authorize, command, config, with_cookie},
+    signed, until,
+};
+
+fn faulty_settings(settings: &[(&str, &str)]) -> Vec<String> {
+    config(settings).unwrap_err().0.into_iter().map(|fault| fault.setting).collect()
+}
+
+#[test]
+fn all_faults_are_reported_together_and_name_the_setting() {
+    let faults = faulty_settings(&[
+        ("GRPC_ADDR", "localhost"),
+        ("HTTP_ADDR", "127.0.0.1"),
+        ("SESSION_SECRETS", r#"["", "x"]"#),
+        ("SESSION_STORE", "ftp://x"),
+        ("SESSION_ID_OUTSIDE_COOKIE", "maybe"),
+        ("SESSION_ALLOWED_ORIGINS", "app.example"),
+        ("SESSION_STORE_TIMEOUT", "soon"),
+        ("SESSION_STORE_CONNECT_TIMEOUT", "0s"),
+        ("USER_SOURCE", "ldap"),
+        ("POLICY_ACCEPT", "user.role =="),
+        ("LIMITS_MAX_SESSION_BYTES", "big"),
+        ("CALLERS_ALLOW_ANONYMOUS", "yes"),
+        ("GRPC_REFLECTION", "1"),
+        ("LOG_FORMAT", "xml"),
+        ("LOG_FILTER", "=x=y="),
+    ]);
+    for setting in [
+        "grpc.addr",
+        "http.addr",
+        "session.secrets",
+        "session.store",
+        "session.id_outside_cookie",
+        "session.allowed_origins",
+        "session.store_timeout",
+        "session.store_connect_timeout",
+        "user.source",
+        "policy.accept",
+        "limits.max_session_bytes",
+        "callers.allow_anonymous",
+        "grpc.reflection",
+        "log.format",
+        "log.filter",
+    ] {
+        assert_eq!(faults.iter().filter(|fault| *fault == setting).count(), 1, "{setting} in {faults:?}");
+    }
+}
+
+#[tokio::test]
+async fn faults_at_the_start_are_for_people_and_exit_2() {
+    let mut process = Process::start(&mut command(&[("SESSION_SECRETS", ""), ("SESSION_STORE", "nowhere")]));
+    assert_eq!(process.exit_code().await, Some(2));
+    process.output().line("2 faults in the settings").await;
+    process.output().line("session.secrets: ").await;
+    process.output().line("session.store: ").await;
+}
+
+#[tokio::test]
+async fn an_address_that_is_taken_names_its_setting() {
+    let taken = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    for name in ["GRPC_ADDR", "HTTP_ADDR"] {
+        let mut process = Process::start(&mut command(&[(name, &taken.local_addr().unwrap().to_string())]));
+        assert_eq!(process.exit_code().await, Some(1));
+        process.output().line(&name.to_ascii_lowercase().replace('_', ".")).await;
+    }
+}
+
+#[test]
+fn beyond_loopback_only_when_anonymous_callers_are_allowed() {
+    for addr in ["0.0.0.0:0", "[::]:0", "192.0.2.1:0", "[::ffff:192.0.2.1]:0"] {
+        assert_eq!(faulty_settings(&[("GRPC_ADDR", addr)]), ["grpc.addr"], "{addr}");
+        assert!(config(&[("GRPC_ADDR", addr), ("CALLERS_ALLOW_ANONYMOUS", "true")]).is_ok(), "{addr}");
+    }
+    for addr in ["127.0.0.1:0", "127.8.0.1:0", "[::1]:0", "[::ffff:127.0.0.1]:0"] {
+        assert!(config(&[("GRPC_ADDR", addr)]).is_ok(), "{addr}");
+    }
+}
+
+#[test]
+fn the_later_of_file_environment_and_command_line_wins() {
+    let file = tempfile::NamedTempFile::new().unwrap();
+    fs::write(file.path(), "[session]\nsecrets = [\"of the file\"]\ncookie = \"file\"\nprefix = \"file\"\npassport_key = \"file\"\n").unwrap();
+    let mut layers = Layers::default();
+    layers.add_file(file.path());
+    let environment =
+        [("SOCKETPASS_SESSION_PREFIX", "environment"), ("SOCKETPASS_SESSION_PASSPORT_KEY", "environment")];
+    layers.add_environment(environment.map(|(name, value)| (name.to_owned(), value.to_owned())));
+    let flags = BTreeMap::from([("session-passport-key", vec!["flag".to_owned()])]);
+    layers.add_command_line(|flag| flags.get(flag).cloned());
+    let session = Config::load(&layers).unwrap().session;
+    assert_eq!((&*session.cookie, &*session.prefix, &*session.passport_key), ("file", "environment", "flag"));
+}
+
+#[test]
+fn an_empty_variable_is_an_empty_value() {
+    let config = config(&[("SESSION_PREFIX", ""), ("SESSION_COOKIE", "")]).unwrap();
+    assert_eq!((&*config.session.prefix, &*config.session.cookie), ("", ""));
+    assert_eq!(faulty_settings(&[("SESSION_SECRETS", "")]), ["session.secrets"]);
+}
+
+#[test]
+fn a_list_is_a_json_array_or_one_bare_value() {
+    let origins =
+        |value: &str| config(&[("SESSION_ALLOWED_ORIGINS", value)]).unwrap().session.allowed_origins;
+    assert_eq!(origins("https://a"), Some(vec!["https://a".to_owned()]));
+    assert_eq!(origins(r#"["https://a","https://b"]"#).map(|origins| origins.len()), Some(2));
+    assert_eq!(origins("[]"), Some(vec![]));
+    // A comma is part of a secret.
+    assert_eq!(config(&[("SESSION_SECRETS", "a,b")]).unwrap().session.secrets.len(), 1);
+}
+
+#[test]
+fn what_is_no_setting_is_a_fault_in_the_file_and_a_warning_in_the_environment() {
+    let file = tempfile::NamedTempFile::new().unwrap();
+    fs::write(file.path(), "sesion = 1\n[session]\nsecrets = \"x\"\ncokie = \"x\"\n[session.more]\nx = 1\n")
+        .unwrap();
+    let mut layers = Layers::default();
+    layers.add_file(file.path());
+    layers.add_environment([
+        ("SOCKETPASS_PORT_50051_TCP".to_owned(), "tcp://x".to_owned()),
+        ("OTHER".to_owned(), "x".to_owned()),
+    ]);
+    assert_eq!(layers.unknown_variables(), ["SOCKETPASS_PORT_50051_TCP"]);
+    let faults = Config::load(&layers).unwrap_err().to_string();
+    assert!(
+        faults.contains("session.cokie: there is no such setting")
+            && faults.contains("is it `session.cookie`?"),
+        "{faults}"
+    );
+    assert!(
+        faults.contains("sesion: there is no such setting") && faults.contains("session.more"),
+        "{faults}"
+    );
+}
+
+#[tokio::test]
+async fn an_unknown_variable_is_warned_of_by_name() {
+    let service = ServiceProcess::start(&[("SERVICE_PORT", "50051")]).await;
+    let line = service.process.output().line("names no setting").await;
+    assert!(line.contains("SOCKETPASS_SERVICE_PORT"), "{line}");
+    service.process.output().line("nobody can log in").await;
+}
+
+#[test]
+fn a_setting_and_its_file_together_are_a_fault() {
+    let file = tempfile::NamedTempFile::new().unwrap();
+    fs::write(file.path(), "x\n").unwrap();
+    let path = file.path().to_str().unwrap();
+    assert_eq!(faulty_settings(&[("SESSION_SECRETS_FILE", path)]), ["session.secrets"]);
+    assert_eq!(faulty_settings(&[("SESSION_STORE_FILE", "/nowhere")]), ["session.store"]);
+}
+
+#[test]
+fn of_a_file_only_the_line_ending_is_cut() {
+    use secrecy::ExposeSecret as _;
+    let file = tempfile::NamedTempFile::new().unwrap();
+    for (text, expected) in [("one \n two\r\n", vec!["one ", " two"]), ("one", vec!["one"])] {
+        fs::write(file.path(), text).unwrap();
+        let mut layers = Layers::default();
+        layers.add_environment([(
+            "SOCKETPASS_SESSION_SECRETS_FILE".to_owned(),
+            file.path().display().to_string(),
+        )]);
+        let config = Config::load(&layers).unwrap();
+        let secrets: Vec<_> = config.session.secrets.iter().map(|secret| secret.expose_secret()).collect();
+        assert_eq!(secrets, expected);
+    }
+    for empty in ["", "\n", "one\n\ntwo\n"] {
+        fs::write(file.path(), empty).unwrap();
+        let mut layers = Layers::default();
+        layers.add_environment([(
+            "SOCKETPASS_SESSION_SECRETS_FILE".to_owned(),
+            file.path().display().to_string(),
+        )]);
+        assert!(Config::load(&layers).is_err(), "{empty:?}");
+    }
+}
+
+#[tokio::test]
+async fn secrets_and_the_store_are_read_again_when_their_files_change() {
+    let (first, second) = (Redis::start().await, Redis::start().await);
+    first.put(ANA_ID, ANA.as_bytes()).await;
+    let directory = tempfile::TempDir::new().unwrap();
+    let (secrets, store) = (directory.path().join("secrets"), directory.path().join("store"));
+    fs::write(&secrets, "before\n").unwrap();
+    fs::write(&store, first.url()).unwrap();
+    let mut command = command(&[
+        ("SESSION_SECRETS_FILE", secrets.to_str().unwrap()),
+        ("SESSION_STORE_FILE", store.to_str().unwrap()),
+    ]);
+    command.env_remove("SOCKETPASS_SESSION_SECRETS");
+    let process = Process::start(&mut command);
+    let line: serde_json::Value = serde_json::from_str(&process.output().line("\"serving\"").await).unwrap();
+    let mut client =
+        crate::support::service::client(&format!("http://{}", line["grpc_addr"].as_str().unwrap())).await;
+    let with = |secret: &str| with_cookie(&format!("connect.sid=s:{}", signed(secret, ANA_ID)));
+    let mut reason =
+        async |secret: &str| reason_name(authorize(&mut client, with(secret)).await.reason()).into_owned();
+    assert_eq!(
+        (reason("before").await, reason("after").await),
+        ("AUTHORIZED".to_owned(), "BAD_SIGNATURE".to_owned())
+    );
+
+    fs::write(&secrets, "after\nbefore\n").unwrap();
+    process.signal("HUP");
+    process.output().line("was read again").await;
+    assert_eq!(
+        (reason("before").await, reason("after").await),
+        ("AUTHORIZED".to_owned(), "AUTHORIZED".to_owned())
+    );
+
+    // A faulty file changes nothing.
+    fs::write(&secrets, "").unwrap();
+    process.signal("HUP");
+    process.output().line("the old values stay in force").await;
+    assert_eq!(reason("after").await, "AUTHORIZED");
+
+    // Another store, noticed without being told.
+    fs::write(&secrets, "after\n").unwrap();
+    fs::write(&store, second.url()).unwrap();
+    let mut client = client.clone();
+    until("the other store is asked", || {
+        let mut client = client.clone();
+        let handshake = with("after");
+        async move { reason_name(authorize(&mut client, handshake).await.reason()) == "SESSION_NOT_FOUND" }
+    })
+    .await;
+    second.put(ANA_ID, ANA.as_bytes()).await;
+    assert!(authorize(&mut client, with("after")).await.accepted);
+}
+
+#[test]
+fn names_are_one_word_a_part_and_defaults_are_values() {
+    let mut names: Vec<_> = SETTINGS.iter().map(|setting| setting.name).collect();
+    let count = names.len();
+    names.dedup();
+    assert_eq!(names.len(), count);
+    for Setting { name, about, .. } in SETTINGS.iter() {
+        assert!(name.split('.').count() == 2 && about.ends_with('.'), "{name}");
+    }
+    assert_eq!(config(&[]).unwrap().session.cookie, "connect.sid");
+    let _ = (SECRET, cookie(ANA_ID));
+}

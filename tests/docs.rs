@@ -1,1 +1,12 @@
+//! Documents that are made from the code are as the code makes them.
 
+use std::{fs, path::Path};
+
+use socketpass::config::reference;
+
+#[test]
+fn the_reference_of_settings_is_current() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/settings.md");
+    let text = fs::read_to_string(path).unwrap();
+    assert!(text == reference::markdown(), "docs/settings.md differs: run `make docs`");
+}

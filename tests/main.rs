@@ -1,6 +1,7 @@
 //! Behaviour through the doors, in one binary: the library, gRPC, HTTP and the commands, against real servers.
 #![allow(
     missing_docs,
+    clippy::disallowed_methods,
     clippy::unwrap_used,
     clippy::expect_used,
     clippy::panic,

@@ -143,7 +143,7 @@ mod tests {
             let header = cookies.iter().map(|(name, value)| format!("{name}={value}")).collect::<Vec<_>>().join("; ");
             let ours: Vec<_> =
                 pairs(&header).map(|pair| (pair.name.to_owned(), pair.value().into_owned())).collect();
-            let theirs: Vec<_> = ::cookie::Cookie::split_parse_encoded(header.clone())
+            let theirs: Vec<_> = ::cookie::Cookie::split_parse_encoded(header.as_str())
                 .filter_map(Result::ok)
                 .map(|cookie| (cookie.name().to_owned(), cookie.value().to_owned()))
                 .collect();

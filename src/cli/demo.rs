@@ -7,7 +7,7 @@ use cookie::Cookie;
 use secrecy::SecretString;
 use serde_json::{Value, json};
 use tokio::sync::mpsc;
-use tokio_util::{sync::CancellationToken, task::AbortOnDropHandle};
+use tokio_util::sync::CancellationToken;
 
 use super::{
     Error, SettingArgs,
@@ -22,7 +22,7 @@ use crate::{
     grpc::pb::{AuthorizeRequest, Handshake, authorization_service_client::AuthorizationServiceClient},
     server::Server,
     session_store::MemoryStore,
-    telemetry,
+    task, telemetry,
 };
 
 /// Try it out: the service and three people's sessions in this process, nothing to install.
@@ -82,8 +82,8 @@ impl Demo {
             (server.grpc_addr().unwrap_or(config.grpc.addr), server.http_addr().unwrap_or(config.http.addr));
         let shutdown = CancellationToken::new();
         let (nudge, _nothing_to_reload) = mpsc::channel(1);
-        let _signals = AbortOnDropHandle::new(tokio::spawn(signals.obey(shutdown.clone(), nudge)));
-        let mut serving = tokio::spawn(server.serve(shutdown.clone()));
+        let _signals = task::owned(signals.obey(shutdown.clone(), nudge));
+        let mut serving = task::owned(server.serve(shutdown.clone()));
         let http_url = reachable(http);
         let shown = tokio::select! {
             shown = show(&config, grpc, &http_url) => shown,

@@ -5,13 +5,13 @@ use tokio::{
     signal::unix::{Signal, SignalKind, signal},
     sync::mpsc,
 };
-use tokio_util::{sync::CancellationToken, task::AbortOnDropHandle};
+use tokio_util::sync::CancellationToken;
 
 use super::{Error, SettingArgs};
 use crate::{
     config::{Config, reload, session::StoreUrl},
     server::Server,
-    telemetry,
+    task, telemetry,
 };
 
 #[derive(Debug, Args)]
@@ -43,9 +43,9 @@ impl Serve {
         let (nudge, nudged) = mpsc::channel(1);
         let reloader = server.reloader();
         let reload = reload::watch(layers, nudged, move |config| reloader.apply(config));
-        let _reload = AbortOnDropHandle::new(tokio::spawn(reload));
+        let _reload = task::owned(reload);
         let shutdown = CancellationToken::new();
-        let _signals = AbortOnDropHandle::new(tokio::spawn(signals.obey(shutdown.clone(), nudge)));
+        let _signals = task::owned(signals.obey(shutdown.clone(), nudge));
         server.serve(shutdown).await?;
         tracing::info!("stopped");
         Ok(())

@@ -155,7 +155,7 @@ impl Layers {
                         self.found.insert(setting.name, found);
                     }
                     Err(problem) => {
-                        self.faults.push(Fault::new(setting.name, format!("{problem} ({origin})")))
+                        self.faults.push(Fault::new(setting.name, format!("{problem} ({origin})")));
                     }
                 }
             }

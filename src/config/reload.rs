@@ -37,7 +37,7 @@ pub async fn watch(
                 tracing::info!("a file of settings changed and was read again");
             }
             Err(faults) => {
-                tracing::error!(%faults, "a file of settings changed and is faulty: the old values stay in force")
+                tracing::error!(%faults, "a file of settings changed and is faulty: the old values stay in force");
             }
         }
     }

@@ -12,7 +12,12 @@ pub mod health;
 pub use self::{authorization::Authorization, calls::Calls};
 
 /// The API's messages and services, made from `proto/` by `build.rs`.
-#[allow(missing_docs, clippy::all, reason = "generated; the comments are in the proto")]
+#[allow(
+    missing_docs,
+    clippy::all,
+    clippy::allow_attributes_without_reason,
+    reason = "generated; the comments are in the proto"
+)]
 pub mod pb {
     tonic::include_proto!("socketpass.v1");
 }

@@ -23,7 +23,10 @@ use tokio::{
 use tokio_util::task::AbortOnDropHandle;
 
 use super::{Fault, Health, SessionId, SessionStore};
-use crate::config::redis_url::{RedisUrl, Topology};
+use crate::{
+    config::redis_url::{RedisUrl, Topology},
+    task,
+};
 
 /// How often the keeper asks whether the server answers: half a second bounds how long a dead one goes unnoticed by
 /// health and costs the server nothing.
@@ -76,10 +79,12 @@ enum Connection {
 
 impl Connection {
     async fn ask(&mut self, command: &Cmd) -> RedisResult<Value> {
-        match self {
+        let answer = match self {
             Self::Server(connection) => connection.req_packed_command(command).await,
             Self::Cluster(connection) => connection.req_packed_command(command).await,
-        }
+        };
+        // At this level the driver takes a server's error for a value like any other.
+        answer?.extract_error()
     }
 }
 
@@ -95,7 +100,7 @@ impl RedisStore {
             health: health_sender,
             doubt: Arc::clone(&doubt),
         };
-        let keeper = AbortOnDropHandle::new(tokio::spawn(keeper.run()));
+        let keeper = task::owned(keeper.run());
         Self { prefix, timeout, link, health, doubt, _keeper: keeper }
     }
 
@@ -106,9 +111,9 @@ impl RedisStore {
             Err(error) if error.is_connection_dropped() => {
                 self.doubt.notify_one();
                 let (_, mut connection) = self.connection_after(Some(number)).await?;
-                connection.ask(command).await.map_err(fault)
+                connection.ask(command).await.map_err(|error| fault(&error))
             }
-            answer => answer.map_err(fault),
+            answer => answer.map_err(|error| fault(&error)),
         }
     }
 
@@ -158,7 +163,7 @@ impl SessionStore for RedisStore {
     }
 }
 
-fn fault(error: RedisError) -> Fault {
+fn fault(error: &RedisError) -> Fault {
     match error.code() {
         Some("WRONGTYPE") => Fault::NotASession(error.to_string()),
         _ => Fault::Unavailable(error.to_string()),
@@ -245,6 +250,11 @@ struct Connector {
 impl Connector {
     async fn connect(&self) -> Result<Connection, String> {
         match timeout(self.connect_timeout, self.attempt()).await {
+            // One that takes connections and refuses every command, for want of a password or while it loads, is as good
+            // as away. Of a cluster some nodes may be.
+            Ok(Ok(mut connection @ Connection::Server(_))) => {
+                self.check(&mut connection).await.map(|()| connection)
+            }
             Ok(Ok(connection)) => Ok(connection),
             Ok(Err(error)) => Err(error.to_string()),
             Err(_elapsed) => Err(format!("no connection within {:?}", self.connect_timeout)),
@@ -320,8 +330,8 @@ impl Connector {
                 _ => Err("the server is not the primary any more".to_owned()),
             },
             Ok(Ok(_)) => Ok(()),
-            // An ACL that allows GET alone refuses this, and a refusal is an answer.
-            Ok(Err(error)) if error.code() == Some("NOPERM") => Ok(()),
+            // An ACL that allows GET alone refuses this, and so does a server that cannot save but reads on.
+            Ok(Err(error)) if matches!(error.code(), Some("NOPERM" | "MISCONF")) => Ok(()),
             Ok(Err(error)) => Err(error.to_string()),
         }
     }

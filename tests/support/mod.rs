@@ -1,8 +1,14 @@
 //! What tests stand on: real servers that end with the test that started them.
 
+pub mod http;
+pub mod ports;
 pub mod process;
 pub mod redis;
+pub mod redis_cluster;
+pub mod sentinel;
 pub mod service;
+pub mod store;
+pub mod tls;
 
 use std::{
     future::Future,

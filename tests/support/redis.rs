@@ -96,9 +96,4 @@ impl Redis {
             .await
             .unwrap();
     }
-
-    pub async fn delete(&self, id: &str) {
-        let mut connection = self.connection().await;
-        let () = redis::cmd("DEL").arg(format!("sess:{id}")).query_async(&mut connection).await.unwrap();
-    }
 }

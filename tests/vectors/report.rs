@@ -39,7 +39,7 @@ impl Report {
         match outcome {
             Outcome::Passed => *group.passed.entry((mode, door)).or_default() += 1,
             Outcome::Failed(how) => {
-                self.failures.push(format!("{id} ({}; {mode:?}, {door:?}): {how}", case.0["note"]))
+                self.failures.push(format!("{id} ({}; {mode:?}, {door:?}): {how}", case.0["note"]));
             }
             Outcome::Skipped => drop(group.skipped.insert(id)),
             Outcome::Owed => drop(group.owed.entry(PARTS).or_default().insert(id)),

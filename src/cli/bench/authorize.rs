@@ -8,7 +8,6 @@ use std::{
 
 use clap::Args;
 use serde_json::json;
-use tokio_util::task::AbortOnDropHandle;
 
 use super::load::{self, Load, Measured, Progress};
 use crate::{
@@ -20,6 +19,7 @@ use crate::{
     },
     config::doors::Grpc,
     grpc::pb::{AuthorizeRequest, Handshake},
+    task,
 };
 
 /// Measure Authorize: throughput and latency of one handshake, asked over and over.
@@ -70,8 +70,7 @@ impl Authorize {
             },
         };
         let progress = Arc::new(Progress::default());
-        let progress_line =
-            AbortOnDropHandle::new(tokio::spawn(show_progress(Arc::clone(&progress), warmup, duration)));
+        let progress_line = task::owned(show_progress(Arc::clone(&progress), warmup, duration));
         let measured = load::run(&load, progress).await.map_err(Error::Call)?;
         progress_line.abort();
         // The line may be half written.

@@ -75,11 +75,10 @@ impl Progress {
     }
 }
 
-/// A figure of three digits is as much as such a measurement says.
-const DIGITS: u8 = 3;
-
+/// Three digits of a latency are as much as such a measurement says; a minute is longer than any call takes.
 fn histogram() -> Result<Histogram<u64>, String> {
-    Histogram::new(DIGITS).map_err(|error| error.to_string())
+    const MICROSECONDS_AT_MOST: u64 = 60_000_000;
+    Histogram::new_with_max(MICROSECONDS_AT_MOST, 3).map_err(|error| error.to_string())
 }
 
 /// Runs the load. The error says what was wrong before the first call.

@@ -60,7 +60,10 @@ pub(super) fn handshake(words: Vec<String>) -> Result<Handshake, Error> {
 
 /// Splits a command line into words as the shell would that it was copied for.
 pub(super) fn words(line: &str) -> Result<Vec<String>, Error> {
-    let windows = line.contains("^\"");
+    // cmd.exe takes the carets away first, and what is left has double quotes only.
+    let without_carets = line.contains("^\"").then(|| uncaret(line));
+    let windows = without_carets.is_some();
+    let line = without_carets.as_deref().unwrap_or(line);
     let mut words = Vec::new();
     let mut word: Option<String> = None;
     let mut chars = line.chars().peekable();
@@ -69,9 +72,10 @@ pub(super) fn words(line: &str) -> Result<Vec<String>, Error> {
     while let Some(c) = chars.next() {
         match c {
             ' ' | '\t' | '\n' | '\r' => words.extend(word.take()),
-            '^' if windows => push_unless_line_end(chars.next(), &mut word),
-            '\\' if !windows => push_unless_line_end(chars.next(), &mut word),
-            '\'' => {
+            // A line that goes on in the next one.
+            '\\' if matches!(chars.peek(), None | Some('\n' | '\r')) => drop(chars.next()),
+            '\\' if !windows => word.get_or_insert_default().extend(chars.next()),
+            '\'' if !windows => {
                 let word = word.get_or_insert_default();
                 loop {
                     match chars.next().ok_or_else(unclosed)? {
@@ -89,7 +93,7 @@ pub(super) fn words(line: &str) -> Result<Vec<String>, Error> {
                 loop {
                     match chars.next().ok_or_else(unclosed)? {
                         '"' => break,
-                        '\\' => word.extend(chars.next().filter(|c| *c != '\n')),
+                        '\\' if matches!(chars.peek(), Some('"' | '\\')) => word.extend(chars.next()),
                         c => word.push(c),
                     }
                 }
@@ -98,20 +102,18 @@ pub(super) fn words(line: &str) -> Result<Vec<String>, Error> {
         }
     }
     words.extend(word);
-    // On Windows a quote is `^"`, which leaves the quotes themselves in the words.
-    if windows {
-        for word in &mut words {
-            *word = word.replace("\\\"", "\u{0}").replace('"', "").replace('\u{0}', "\"");
-        }
-    }
     Ok(words)
 }
 
-fn push_unless_line_end(c: Option<char>, word: &mut Option<String>) {
-    match c {
-        Some('\n' | '\r') | None => {}
-        Some(c) => word.get_or_insert_default().push(c),
+/// Takes away cmd.exe's carets, and the line ends that they escape.
+fn uncaret(line: &str) -> String {
+    let line = line.replace("^\r\n", " ").replace("^\n", " ");
+    let mut chars = line.chars();
+    let mut plain = String::new();
+    while let Some(c) = chars.next() {
+        if c == '^' { plain.extend(chars.next()) } else { plain.push(c) }
     }
+    plain
 }
 
 /// Bash's `$'…'`, with which Chrome writes what is not plain ASCII. `None`: it does not end.

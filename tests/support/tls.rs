@@ -1,0 +1,49 @@
+//! A certificate authority of the test's own, and servers' certificates that it signs.
+
+use std::path::PathBuf;
+
+use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair, KeyUsagePurpose};
+use tempfile::TempDir;
+
+pub struct Authority {
+    issuer: Issuer<'static, KeyPair>,
+    directory: TempDir,
+}
+
+impl Authority {
+    pub fn new() -> Self {
+        let mut params = CertificateParams::default();
+        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        params.key_usages = vec![KeyUsagePurpose::KeyCertSign];
+        let key = KeyPair::generate().unwrap();
+        let certificate = params.self_signed(&key).unwrap();
+        let directory = TempDir::new().unwrap();
+        std::fs::write(directory.path().join("ca.pem"), certificate.pem()).unwrap();
+        Self { issuer: Issuer::new(params, key), directory }
+    }
+
+    /// Its own certificate, for those who shall trust it.
+    pub fn file(&self) -> PathBuf {
+        self.directory.path().join("ca.pem")
+    }
+
+    /// redis-server's arguments for TLS on this port, with a certificate for these host names and addresses.
+    pub fn redis_arguments(&self, port: u16, hosts: &[&str]) -> Vec<String> {
+        let hosts: Vec<_> = hosts.iter().map(|host| (*host).to_owned()).collect();
+        let key = KeyPair::generate().unwrap();
+        let certificate = CertificateParams::new(hosts).unwrap().signed_by(&key, &self.issuer).unwrap();
+        let path = |kind: &str| self.directory.path().join(format!("{port}.{kind}.pem"));
+        std::fs::write(path("certificate"), certificate.pem()).unwrap();
+        std::fs::write(path("key"), key.serialize_pem()).unwrap();
+        [
+            ("--tls-port", port.to_string()),
+            ("--tls-cert-file", path("certificate").display().to_string()),
+            ("--tls-key-file", path("key").display().to_string()),
+            ("--tls-ca-cert-file", self.file().display().to_string()),
+            ("--tls-auth-clients", "no".to_owned()),
+        ]
+        .into_iter()
+        .flat_map(|(name, value)| [name.to_owned(), value])
+        .collect()
+    }
+}
