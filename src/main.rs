@@ -5,6 +5,10 @@ use std::process::ExitCode;
 use clap::Parser as _;
 use socketpass::cli::{self, Cli};
 
+/// A decision makes and drops a few dozen small values on two threads, which glibc's allocator is slow at.
+#[global_allocator]
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
+
 fn main() -> ExitCode {
     cli::run(Cli::parse())
 }

@@ -6,7 +6,7 @@ use std::{
 };
 
 use async_trait::async_trait;
-use redis::{Client, Cmd, FromRedisValue, aio::MultiplexedConnection, cmd};
+use redis::{Cmd, FromRedisValue, aio::MultiplexedConnection, cmd};
 use socketpass::session_store::{Fault, Health, MemoryStore, SessionStore};
 use tokio::{task::JoinSet, time::timeout};
 
@@ -14,7 +14,7 @@ use crate::support::{
     ANA, ANA_ID,
     ports::lasting_port,
     redis::Redis,
-    store::{becomes, finds_ana, found, is_unavailable_within, load, open},
+    store::{becomes, connect, finds_ana, found, is_unavailable_within, load, open, put_ana},
     until,
 };
 
@@ -69,7 +69,7 @@ impl OnRedis {
 
     async fn start_with_prefix(prefix: &'static str) -> Self {
         let redis = Redis::start_on(lasting_port(), &[]).await;
-        Self { connection: redis.connection().await, redis, prefix }
+        Self { connection: connect(&redis.url()).await.unwrap(), redis, prefix }
     }
 }
 
@@ -270,7 +270,7 @@ async fn a_replaced_session_is_seen_at_once(backend: &dyn Backend) {
 
 /// Sessions of different sizes, some of which are absent: what an answer that went to somebody else would show.
 fn session_number(number: usize) -> Option<String> {
-    (number % 5 != 0).then(|| format!("{number} ").repeat(1 + number * 37 % 1000))
+    (!number.is_multiple_of(5)).then(|| format!("{number} ").repeat(1 + number * 37 % 1000))
 }
 
 async fn put_numbered_sessions(backend: &dyn Backend) {
@@ -380,7 +380,7 @@ async fn a_server_that_is_not_there_is_said_at_once_and_found_when_it_comes() {
         is_unavailable_within(Duration::from_secs(1), &*store).await;
     }
     let redis = Redis::start_on(port, &[]).await;
-    redis.put(ANA_ID, ANA.as_bytes()).await;
+    put_ana(&redis).await;
     becomes(&*store, Health::Up).await;
     assert_eq!(load(&*store, ANA_ID).await, found(ANA));
 }
@@ -421,7 +421,7 @@ async fn a_server_that_was_killed_and_restarted_is_found_again() {
     let mut backend = OnRedis::start().await;
     let store = backend.store();
     for _ in 0..3 {
-        backend.redis.put(ANA_ID, ANA.as_bytes()).await;
+        put_ana(&backend.redis).await;
         finds_ana(&*store).await;
         backend.redis.kill().await;
         becomes(&*store, Health::Down).await;
@@ -481,8 +481,7 @@ async fn a_right_password_is_taken_from_the_url_and_never_shown() {
     let encoded = "h0rse%3A%2F%40%3F%23%5B%5D%2520%20%C3%BC";
     for credentials in [format!(":{encoded}"), format!("default:{encoded}")] {
         let url = format!("redis://{credentials}@127.0.0.1:{}", redis.port);
-        let client = Client::open(url.as_str()).unwrap();
-        let connection = client.get_multiplexed_async_connection().await.unwrap();
+        let connection = connect(&url).await.unwrap();
         let () = ask(&connection, cmd("SET").arg(format!("sess:{ANA_ID}")).arg(ANA)).await;
         let store = open(&url, &[]);
         assert_eq!(load(&*store, ANA_ID).await, found(ANA));
@@ -517,8 +516,7 @@ async fn the_database_number_in_the_url_is_respected() {
     let key = backend.key(ANA_ID);
     for database in [0, 3, 15] {
         let url = format!("{}/{database}", backend.redis.url());
-        let client = Client::open(url.as_str()).unwrap();
-        let connection = client.get_multiplexed_async_connection().await.unwrap();
+        let connection = connect(&url).await.unwrap();
         let () = ask(&connection, cmd("SET").arg(&key).arg(format!("in {database}"))).await;
     }
     for database in [0, 3, 15] {
@@ -577,8 +575,8 @@ async fn commands_so_far(connection: &MultiplexedConnection, name: &str) -> u64 
 #[tokio::test]
 async fn a_server_that_cannot_save_is_up_for_reads() {
     let redis = Redis::start_on(lasting_port(), &["--save", "3600", "1"]).await;
-    redis.put(ANA_ID, ANA.as_bytes()).await;
-    let connection = redis.connection().await;
+    put_ana(&redis).await;
+    let connection = connect(&redis.url()).await.unwrap();
     std::fs::remove_dir_all(redis.directory()).unwrap();
     let _: String = ask(&connection, &cmd("BGSAVE")).await;
     until("saving failed", || async {
@@ -605,8 +603,8 @@ async fn a_server_that_still_loads_its_data_is_unavailable_until_it_has() {
     let slowly = ["--key-load-delay", "20000", "--loading-process-events-interval-bytes", "1024"];
     let mut redis = Redis::start_on(lasting_port(), &slowly).await;
     let store = open(&redis.url(), &[("SESSION_STORE_TIMEOUT", "20s")]);
-    redis.put(ANA_ID, ANA.as_bytes()).await;
-    let connection = redis.connection().await;
+    put_ana(&redis).await;
+    let connection = connect(&redis.url()).await.unwrap();
     for number in 0..1000 {
         let () = ask(&connection, cmd("SET").arg(format!("sess:{number}")).arg("x".repeat(2000))).await;
     }
@@ -616,7 +614,7 @@ async fn a_server_that_still_loads_its_data_is_unavailable_until_it_has() {
     redis.restart().await;
     becomes(&*store, Health::Down).await;
 
-    let connection = redis.connection().await;
+    let connection = connect(&redis.url()).await.unwrap();
     let loads =
         async || ask::<String>(&connection, cmd("INFO").arg("persistence")).await.contains("\nloading:1");
     until("it loads", &loads).await;

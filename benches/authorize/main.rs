@@ -27,6 +27,10 @@ use socketpass::{
 
 use self::peer::{Peer, Redis};
 
+/// The same as the service's, so that the bare one has no worse.
+#[global_allocator]
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
+
 const SECRET: &str = "keyboard cat";
 const SESSION_ID: &str = "Zk3q9vWmT1n8yLxR4sPb7uCdEfGhJkMa";
 /// A session as a small Express app writes it, with a user of six fields.

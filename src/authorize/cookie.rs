@@ -5,8 +5,6 @@
 
 use std::borrow::Cow;
 
-use percent_encoding::percent_decode_str;
-
 /// One name and its value, the value trimmed and unquoted but not yet decoded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Pair<'a> {
@@ -78,16 +76,34 @@ fn unquote(value: &str) -> &str {
 /// ECMA-262's `decodeURIComponent`: `None` where it throws, which is at a `%` without two hex digits and at bytes that
 /// are not UTF-8.
 fn decode_uri_component(text: &str) -> Option<Cow<'_, str>> {
-    if !text.contains('%') {
+    if !text.as_bytes().contains(&b'%') {
         return Some(Cow::Borrowed(text));
     }
-    let complete = text.split('%').skip(1).all(|after| {
-        matches!(after.as_bytes(), [high, low, ..] if high.is_ascii_hexdigit() && low.is_ascii_hexdigit())
-    });
-    if !complete {
-        return None;
+    let mut decoded = Vec::with_capacity(text.len());
+    let mut rest = text.as_bytes();
+    while let [first, after @ ..] = rest {
+        match (first, after) {
+            (b'%', [high, low, after @ ..]) => {
+                decoded.push(hex_digit(*high)? << 4 | hex_digit(*low)?);
+                rest = after;
+            }
+            (b'%', _) => return None,
+            (plain, after) => {
+                decoded.push(*plain);
+                rest = after;
+            }
+        }
     }
-    percent_decode_str(text).decode_utf8().ok()
+    String::from_utf8(decoded).ok().map(Cow::Owned)
+}
+
+fn hex_digit(digit: u8) -> Option<u8> {
+    match digit {
+        b'0'..=b'9' => Some(digit - b'0'),
+        b'a'..=b'f' => Some(digit - b'a' + 10),
+        b'A'..=b'F' => Some(digit - b'A' + 10),
+        _ => None,
+    }
 }
 
 #[cfg(test)]

@@ -39,9 +39,9 @@ pub(super) fn read<'a, R: Read<'a>>(text: &'a str, reader: R) -> Result<R::Value
 /// Redis and files hold bytes, Node reads them as text: what is no UTF-8 becomes U+FFFD, and so do escapes that are half
 /// of a character.
 pub(super) fn to_text(raw: &[u8]) -> Cow<'_, str> {
-    match String::from_utf8_lossy(raw) {
-        Cow::Borrowed(text) => mend_surrogates(text),
-        Cow::Owned(text) => Cow::Owned(mend_surrogates(&text).into_owned()),
+    match std::str::from_utf8(raw) {
+        Ok(text) => mend_surrogates(text),
+        Err(_) => Cow::Owned(mend_surrogates(&String::from_utf8_lossy(raw)).into_owned()),
     }
 }
 
@@ -252,7 +252,7 @@ pub fn depth(value: &Value) -> usize {
 /// JSON may name half of a surrogate pair, `"\ud800"`, which JavaScript keeps and UTF-8 cannot say.
 fn mend_surrogates(text: &str) -> Cow<'_, str> {
     const REPLACEMENT: &str = "\\ufffd";
-    if !text.contains("\\ud") && !text.contains("\\uD") {
+    if !text.as_bytes().contains(&b'\\') {
         return Cow::Borrowed(text);
     }
     let mut mended = String::with_capacity(text.len());

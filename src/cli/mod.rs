@@ -34,6 +34,7 @@ enum Command {
     Serve(serve::Serve),
     /// Try it out: the service and three people's sessions in this process, nothing to install.
     Demo(demo::Demo),
+    #[command(long_about = explain::LONG_ABOUT)]
     /// Explain why a handshake is accepted or refused, step by step.
     Explain(Box<explain::Explain>),
     /// Ask a running service whether it is healthy; exit 0 when it is.

@@ -13,6 +13,8 @@ use redis::{
     aio::{ConnectionLike as _, MultiplexedConnection},
     cluster::ClusterClientBuilder,
     cluster_async::ClusterConnection,
+    cluster_routing::{MultipleNodeRoutingInfo, ResponsePolicy, RoutingInfo},
+    io::tcp::TcpSettings,
     sentinel::{SentinelClientBuilder, SentinelServerType},
 };
 use secrecy::ExposeSecret as _;
@@ -189,7 +191,7 @@ impl Keeper {
                     number += 1;
                     delay = RETRY_FIRST;
                     self.link.send_replace(Link::Up(number, connection.clone()));
-                    let cause = self.stay(connection, &url).await;
+                    let cause = self.stay(connection, &mut number, &url).await;
                     self.report_down(&cause, &url);
                     self.link.send_replace(Link::Connecting);
                 }
@@ -204,13 +206,24 @@ impl Keeper {
     }
 
     /// Stays with a connection until it fails, and says why it did.
-    async fn stay(&self, mut connection: Connection, url: &str) -> String {
+    async fn stay(&self, mut connection: Connection, number: &mut u64, url: &str) -> String {
         loop {
-            match (self.connector.check(&mut connection).await, &connection) {
+            match (self.connector.check(&mut connection).await, &mut connection) {
                 (Ok(()), _) => self.report_up(url),
                 (Err(cause), Connection::Server(_)) => return cause,
-                // A cluster's client finds its nodes again by itself, and those that are well go on answering.
-                (Err(cause), Connection::Cluster(_)) => self.report_down(&cause, url),
+                // The nodes that are well go on answering, so a cluster's client is kept until another finds more of them:
+                // it does not notice that a node hangs whose replica took its place. When no node answers it has to go
+                // all the same: it asks where it last saw them, without a pause, and never again where the URL says.
+                (Err(cause), Connection::Cluster(cluster)) => {
+                    self.report_down(&cause, url);
+                    if let Ok(another) = self.connector.connect().await {
+                        connection = another;
+                        *number += 1;
+                        self.link.send_replace(Link::Up(*number, connection.clone()));
+                    } else if !self.connector.any_answers(cluster).await {
+                        return cause;
+                    }
+                }
             }
             tokio::select! {
                 () = sleep(CHECK_EVERY) => {}
@@ -264,6 +277,8 @@ impl Connector {
     async fn attempt(&self) -> RedisResult<Connection> {
         // Time is bounded where it is known what for: around the attempt and around each request.
         let config = AsyncConnectionConfig::new().set_connection_timeout(None).set_response_timeout(None);
+        // What is written together is sent together already; waiting for more (Nagle) would only add to each answer.
+        let tcp = TcpSettings::default().set_nodelay(true);
         let RedisUrl { topology, nodes, tls, username, password, database } = &self.url;
         let password = password.as_ref().map(|password| password.expose_secret());
         let addresses = nodes.iter().map(|(host, port)| address(host, *port, *tls));
@@ -280,13 +295,17 @@ impl Connector {
         match topology {
             Topology::Single => {
                 let (host, port) = nodes.first().ok_or((redis::ErrorKind::InvalidClientConfig, "no host"))?;
-                let info = address(host, *port, *tls).into_connection_info()?.set_redis_settings(login());
+                let info = address(host, *port, *tls)
+                    .into_connection_info()?
+                    .set_redis_settings(login())
+                    .set_tcp_settings(tcp);
                 let client = Client::open(info)?;
                 client.get_multiplexed_async_connection_with_config(&config).await.map(Connection::Server)
             }
             Topology::Sentinel(primary) => {
                 let mut builder = SentinelClientBuilder::new(addresses, primary, SentinelServerType::Master)?
-                    .set_client_to_redis_db(*database);
+                    .set_client_to_redis_db(*database)
+                    .set_client_to_redis_tcp_settings(tcp);
                 if *tls {
                     builder = builder
                         .set_client_to_redis_tls_mode(TlsMode::Secure)
@@ -302,9 +321,13 @@ impl Connector {
                 client.get_async_connection_with_config(&config).await.map(Connection::Server)
             }
             Topology::Cluster => {
+                // One node that hangs must not use up the time of all: the attempt tries it twice, and requests to the
+                // others wait whenever the client looks for it again.
+                let each = self.connect_timeout / 8;
                 let mut builder = ClusterClientBuilder::new(addresses)
-                    .connection_timeout(self.connect_timeout)
-                    .response_timeout(self.timeout);
+                    .connection_timeout(each)
+                    .response_timeout(self.timeout)
+                    .tcp_settings(tcp);
                 if *tls {
                     builder = builder.tls(TlsMode::Secure);
                 }
@@ -334,6 +357,13 @@ impl Connector {
             Ok(Err(error)) if matches!(error.code(), Some("NOPERM" | "MISCONF")) => Ok(()),
             Ok(Err(error)) => Err(error.to_string()),
         }
+    }
+
+    /// Whether at least one node of a cluster answers.
+    async fn any_answers(&self, cluster: &mut ClusterConnection) -> bool {
+        let one_of_all = (MultipleNodeRoutingInfo::AllMasters, Some(ResponsePolicy::OneSucceeded));
+        let answer = cluster.route_command(redis::cmd("PING"), RoutingInfo::MultiNode(one_of_all));
+        timeout(self.timeout, answer).await.is_ok_and(|answer| answer.is_ok())
     }
 }
 

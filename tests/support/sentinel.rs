@@ -2,11 +2,11 @@
 
 use std::{collections::HashMap, fmt::Write as _};
 
-use redis::{Client, RedisResult, Value, aio::MultiplexedConnection, cmd, from_redis_value};
+use redis::{RedisResult, Value, aio::MultiplexedConnection, cmd, from_redis_value};
 use tempfile::TempDir;
 use tokio::{net::TcpStream, process::Command};
 
-use super::{ports::lasting_port, process::Process, redis::Redis, until};
+use super::{ports::lasting_port, process::Process, redis::Redis, store::connect, tls::Authority, until};
 
 pub struct Sentinels {
     /// The primary at first.
@@ -17,7 +17,7 @@ pub struct Sentinels {
 }
 
 /// What the Sentinels call the primary.
-const NAME: &str = "web-sessions";
+pub const NAME: &str = "web-sessions";
 /// Of the Redis servers; the Sentinels themselves want none.
 const PASSWORD: &str = "h0rse";
 
@@ -37,12 +37,19 @@ impl Sentinels {
         })
         .await;
 
-        let sentinels: Vec<_> = (0..3).map(|_| Sentinel::start(first.port)).collect();
+        let settings = format!("sentinel auth-pass {NAME} {PASSWORD}\n");
+        let sentinels: Vec<_> = (0..3).map(|_| Sentinel::start(first.port, 2, &settings)).collect();
         for sentinel in &sentinels {
             sentinel.hurry().await;
         }
         for sentinel in &sentinels {
-            until("a Sentinel knows the servers and the others", || sentinel.is_ready()).await;
+            until("a Sentinel knows the servers and the others", || async {
+                let state = sentinel.state().await;
+                state["flags"] == "master"
+                    && state["num-slaves"] == "1"
+                    && state["num-other-sentinels"] == "2"
+            })
+            .await;
         }
         Self { first, second, sentinels }
     }
@@ -82,11 +89,9 @@ impl Sentinels {
         becomes(&self.first, "slave").await;
     }
 
-    /// Kills the Sentinel that the URL names first.
-    pub async fn kill_sentinel(&mut self) {
-        let sentinel = &mut self.sentinels[0].process;
-        sentinel.signal("KILL");
-        sentinel.exit_code().await;
+    /// The Sentinel that the URL names first.
+    pub fn first_sentinel(&mut self) -> &mut Process {
+        &mut self.sentinels[0].process
     }
 }
 
@@ -96,8 +101,7 @@ pub async fn connection(redis: &Redis) -> MultiplexedConnection {
 }
 
 async fn try_connection(redis: &Redis) -> RedisResult<MultiplexedConnection> {
-    let client = Client::open(format!("redis://:{PASSWORD}@127.0.0.1:{}", redis.port))?;
-    client.get_multiplexed_async_connection().await
+    connect(&format!("redis://:{PASSWORD}@127.0.0.1:{}", redis.port)).await
 }
 
 async fn becomes(redis: &Redis, wanted: &str) {
@@ -109,7 +113,20 @@ async fn role(redis: &Redis) -> RedisResult<String> {
     Ok(from_redis_value(role.into_iter().next().unwrap())?)
 }
 
-struct Sentinel {
+/// A single Sentinel that speaks TLS with the primary and, on the port that it gives, with clients.
+pub async fn start_with_tls(authority: &Authority, primary: u16) -> (Sentinel, u16) {
+    let port = lasting_port();
+    let mut settings = "tls-replication yes\n".to_owned();
+    for argument in authority.redis_arguments(port, &["127.0.0.1"]).chunks(2) {
+        writeln!(settings, "{} {}", argument[0].trim_start_matches("--"), argument[1]).unwrap();
+    }
+    let sentinel = Sentinel::start(primary, 1, &settings);
+    sentinel.hurry().await;
+    until("the Sentinel knows the server", || async { sentinel.state().await["flags"] == "master" }).await;
+    (sentinel, port)
+}
+
+pub struct Sentinel {
     port: u16,
     process: Process,
     /// It writes what it learns into its settings.
@@ -117,19 +134,18 @@ struct Sentinel {
 }
 
 impl Sentinel {
-    fn start(primary: u16) -> Self {
+    fn start(primary: u16, quorum: u8, settings: &str) -> Self {
         let directory = TempDir::new().unwrap();
         let port = lasting_port();
-        let mut settings = format!("port {port}\nbind 127.0.0.1\n");
-        for setting in [
-            format!("monitor {NAME} 127.0.0.1 {primary} 2"),
-            format!("auth-pass {NAME} {PASSWORD}"),
-            format!("down-after-milliseconds {NAME} 500"),
-            // Twice that has to pass before they vote again, should each have voted for itself.
-            format!("failover-timeout {NAME} 3000"),
-        ] {
-            writeln!(settings, "sentinel {setting}").unwrap();
-        }
+        // Were each to vote for itself, twice the failover timeout would have to pass before they vote again.
+        let settings = format!(
+            "port {port}\n\
+             bind 127.0.0.1\n\
+             sentinel monitor {NAME} 127.0.0.1 {primary} {quorum}\n\
+             sentinel down-after-milliseconds {NAME} 500\n\
+             sentinel failover-timeout {NAME} 3000\n\
+             {settings}"
+        );
         let file = directory.path().join("sentinel.conf");
         std::fs::write(&file, settings).unwrap();
         let process = Process::start(Command::new("redis-sentinel").arg(&file).current_dir(directory.path()));
@@ -137,8 +153,7 @@ impl Sentinel {
     }
 
     async fn connection(&self) -> MultiplexedConnection {
-        let client = Client::open(format!("redis://127.0.0.1:{}", self.port)).unwrap();
-        client.get_multiplexed_async_connection().await.unwrap()
+        connect(&format!("redis://127.0.0.1:{}", self.port)).await.unwrap()
     }
 
     /// By default it hears of a replica within ten seconds, and takes a machine that is busy for one whose clock jumps.
@@ -157,9 +172,8 @@ impl Sentinel {
         let () = command.query_async(&mut self.connection().await).await.unwrap();
     }
 
-    async fn is_ready(&self) -> bool {
-        let state: HashMap<String, String> =
-            cmd("SENTINEL").arg(&["MASTER", NAME]).query_async(&mut self.connection().await).await.unwrap();
-        state["flags"] == "master" && state["num-slaves"] == "1" && state["num-other-sentinels"] == "2"
+    /// What it knows of the primary.
+    async fn state(&self) -> HashMap<String, String> {
+        cmd("SENTINEL").arg(&["MASTER", NAME]).query_async(&mut self.connection().await).await.unwrap()
     }
 }

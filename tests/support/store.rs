@@ -1,14 +1,15 @@
-//! Session stores as tests see them.
+//! Session stores as tests see them, and the way past them to Redis.
 
 use std::{
     sync::Arc,
     time::{Duration, Instant},
 };
 
+use redis::{AsyncConnectionConfig, Client, RedisResult, aio::MultiplexedConnection, cmd};
 use socketpass::session_store::{self, Fault, Health, SessionId, SessionStore};
 use tokio::time::timeout;
 
-use super::{ANA, ANA_ID, PATIENCE, service, until};
+use super::{ANA, ANA_ID, PATIENCE, redis::Redis, service, until};
 
 pub type Answer = Result<Option<Vec<u8>>, Fault>;
 
@@ -48,4 +49,18 @@ pub async fn is_unavailable_within(bound: Duration, store: &dyn SessionStore) ->
         Err(Fault::Unavailable(cause)) => cause,
         other => panic!("{other:?}"),
     }
+}
+
+/// A connection of the test's own. By default the driver gives up after half a second, which a busy machine may take.
+pub async fn connect(url: &str) -> RedisResult<MultiplexedConnection> {
+    let patient = AsyncConnectionConfig::new()
+        .set_connection_timeout(Some(PATIENCE))
+        .set_response_timeout(Some(PATIENCE));
+    Client::open(url)?.get_multiplexed_async_connection_with_config(&patient).await
+}
+
+/// Stores Ana's session under connect-redis' default prefix.
+pub async fn put_ana(redis: &Redis) {
+    let mut connection = connect(&redis.url()).await.unwrap();
+    let () = cmd("SET").arg(format!("sess:{ANA_ID}")).arg(ANA).query_async(&mut connection).await.unwrap();
 }

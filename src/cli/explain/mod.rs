@@ -28,14 +28,16 @@ mod show;
 
 pub(super) use self::show::decision as show_decision;
 
+pub(super) const LONG_ABOUT: &str = "\
+Explain why a handshake is accepted or refused, step by step.
+
+The handshake comes from flags, from a raw HTTP request or a curl command line on standard input, or from a curl command \
+line as a browser's developer tools copy it (Copy as cURL), pasted behind the command:
+
+  socketpass explain curl 'https://app.example/socket.io/?EIO=4' -H 'Cookie: connect.sid=s%3A...'";
+
 /// Explain why a handshake is accepted or refused.
-///
-/// The handshake comes from flags, from a raw HTTP request or a curl command line on standard input, or from a curl
-/// command line as a browser's developer tools copy it (Copy as cURL), pasted behind the command:
-///
-///   socketpass explain curl 'https://app.example/socket.io/?EIO=4' -H 'Cookie: connect.sid=s%3A…'
 #[derive(Debug, Args)]
-#[command(verbatim_doc_comment)]
 pub(super) struct Explain {
     #[command(flatten)]
     handshake: HandshakeArgs,
