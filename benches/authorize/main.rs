@@ -66,7 +66,7 @@ async fn main() {
             figures.push(measure(peer, Duration::from_secs(seconds)).await);
         }
     }
-    println!("\n{rounds} rounds of {seconds} s each, in turn, 4 connections, 64 calls at a time; medians\n");
+    println!("\n{rounds} rounds of {seconds} s each, in turn, 4 connections, 256 calls at a time; medians\n");
     println!("| | answers/s | server CPU an answer | p50 | p99 |");
     println!("|---|---|---|---|---|");
     let medians = figures.map(|figures| Figures::median(&figures));
@@ -134,7 +134,7 @@ async fn ask(peer: &Peer, duration: Duration) -> Measured {
     let load = Load {
         url: peer.url.clone(),
         connections: 4,
-        concurrency: 64,
+        concurrency: 256,
         warmup: Duration::ZERO,
         duration,
         request: request(),

@@ -9,8 +9,8 @@ use arc_swap::ArcSwap;
 
 use crate::{
     config::session::OutsideCookie,
-    session_store::{Fault as StoreFault, SessionId, SessionStore},
-    user_source::{Fault as SourceFault, UserSource},
+    session_store::{SessionId, SessionStore},
+    user_source::UserSource,
 };
 
 pub mod cookie;
@@ -22,13 +22,14 @@ mod reason;
 pub mod session;
 mod session_id;
 pub mod signature;
+mod standing;
 mod user;
 
 use self::{
     explain::{Step, StepName, Trace, quote},
     policy::Policy,
-    session::Session,
     signature::Keys,
+    standing::Standing,
 };
 pub use self::{
     handshake::Handshake,
@@ -89,24 +90,6 @@ pub struct Authorizer {
     store: ArcSwap<Arc<dyn SessionStore>>,
     users: Arc<dyn UserSource>,
     policy: Arc<dyn Policy>,
-}
-
-/// Who stands behind a session, or why nobody does.
-struct Standing {
-    reason: Reason,
-    user: User,
-    /// Words of ours that follow the message of a store's fault.
-    words: Option<&'static str>,
-}
-
-impl Standing {
-    fn nobody(reason: Reason) -> Self {
-        Self { reason, user: User::nobody(), words: None }
-    }
-
-    fn fault(reason: Reason, words: &'static str) -> Self {
-        Self { words: Some(words), ..Self::nobody(reason) }
-    }
 }
 
 impl Authorizer {
@@ -185,130 +168,6 @@ impl Authorizer {
         })
     }
 
-    /// From the session on: what is asked again while the socket is open.
-    async fn standing<T: Trace + Send>(&self, id: &SessionId, trace: &mut T) -> Standing {
-        let store = Arc::clone(&self.store.load());
-        let key = store.key(id.shortened().as_str());
-        let raw = match store.load(id).await {
-            Ok(Some(raw)) => raw,
-            Ok(None) => {
-                trace.step(|| {
-                    Step::failed(StepName::Store, format!("key `{key}`"), format!("no key `{key}`")).hint(
-                        "is session.prefix right, and session.store the store of the web app? Otherwise the session \
-                         has expired or was logged out",
-                    )
-                });
-                return Standing::nobody(Reason::SessionNotFound);
-            }
-            Err(fault) => return store_fault(&fault, &key, id, trace),
-        };
-        let read = if raw.len() > self.rules.max_session_bytes {
-            Err("it is larger than limits.max_session_bytes allows")
-        } else {
-            Session::read(&raw, &self.rules.passport_key).map_err(|unreadable| match unreadable {
-                json::Unreadable::Invalid => "it is not valid JSON",
-                json::Unreadable::TooDeep => "it is nested deeper than 128 levels",
-            })
-        };
-        match read {
-            Ok(session) => {
-                trace.step(|| {
-                    Step::passed(StepName::Store, format!("key `{key}`"), format!("{} bytes", raw.len()))
-                });
-                self.logged_in_user(session, id, trace).await
-            }
-            Err(words) => {
-                tracing::warn!(session_id = ?id, bytes = raw.len(), problem = words, "the stored session cannot be read");
-                trace.step(|| {
-                    Step::failed(
-                        StepName::Store,
-                        format!("key `{key}`"),
-                        format!("{} bytes; {words}", raw.len()),
-                    )
-                    .hint("is it a session of express-session, and does session.prefix lead to it?")
-                });
-                Standing::fault(Reason::SessionMalformed, words)
-            }
-        }
-    }
-
-    async fn logged_in_user<T: Trace + Send>(
-        &self,
-        session: Session,
-        id: &SessionId,
-        trace: &mut T,
-    ) -> Standing {
-        let key = &self.rules.passport_key;
-        let input = || format!("`{key}` in the session");
-        let passport_user = match session {
-            Session::Empty => {
-                trace.step(|| {
-                    Step::failed(StepName::Passport, "the session", "it is empty, which is no session")
-                });
-                return Standing::nobody(Reason::SessionNotFound);
-            }
-            Session::NotInitialized => {
-                trace.step(|| {
-                    Step::failed(StepName::Passport, input(), format!("the session has no `{key}`")).hint(
-                        "nobody has logged in with this session; if somebody has, is session.passport_key right, and \
-                         does the app call passport.session() after its session middleware?",
-                    )
-                });
-                return Standing::nobody(Reason::PassportNotInitialized);
-            }
-            Session::NotLoggedIn => {
-                trace.step(|| {
-                    Step::failed(StepName::Passport, input(), format!("`{key}` has no `user`"))
-                        .hint("somebody logged out, or has not logged in yet")
-                });
-                return Standing::nobody(Reason::NotLoggedIn);
-            }
-            Session::LoggedIn(passport_user) => passport_user,
-        };
-        trace.step(|| {
-            Step::passed(StepName::Passport, input(), format!("`{key}.user`, {}", kind(&passport_user)))
-        });
-        self.resolve(passport_user, id, trace).await
-    }
-
-    async fn resolve<T: Trace + Send>(
-        &self,
-        passport_user: serde_json::Value,
-        id: &SessionId,
-        trace: &mut T,
-    ) -> Standing {
-        let input = format!("the user source `{}`", self.users.name());
-        let resolved = self.users.resolve(passport_user).await.and_then(|user| match user {
-            // The user object is the first level, and its fields are what is below it.
-            Some(fields) if fields.values().map(json::depth).max().unwrap_or(0) >= json::MAX_STRUCT_DEPTH => {
-                Err(SourceFault::new(
-                    "the user is nested deeper than 24 levels, more than a gRPC message carries",
-                ))
-            }
-            user => Ok(user),
-        });
-        match resolved {
-            Ok(Some(fields)) => {
-                trace.step(|| {
-                    Step::passed(StepName::User, input, format!("a user with {} fields", fields.len()))
-                });
-                Standing { reason: Reason::Authorized, user: User::somebody(fields), words: None }
-            }
-            Ok(None) => {
-                trace.step(|| {
-                    Step::failed(StepName::User, input, "no such user")
-                        .hint("the session is of somebody who has been removed since")
-                });
-                Standing::nobody(Reason::UserNotFound)
-            }
-            Err(fault) => {
-                tracing::warn!(session_id = ?id, cause = %fault, "the user source failed");
-                trace.step(|| Step::failed(StepName::User, input, "it failed").hint(fault.to_string()));
-                Standing::nobody(Reason::UserSourceFailed)
-            }
-        }
-    }
-
     fn ask_policy<T: Trace>(
         &self,
         handshake: &Handshake,
@@ -352,41 +211,6 @@ impl Authorizer {
             reason => format!("{}{}", reason.message(handshake.xdomain), words.unwrap_or("")),
         };
         Decision { accepted: false, reason, message, user, session_id }
-    }
-}
-
-/// A store's fault, told to the log with its cause and to the caller without.
-fn store_fault<T: Trace>(fault: &StoreFault, key: &str, id: &SessionId, trace: &mut T) -> Standing {
-    let (reason, words, hint) = match fault {
-        StoreFault::Unavailable(_) => (
-            Reason::StoreUnavailable,
-            "the session store does not answer",
-            "the service's log has the cause; is session.store right, and is that store up and reachable from here?",
-        ),
-        StoreFault::NotASession(_) => (
-            Reason::SessionMalformed,
-            "what is stored is not a session",
-            "the key holds another type than connect-redis writes; does session.prefix lead to the sessions?",
-        ),
-    };
-    // A store that is away is logged by the store itself, once and not for each handshake.
-    tracing::debug!(session_id = ?id, cause = %fault, "the session store failed");
-    if let StoreFault::NotASession(cause) = fault {
-        tracing::warn!(session_id = ?id, %cause, "what is stored is not a session");
-    }
-    trace.step(|| Step::failed(StepName::Store, format!("key `{key}`"), words).hint(hint));
-    Standing::fault(reason, words)
-}
-
-/// What a value is, for people; never the value itself.
-fn kind(value: &serde_json::Value) -> &'static str {
-    match value {
-        serde_json::Value::Null => "null",
-        serde_json::Value::Bool(_) => "a boolean",
-        serde_json::Value::Number(_) => "a number",
-        serde_json::Value::String(_) => "a string",
-        serde_json::Value::Array(_) => "an array",
-        serde_json::Value::Object(_) => "an object",
     }
 }
 

@@ -1,0 +1,213 @@
+//! Who stands behind a session: the path from the store to the user.
+
+use std::sync::Arc;
+
+use serde_json::Value;
+
+use super::{
+    Authorizer, Reason, User,
+    explain::{Step, StepName, Trace},
+    json::{self, MAX_STRUCT_DEPTH, Unreadable},
+    session::Session,
+};
+use crate::{
+    session_store::{Fault as StoreFault, SessionId, SessionStore},
+    user_source::Fault as SourceFault,
+};
+
+/// Who stands behind a session, or why nobody does.
+pub(super) struct Standing {
+    pub(super) reason: Reason,
+    pub(super) user: User,
+    /// Words of ours that follow the message of a store's fault.
+    pub(super) words: Option<&'static str>,
+}
+
+impl Standing {
+    pub(super) fn nobody(reason: Reason) -> Self {
+        Self { reason, user: User::nobody(), words: None }
+    }
+
+    fn fault(reason: Reason, words: &'static str) -> Self {
+        Self { words: Some(words), ..Self::nobody(reason) }
+    }
+}
+
+impl Authorizer {
+    /// Who stands behind this session now.
+    pub(super) async fn standing<T: Trace + Send>(&self, id: &SessionId, trace: &mut T) -> Standing {
+        let store = Arc::clone(&self.store.load());
+        let session = match store.load(id).await {
+            Ok(Some(raw)) => self.read_session(&raw, id, &**store, trace),
+            Ok(None) => {
+                trace.step(|| {
+                    let key = key(&**store, id);
+                    Step::failed(StepName::Store, &key, format!("no {key}")).hint(
+                        "is session.prefix right, and session.store the store of the web app? Otherwise the session \
+                         has expired or was logged out",
+                    )
+                });
+                Err(Standing::nobody(Reason::SessionNotFound))
+            }
+            Err(fault) => Err(store_fault(&fault, id, &**store, trace)),
+        };
+        match session.and_then(|session| self.passport_user(session, trace)) {
+            Ok(passport_user) => self.resolve(passport_user, id, trace).await,
+            Err(standing) => standing,
+        }
+    }
+
+    fn read_session<T: Trace>(
+        &self,
+        raw: &[u8],
+        id: &SessionId,
+        store: &dyn SessionStore,
+        trace: &mut T,
+    ) -> Result<Session, Standing> {
+        let read = if raw.len() > self.rules.max_session_bytes {
+            Err("it is larger than limits.max_session_bytes allows")
+        } else {
+            Session::read(raw, &self.rules.passport_key).map_err(|unreadable| match unreadable {
+                Unreadable::Invalid => "it is not valid JSON",
+                Unreadable::TooDeep => "it is nested deeper than 128 levels",
+            })
+        };
+        let bytes = raw.len();
+        read.inspect(|_session| {
+            trace.step(|| Step::passed(StepName::Store, key(store, id), format!("{bytes} bytes")));
+        })
+        .map_err(|words| {
+            tracing::warn!(session_id = ?id, bytes, problem = words, "the stored session cannot be read");
+            trace.step(|| {
+                Step::failed(StepName::Store, key(store, id), format!("{bytes} bytes; {words}"))
+                    .hint("is it a session of express-session, and does session.prefix lead to it?")
+            });
+            Standing::fault(Reason::SessionMalformed, words)
+        })
+    }
+
+    fn passport_user<T: Trace>(&self, session: Session, trace: &mut T) -> Result<Value, Standing> {
+        let key = &self.rules.passport_key;
+        let input = || format!("`{key}` in the session");
+        match session {
+            Session::LoggedIn(passport_user) => {
+                trace.step(|| {
+                    Step::passed(
+                        StepName::Passport,
+                        input(),
+                        format!("`{key}.user`, {}", kind(&passport_user)),
+                    )
+                });
+                Ok(passport_user)
+            }
+            Session::NotLoggedIn => {
+                trace.step(|| {
+                    Step::failed(StepName::Passport, input(), format!("`{key}` has no `user`"))
+                        .hint("somebody logged out, or has not logged in yet")
+                });
+                Err(Standing::nobody(Reason::NotLoggedIn))
+            }
+            Session::NotInitialized => {
+                trace.step(|| {
+                    Step::failed(StepName::Passport, input(), format!("the session has no `{key}`")).hint(
+                        "nobody has logged in with this session; if somebody has, is session.passport_key right, and \
+                         does the app call passport.session() after its session middleware?",
+                    )
+                });
+                Err(Standing::nobody(Reason::PassportNotInitialized))
+            }
+            Session::Empty => {
+                trace.step(|| {
+                    Step::failed(StepName::Passport, "the session", "it is empty, which is no session")
+                });
+                Err(Standing::nobody(Reason::SessionNotFound))
+            }
+        }
+    }
+
+    async fn resolve<T: Trace + Send>(
+        &self,
+        passport_user: Value,
+        id: &SessionId,
+        trace: &mut T,
+    ) -> Standing {
+        let input = || format!("the user source `{}`", self.users.name());
+        let resolved = self.users.resolve(passport_user).await.and_then(|user| match user {
+            // The user object is the first level, and its fields are what is below it.
+            Some(fields) if fields.values().map(json::depth).max().unwrap_or(0) >= MAX_STRUCT_DEPTH => {
+                Err(SourceFault::new(
+                    "the user is nested deeper than 24 levels, more than a gRPC message carries",
+                ))
+            }
+            user => Ok(user),
+        });
+        match resolved {
+            Ok(Some(fields)) => {
+                trace.step(|| {
+                    Step::passed(StepName::User, input(), format!("a user with {} fields", fields.len()))
+                });
+                Standing { reason: Reason::Authorized, user: User::somebody(fields), words: None }
+            }
+            Ok(None) => {
+                trace.step(|| {
+                    Step::failed(StepName::User, input(), "no such user")
+                        .hint("the session is of somebody who has been removed since")
+                });
+                Standing::nobody(Reason::UserNotFound)
+            }
+            Err(fault) => {
+                tracing::warn!(session_id = ?id, cause = %fault, "the user source failed");
+                trace.step(|| Step::failed(StepName::User, input(), "it failed").hint(fault.to_string()));
+                Standing::nobody(Reason::UserSourceFailed)
+            }
+        }
+    }
+}
+
+/// A store's fault, told to the log with its cause and to the caller without.
+fn store_fault<T: Trace>(
+    fault: &StoreFault,
+    id: &SessionId,
+    store: &dyn SessionStore,
+    trace: &mut T,
+) -> Standing {
+    let (reason, words, hint) = match fault {
+        StoreFault::Unavailable(cause) => {
+            // A store that is away logs so itself, once and not for each handshake.
+            tracing::debug!(session_id = ?id, %cause, "the session store failed");
+            (
+                Reason::StoreUnavailable,
+                "the session store does not answer",
+                "the service's log has the cause; is session.store right, and is that store up and reachable from \
+                 here?",
+            )
+        }
+        StoreFault::NotASession(cause) => {
+            tracing::warn!(session_id = ?id, %cause, "what is stored is not a session");
+            (
+                Reason::SessionMalformed,
+                "what is stored is not a session",
+                "the key holds another type than connect-redis writes; does session.prefix lead to the sessions?",
+            )
+        }
+    };
+    trace.step(|| Step::failed(StepName::Store, key(store, id), words).hint(hint));
+    Standing::fault(reason, words)
+}
+
+/// Where the session is, for people.
+fn key(store: &dyn SessionStore, id: &SessionId) -> String {
+    format!("key `{}`", store.key(&id.shortened()))
+}
+
+/// What a value is, for people; never the value itself.
+fn kind(value: &Value) -> &'static str {
+    match value {
+        Value::Null => "null",
+        Value::Bool(_) => "a boolean",
+        Value::Number(_) => "a number",
+        Value::String(_) => "a string",
+        Value::Array(_) => "an array",
+        Value::Object(_) => "an object",
+    }
+}
