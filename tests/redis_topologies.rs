@@ -319,6 +319,22 @@ async fn when_a_node_of_a_cluster_dies_the_sessions_of_the_others_are_still_foun
 }
 
 #[tokio::test]
+async fn a_cluster_that_refuses_reads_while_its_nodes_answer_is_down() {
+    // Redis' own default: a cluster that lacks slots serves none.
+    let mut cluster = RedisCluster::start(&[]).await;
+    let sessions = Spread::over(&cluster).await;
+    let store = open(&cluster.url(), &[]);
+    becomes(&*store, Health::Up).await;
+    cluster.nodes[FAILED].kill().await;
+    until("no session is found", || async { sessions.not_found(&store).await == BTreeSet::from([0, 1, 2]) })
+        .await;
+    becomes(&*store, Health::Down).await;
+    cluster.nodes[FAILED].restart().await;
+    cluster.is_well().await;
+    becomes(&*store, Health::Up).await;
+}
+
+#[tokio::test]
 async fn when_a_node_of_a_cluster_hangs_the_sessions_of_the_others_are_still_found() {
     let cluster = RedisCluster::start(&PARTIAL).await;
     let sessions = Spread::over(&cluster).await;

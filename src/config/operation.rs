@@ -83,9 +83,10 @@ const FORMAT: Setting = Setting {
 const FILTER: Setting = Setting {
     name: "log.filter",
     kind: Kind::Text,
-    default: Some("info"),
+    default: Some("info,redis=error"),
     about: "What is logged: `error`, `warn`, `info` (refused handshakes among it), `debug` (accepted ones too), or \
-            `tracing` directives such as `info,socketpass::session_store=debug`. No level logs secrets, cookies or \
+            `tracing` directives such as `info,socketpass::session_store=debug`. `redis=error` keeps the Redis driver's own \
+            lines out, which repeat what the service says itself. No level logs secrets, cookies or \
             whole session ids.",
 };
 

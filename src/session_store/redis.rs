@@ -4,12 +4,18 @@
 //! One multiplexed connection carries all reads. A keeper task owns it: it connects, asks now and then whether the
 //! server still answers, and connects anew when it does not, so that no request waits for a connection that is dead.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
 
 use async_trait::async_trait;
 use redis::{
-    AsyncConnectionConfig, Client, Cmd, ConnectionAddr, IntoConnectionInfo as _, RedisConnectionInfo,
-    RedisError, RedisResult, TlsMode, Value,
+    AsyncConnectionConfig, Client, Cmd, ConnectionAddr, FromRedisValue as _, IntoConnectionInfo as _,
+    RedisConnectionInfo, RedisError, RedisResult, TlsMode, Value,
     aio::{ConnectionLike as _, MultiplexedConnection},
     cluster::ClusterClientBuilder,
     cluster_async::ClusterConnection,
@@ -46,10 +52,18 @@ pub struct RedisStore {
     timeout: Duration,
     link: watch::Receiver<Link>,
     health: watch::Receiver<Health>,
-    /// Tells the keeper to look at the connection now.
-    doubt: Arc<Notify>,
+    doubt: Arc<Doubt>,
     /// Ends with the store.
     _keeper: AbortOnDropHandle<()>,
+}
+
+/// What requests tell the keeper.
+#[derive(Debug, Default)]
+struct Doubt {
+    /// Look at the connection now.
+    now: Notify,
+    /// A read failed, which of a cluster can be for another reason than that a node does not answer.
+    failed: AtomicBool,
 }
 
 /// The connection as requests see it.
@@ -95,7 +109,7 @@ impl RedisStore {
     pub fn open(url: RedisUrl, prefix: String, connect_timeout: Duration, timeout: Duration) -> Self {
         let (link_sender, link) = watch::channel(Link::Connecting);
         let (health_sender, health) = watch::channel(Health::Unknown);
-        let doubt = Arc::new(Notify::new());
+        let doubt = Arc::new(Doubt::default());
         let keeper = Keeper {
             connector: Connector { url, connect_timeout, timeout },
             link: link_sender,
@@ -111,7 +125,7 @@ impl RedisStore {
         match connection.ask(command).await {
             // A read can be asked again, and a connection that broke may be one that a restart cut.
             Err(error) if error.is_connection_dropped() => {
-                self.doubt.notify_one();
+                self.doubt.now.notify_one();
                 let (_, mut connection) = self.connection_after(Some(number)).await?;
                 connection.ask(command).await.map_err(|error| fault(&error))
             }
@@ -145,10 +159,12 @@ impl RedisStore {
 impl SessionStore for RedisStore {
     async fn load(&self, id: &SessionId) -> Result<Option<Vec<u8>>, Fault> {
         let command = Cmd::get(format!("{}{}", self.prefix, id.expose()));
-        let Ok(answer) = timeout(self.timeout, self.ask(&command)).await else {
-            self.doubt.notify_one();
-            return Err(Fault::Unavailable(format!("no answer within {:?}", self.timeout)));
-        };
+        let no_answer = |_| Err(Fault::Unavailable(format!("no answer within {:?}", self.timeout)));
+        let answer = timeout(self.timeout, self.ask(&command)).await.unwrap_or_else(no_answer);
+        if let Err(Fault::Unavailable(_)) = answer {
+            self.doubt.failed.store(true, Ordering::Relaxed);
+            self.doubt.now.notify_one();
+        }
         match answer? {
             Value::Nil => Ok(None),
             Value::BulkString(session) => Ok(Some(session)),
@@ -177,7 +193,7 @@ struct Keeper {
     connector: Connector,
     link: watch::Sender<Link>,
     health: watch::Sender<Health>,
-    doubt: Arc<Notify>,
+    doubt: Arc<Doubt>,
 }
 
 impl Keeper {
@@ -209,6 +225,16 @@ impl Keeper {
     async fn stay(&self, mut connection: Connection, number: &mut u64, url: &str) -> String {
         loop {
             match (self.connector.check(&mut connection).await, &mut connection) {
+                (Ok(()), Connection::Cluster(cluster)) if self.doubt.failed.load(Ordering::Relaxed) => {
+                    // Every node answers, and yet the cluster may refuse reads: it does while it lacks slots.
+                    match self.connector.serves_reads(cluster).await {
+                        Ok(()) => {
+                            self.doubt.failed.store(false, Ordering::Relaxed);
+                            self.report_up(url);
+                        }
+                        Err(cause) => self.report_down(&cause, url),
+                    }
+                }
                 (Ok(()), _) => self.report_up(url),
                 (Err(cause), Connection::Server(_)) => return cause,
                 // The nodes that are well go on answering, so a cluster's client is kept until another finds more of them:
@@ -225,9 +251,11 @@ impl Keeper {
                     }
                 }
             }
+            // However many requests are in doubt, the server is asked only so often.
+            sleep(RETRY_FIRST).await;
             tokio::select! {
                 () = sleep(CHECK_EVERY) => {}
-                () = self.doubt.notified() => {}
+                () = self.doubt.now.notified() => {}
             }
         }
     }
@@ -342,28 +370,56 @@ impl Connector {
         }
     }
 
-    /// Asks whether the server answers, and behind Sentinels whether it is still the primary.
+    /// Asks whether the server answers, of a cluster every node, and behind Sentinels whether it is still the primary.
     async fn check(&self, connection: &mut Connection) -> Result<(), String> {
-        let behind_sentinels = matches!(self.url.topology, Topology::Sentinel(_));
-        let command = redis::cmd(if behind_sentinels { "ROLE" } else { "PING" });
-        match timeout(self.timeout, connection.ask(&command)).await {
-            Err(_elapsed) => Err(format!("no answer within {:?}", self.timeout)),
-            Ok(Ok(Value::Array(role))) if behind_sentinels => match role.first() {
-                Some(Value::BulkString(role)) if role == b"master" => Ok(()),
-                _ => Err("the server is not the primary any more".to_owned()),
+        match self.url.topology {
+            Topology::Single | Topology::Cluster => {
+                self.answer(connection, &redis::cmd("PING")).await.map(drop)
+            }
+            Topology::Sentinel(_) => match self.answer(connection, &redis::cmd("ROLE")).await? {
+                Some(Value::Array(role)) if role.first() != Some(&Value::BulkString(b"master".into())) => {
+                    Err("the server is not the primary any more".to_owned())
+                }
+                _ => Ok(()),
             },
-            Ok(Ok(_)) => Ok(()),
-            // An ACL that allows GET alone refuses this, and so does a server that cannot save but reads on.
-            Ok(Err(error)) if matches!(error.code(), Some("NOPERM" | "MISCONF")) => Ok(()),
+        }
+    }
+
+    /// The answer to a command of the keeper's; `None` when the server refuses this one, and answers all the same.
+    async fn answer(&self, connection: &mut Connection, command: &Cmd) -> Result<Option<Value>, String> {
+        match timeout(self.timeout, connection.ask(command)).await {
+            Err(_elapsed) => Err(format!("no answer within {:?}", self.timeout)),
+            Ok(Ok(value)) => Ok(Some(value)),
+            // An ACL that allows GET alone refuses the others, a server that cannot save reads on, and a key of another
+            // type was read.
+            Ok(Err(error)) if matches!(error.code(), Some("NOPERM" | "MISCONF" | "WRONGTYPE")) => Ok(None),
             Ok(Err(error)) => Err(error.to_string()),
         }
     }
 
     /// Whether at least one node of a cluster answers.
     async fn any_answers(&self, cluster: &mut ClusterConnection) -> bool {
+        self.ask_any(cluster, redis::cmd("PING")).await.is_some()
+    }
+
+    /// Whether a cluster, its nodes being well, serves reads. Its user may be one that must not ask.
+    async fn serves_reads(&self, cluster: &mut ClusterConnection) -> Result<(), String> {
+        let mut info = redis::cmd("CLUSTER");
+        info.arg("INFO");
+        match self.ask_any(cluster, info).await {
+            Some(info) if info.contains("cluster_state:fail") => {
+                Err("the cluster is down: it lacks slots, and so refuses every read".to_owned())
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// The first answer of any of a cluster's nodes, as text.
+    async fn ask_any(&self, cluster: &mut ClusterConnection, command: Cmd) -> Option<String> {
         let one_of_all = (MultipleNodeRoutingInfo::AllMasters, Some(ResponsePolicy::OneSucceeded));
-        let answer = cluster.route_command(redis::cmd("PING"), RoutingInfo::MultiNode(one_of_all));
-        timeout(self.timeout, answer).await.is_ok_and(|answer| answer.is_ok())
+        let answer = cluster.route_command(command, RoutingInfo::MultiNode(one_of_all));
+        let answer = timeout(self.timeout, answer).await.ok()?.ok()?;
+        String::from_redis_value(answer).ok()
     }
 }
 
