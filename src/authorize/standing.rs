@@ -43,8 +43,8 @@ impl Authorizer {
                 trace.step(|| {
                     let key = key(&**store, id);
                     Step::failed(StepName::Store, &key, format!("no {key}")).hint(
-                        "is session.prefix right, and session.store the store of the web app? Otherwise the session \
-                         has expired or was logged out",
+                        "is the prefix right (session.prefix), and session.store the store of the web app? Otherwise the \
+                         session has expired or was logged out",
                     )
                 });
                 Err(Standing::nobody(Reason::SessionNotFound))
