@@ -1,13 +1,14 @@
 //! Puts the parts together, serves, and drains in order.
 
-use std::{io, net::SocketAddr, sync::Arc};
+use std::{io, net::SocketAddr, sync::Arc, time::Duration};
 
 use tokio::{
     net::TcpListener,
     sync::watch,
     task::{JoinError, JoinSet},
-    time::timeout,
+    time::sleep,
 };
+use tokio_stream::StreamExt as _;
 use tokio_util::sync::CancellationToken;
 use tonic::{service::Routes, transport::server::TcpIncoming};
 
@@ -24,12 +25,13 @@ use crate::{
         session::Session,
     },
     grpc::{
-        self, Authorization, health::Health, pb::authorization_service_server::AuthorizationServiceServer,
+        self, Authorization, Calls, health::Health,
+        pb::authorization_service_server::AuthorizationServiceServer,
     },
     http::{self, Phase},
     session_store::{self, Health as StoreHealth, SessionStore},
     task,
-    telemetry::metrics::Metrics,
+    telemetry::{causes, metrics::Metrics},
     user_source::{SessionUser, UserSource},
 };
 
@@ -54,8 +56,8 @@ pub enum Error {
     /// The descriptors of the API are broken, which no setting can cause.
     #[error("gRPC reflection cannot start: {0}")]
     Reflection(#[from] tonic_reflection::server::Error),
-    /// A door closed by itself.
-    #[error("the {0} door closed by itself: {1}")]
+    /// A door of ours closed by itself.
+    #[error("the {0} server ended by itself: {1}")]
     Door(&'static str, String),
 }
 
@@ -158,24 +160,23 @@ impl Server {
 
         let authorization =
             AuthorizationServiceServer::new(Authorization::new(authorizer, Arc::clone(&metrics)))
-                .max_decoding_message_size(limits.max_message_bytes)
-                // What a session holds was bounded when it was read; encoded it can be a little larger.
-                .max_encoding_message_size(usize::MAX);
+                .max_decoding_message_size(limits.max_message_bytes);
         let mut routes = Routes::new(authorization).add_service(grpc_health);
         if reflection {
             routes = grpc::add_reflection(routes)?;
         }
         let (grpc_stop, http_stop) = (CancellationToken::new(), CancellationToken::new());
+        let calls = Calls::new(limits.call_timeout);
         let mut doors = JoinSet::new();
-        let incoming = TcpIncoming::from(grpc_listener).with_nodelay(Some(true));
-        let grpc_door = grpc::server()
+        let incoming = TcpIncoming::from(grpc_listener).with_nodelay(Some(true)).then(pause_on_error);
+        let grpc_door = grpc::server(calls.clone())
             .add_routes(routes)
             .serve_with_incoming_shutdown(incoming, grpc_stop.clone().cancelled_owned());
-        doors.spawn(async move { ("gRPC", grpc_door.await.map_err(|error| error.to_string())) });
+        doors.spawn(async move { ("gRPC", grpc_door.await.map_err(|error| causes(&error))) });
         let router = http::router(Routes::new(http_health), phase.subscribe(), Arc::clone(&metrics));
         let http_door =
             axum::serve(http_listener, router).with_graceful_shutdown(http_stop.clone().cancelled_owned());
-        doors.spawn(async move { ("HTTP", http_door.await.map_err(|error| error.to_string())) });
+        doors.spawn(async move { ("HTTP", http_door.await.map_err(|error| causes(&error))) });
 
         let follower = task::owned(follow(store, health.clone(), metrics));
         health.started().await;
@@ -187,14 +188,20 @@ impl Server {
         }
 
         tracing::info!(drain_timeout = ?limits.drain_timeout, "draining: no new calls, those that run finish");
-        drop(follower);
+        follower.abort();
+        // Until it has ended it could still say SERVING.
+        let _ = follower.await;
         phase.send_replace(Phase::Draining);
         health.draining().await;
         grpc_stop.cancel();
         health.end_watches().await;
         // The gRPC door first: until it is closed, probes hear that this replica is draining.
-        if timeout(limits.drain_timeout, doors.join_next()).await.is_err() {
-            tracing::warn!("calls that were still running after limits.drain_timeout were cut off");
+        tokio::select! {
+            _closed = doors.join_next() => {}
+            () = quiet(&calls) => {}
+            () = sleep(limits.drain_timeout) => {
+                tracing::warn!(calls = calls.under_way(), "what was still running after limits.drain_timeout is cut off");
+            }
         }
         http_stop.cancel();
         doors.shutdown().await;
@@ -202,15 +209,36 @@ impl Server {
     }
 }
 
+/// A connection whose client has nothing to say would hold up the drain for good, so it is enough that no call is under
+/// way, for long enough that the answers are out and what was on its way in has arrived.
+async fn quiet(calls: &Calls) {
+    const LOOK_EVERY: Duration = Duration::from_millis(50);
+    const QUIET_LOOKS: u32 = 20;
+    let mut quiet = 0;
+    while quiet < QUIET_LOOKS {
+        sleep(LOOK_EVERY).await;
+        quiet = if calls.under_way() == 0 { quiet + 1 } else { 0 };
+    }
+}
+
 async fn listen(setting: &'static str, addr: SocketAddr) -> Result<TcpListener, Error> {
     TcpListener::bind(addr).await.map_err(|source| Error::Listen { setting, addr, source })
+}
+
+/// Out of file descriptors, every attempt to take a connection fails at once: without a pause that is all the server does.
+async fn pause_on_error<T>(connection: io::Result<T>) -> io::Result<T> {
+    if let Err(error) = &connection {
+        tracing::warn!(%error, "a connection could not be taken");
+        sleep(Duration::from_millis(250)).await;
+    }
+    connection
 }
 
 fn closed(ended: Result<(&'static str, Result<(), String>), JoinError>) -> Error {
     match ended {
         Ok((door, Ok(()))) => Error::Door(door, "without a word".to_owned()),
         Ok((door, Err(cause))) => Error::Door(door, cause),
-        Err(panic) => Error::Door("first", panic.to_string()),
+        Err(panic) => Error::Door("gRPC or HTTP", panic.to_string()),
     }
 }
 

@@ -42,6 +42,45 @@ async fn both_doors_answer_for_every_name() {
 }
 
 #[tokio::test]
+async fn a_path_that_is_not_there_is_404() {
+    let service = Service::start_on(&[], Arc::new(MemoryStore::new())).await;
+    for path in ["/", "/healthz", "/ready", "/livez/"] {
+        assert_eq!(get(&service.http, path).await.status, 404, "{path}");
+    }
+}
+
+#[tokio::test]
+async fn a_store_that_answers_and_refuses_reads_is_down() {
+    let redis = Redis::start().await;
+    let mut connection = redis.connection().await;
+    let mut user = redis::cmd("ACL");
+    user.arg("SETUSER").arg("weak").arg("on").arg(">pw").arg("~other:*").arg("+get").arg("+ping");
+    let () = user.query_async(&mut connection).await.unwrap();
+    let url = format!("redis://weak:pw@127.0.0.1:{}", redis.port);
+    let service = Service::start(&[("SESSION_STORE", &url)]).await;
+    until("serving", || async { status(&service.grpc, AUTHORIZATION).await == ServingStatus::Serving }).await;
+    authorize(&mut service.client().await, with_cookie(&cookie("anybody"))).await;
+    until("not serving", || async {
+        status(&service.grpc, AUTHORIZATION).await == ServingStatus::NotServing
+    })
+    .await;
+    let mut user = redis::cmd("ACL");
+    let () = user.arg("SETUSER").arg("weak").arg("~sess:*").query_async(&mut connection).await.unwrap();
+    until("serving again", || async { status(&service.grpc, AUTHORIZATION).await == ServingStatus::Serving })
+        .await;
+}
+
+#[tokio::test]
+async fn a_silent_connection_does_not_hold_up_the_drain() {
+    let service = Service::start_on(&[], Arc::new(MemoryStore::new())).await;
+    let _silent = tokio::net::TcpStream::connect(service.grpc.trim_start_matches("http://")).await.unwrap();
+    authorize(&mut service.client().await, with_cookie("a=b")).await;
+    tokio::time::timeout(std::time::Duration::from_secs(10), service.stop())
+        .await
+        .expect("well before drain_timeout");
+}
+
+#[tokio::test]
 async fn the_services_health_follows_the_store_and_readiness_does_not() {
     let mut redis = Redis::start().await;
     let service = Service::start(&[("SESSION_STORE", &redis.url())]).await;

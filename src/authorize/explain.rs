@@ -105,8 +105,8 @@ impl Step {
 const NAMES_SHOWN: usize = 10;
 const NAME_LENGTH_SHOWN: usize = 40;
 
-/// Names from outside for people to read: quoted, escaped, and not too many.
-pub(super) fn list<'a>(mut names: impl Iterator<Item = &'a str>) -> String {
+/// The names of cookies for people to read: quoted, escaped, and not too many.
+pub(super) fn cookie_names<'a>(mut names: impl Iterator<Item = &'a str>) -> String {
     let mut text = String::new();
     for name in names.by_ref().take(NAMES_SHOWN) {
         let separator = if text.is_empty() { "" } else { ", " };
@@ -139,9 +139,12 @@ mod tests {
 
     #[test]
     fn names_from_outside_are_escaped_and_bounded() {
-        assert_eq!(list(["a", "b\u{1b}[31m"].into_iter()), r"`a`, `b\u{1b}[31m`");
-        assert_eq!(list(std::iter::repeat_n("x", 12)), format!("{} and 2 more", ["`x`"; 10].join(", ")));
-        assert_eq!(list(std::iter::empty()), "no cookies at all");
+        assert_eq!(cookie_names(["a", "b\u{1b}[31m"].into_iter()), r"`a`, `b\u{1b}[31m`");
+        assert_eq!(
+            cookie_names(std::iter::repeat_n("x", 12)),
+            format!("{} and 2 more", ["`x`"; 10].join(", "))
+        );
+        assert_eq!(cookie_names(std::iter::empty()), "no cookies at all");
         assert_eq!(quote(&"é".repeat(41)), format!("`{}…`", "é".repeat(40)));
     }
 }

@@ -36,7 +36,7 @@ pub struct Headers(BTreeMap<String, String>);
 
 /// Two names that differ only in case: which of them counts nobody can say.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("the header `{0}` is there twice, in different case")]
+#[error("the header {} is there twice, in different case", super::explain::quote(.0))]
 pub struct DuplicateHeader(pub String);
 
 impl Headers {

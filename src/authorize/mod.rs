@@ -158,11 +158,17 @@ impl Authorizer {
 
     fn session_id<T: Trace>(&self, handshake: &Handshake, trace: &mut T) -> Result<SessionId, Reason> {
         let Rules { cookie, outside_cookie, .. } = &self.rules;
-        session_id::find(handshake, cookie, *outside_cookie, &self.keys.load(), trace).inspect_err(|_reason| {
-            if handshake.xdomain {
+        session_id::find(handshake, cookie, *outside_cookie, &self.keys.load(), trace).inspect_err(|reason| {
+            if handshake.xdomain && *reason == Reason::NoSessionId {
                 trace.step(|| {
-                    Step::failed(StepName::Xdomain, "the gateway's `xdomain`", "the handshake is cross-domain")
-                        .hint("a browser sends no cookie then: let the client send the signed session id in `auth`")
+                    Step::failed(
+                        StepName::Xdomain,
+                        "the gateway's `xdomain`",
+                        "the handshake is cross-domain",
+                    )
+                    .hint(
+                        "a browser sends no cookie then: let the client send the signed session id in `auth`",
+                    )
                 });
             }
         })
@@ -217,5 +223,82 @@ impl Authorizer {
 impl fmt::Debug for Authorizer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Authorizer").field("rules", &self.rules).finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use secrecy::SecretString;
+
+    use super::{
+        explain::{Silent, Steps},
+        handshake::Headers,
+        policy::{PolicyFailed, Socket},
+        *,
+    };
+    use crate::{session_store::MemoryStore, user_source::SessionUser};
+
+    /// Sees a role, or cannot.
+    struct Admins {
+        fails: bool,
+    }
+
+    impl Policy for Admins {
+        fn accepts(&self, user: &User, socket: Socket<'_>) -> Result<bool, PolicyFailed> {
+            assert_eq!((socket.origin, socket.namespace), ("https://app.example", "/chat"));
+            if self.fails {
+                Err(PolicyFailed("no such field".to_owned()))
+            } else {
+                Ok(user.fields()["role"] == "admin")
+            }
+        }
+
+        fn text(&self) -> &str {
+            "user.role == \"admin\""
+        }
+    }
+
+    async fn decide(role: &str, fails: bool) -> (Decision, Steps) {
+        let store = MemoryStore::new();
+        store.insert("id", format!(r#"{{"passport":{{"user":{{"role":"{role}"}}}}}}"#));
+        let rules = Rules {
+            cookie: "sid".to_owned(),
+            passport_key: "passport".to_owned(),
+            outside_cookie: OutsideCookie::Off,
+            allowed_origins: None,
+            denied_message: "Admins only".to_owned(),
+            max_session_bytes: 1000,
+        };
+        let keys = Keys::new(&[SecretString::from("secret")]).expect("usable secrets");
+        let cookie = format!("sid=s:{}", keys.sign("id").expect("a signature"));
+        let headers =
+            [("cookie".to_owned(), cookie), ("origin".to_owned(), "https://app.example".to_owned())];
+        let handshake = Handshake {
+            headers: Headers::new(headers.into()).expect("two headers"),
+            namespace: "/chat".to_owned(),
+            ..Handshake::default()
+        };
+        let authorizer =
+            Authorizer::new(rules, keys, Arc::new(store), Arc::new(SessionUser), Arc::new(Admins { fails }));
+        let mut steps = Steps::default();
+        let explained = authorizer.decide(&handshake, &mut steps).await;
+        let silent = authorizer.decide(&handshake, &mut Silent).await;
+        assert_eq!((explained.accepted, explained.reason), (silent.accepted, silent.reason));
+        (silent, steps)
+    }
+
+    #[tokio::test]
+    async fn a_policy_that_does_not_hold_denies_with_its_own_message() {
+        let (decision, steps) = decide("member", false).await;
+        assert_eq!((decision.accepted, decision.reason), (false, Reason::DeniedByPolicy));
+        assert_eq!((&*decision.message, decision.error()), ("Admins only", false));
+        assert_eq!(decision.user, User::nobody());
+        assert!(steps.0.last().is_some_and(|step| step.name == StepName::Policy && !step.ok));
+        assert!(decide("admin", false).await.0.accepted);
+    }
+
+    #[tokio::test]
+    async fn a_policy_that_fails_denies() {
+        assert_eq!(decide("admin", true).await.0.reason, Reason::DeniedByPolicy);
     }
 }

@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use super::{
     cookie,
-    explain::{Step, StepName, Trace, list},
+    explain::{Step, StepName, Trace, cookie_names},
     handshake::Handshake,
     json,
     reason::Reason,
@@ -175,7 +175,7 @@ fn absent(header: Option<&str>, name: &str, ignored: Option<&'static str>) -> St
              `withCredentials` and SameSite=None)?",
         ),
         Some(header) => {
-            let names = list(cookie::pairs(header).map(|pair| pair.name));
+            let names = cookie_names(cookie::pairs(header).map(|pair| pair.name));
             let found = format!("cookie `{name}` is absent; the header has {names}");
             Step::failed(StepName::SessionId, "the Cookie header", found).hint("is session.cookie set right?")
         }

@@ -73,8 +73,13 @@ impl Authorizer {
             })
         };
         let bytes = raw.len();
-        read.inspect(|_session| {
-            trace.step(|| Step::passed(StepName::Store, key(store, id), format!("{bytes} bytes")));
+        read.inspect(|session| {
+            trace.step(|| match session {
+                Session::Empty => {
+                    Step::failed(StepName::Store, key(store, id), "it is empty, which is no session")
+                }
+                _ => Step::passed(StepName::Store, key(store, id), format!("{bytes} bytes")),
+            });
         })
         .map_err(|words| {
             tracing::warn!(session_id = ?id, bytes, problem = words, "the stored session cannot be read");
@@ -116,12 +121,7 @@ impl Authorizer {
                 });
                 Err(Standing::nobody(Reason::PassportNotInitialized))
             }
-            Session::Empty => {
-                trace.step(|| {
-                    Step::failed(StepName::Passport, "the session", "it is empty, which is no session")
-                });
-                Err(Standing::nobody(Reason::SessionNotFound))
-            }
+            Session::Empty => Err(Standing::nobody(Reason::SessionNotFound)),
         }
     }
 

@@ -71,7 +71,7 @@ impl Demo {
         layers.add_fixed("the demo", &FIXED);
         layers.add_defaults("the demo", &[DEFAULT_LOG]);
         let config = Config::load(&layers)?;
-        telemetry::log::start(&config.log);
+        let _logging = telemetry::log::start(&config.log);
         let signals = Signals::catch()?;
         let store = MemoryStore::new();
         for Person { session_id, session, .. } in people() {
@@ -110,9 +110,9 @@ async fn show(config: &Config, grpc: std::net::SocketAddr, http_url: &str) -> Re
         ("Ana's cookie, one letter changed", tampered),
     ];
     let grpc_url = reachable(grpc);
-    let mut client = AuthorizationServiceClient::connect(grpc_url.clone())
-        .await
-        .map_err(|error| Error::Call(format!("the demo cannot reach itself at {grpc_url}: {error}")))?;
+    let mut client = AuthorizationServiceClient::connect(grpc_url.clone()).await.map_err(|error| {
+        Error::Call(format!("the demo cannot reach itself at {grpc_url}: {}", telemetry::causes(&error)))
+    })?;
 
     let mut out = anstream::stdout();
     writeln!(out, "{HEADING}The service runs in this process, with three sessions in memory{HEADING:#}")?;
@@ -132,7 +132,7 @@ async fn show(config: &Config, grpc: std::net::SocketAddr, http_url: &str) -> Re
             writeln!(out, "  {line}")?;
         }
     }
-    let program = std::env::args().next().unwrap_or_else(|| "socketpass".to_owned());
+    let program = std::env::current_exe().map_or("socketpass".to_owned(), |path| path.display().to_string());
     let addr = grpc_url.trim_start_matches("http://");
     let body = json!({"handshake": {"headers": {"cookie": good}}});
     writeln!(out, "\n{HEADING}In another terminal: why, step by step{HEADING:#}")?;

@@ -9,7 +9,7 @@ use tonic_health::pb::{
 };
 
 use super::{Error, SettingArgs, reachable, service_url};
-use crate::config::doors::Http;
+use crate::{config::doors::Http, telemetry::causes};
 
 /// Ask a running service whether it is healthy; exit 0 when it is, 1 when it is not.
 #[derive(Debug, Args)]
@@ -31,15 +31,16 @@ impl Healthcheck {
     pub(super) async fn run(self) -> Result<(), Error> {
         let Self { addr, service, timeout, settings } = self;
         let url = match addr {
-            Some(addr) => service_url(&addr),
+            Some(addr) => service_url(&addr)?,
             None => reachable(Http::load(&settings.layers())?.addr),
         };
         let ask = async {
             let endpoint = Endpoint::from_shared(url.clone())
                 .map_err(|error| Error::Input(format!("--addr: {error}")))?;
-            let unreachable = |error| {
+            let unreachable = |error: tonic::transport::Error| {
                 Error::Call(format!(
-                    "nothing answers at {url} ({error}); is it http.addr of a running service?"
+                    "nothing answers at {url} ({}); is it http.addr of a running service?",
+                    causes(&error)
                 ))
             };
             let channel = endpoint.connect().await.map_err(unreachable)?;

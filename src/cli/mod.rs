@@ -110,7 +110,7 @@ fn report(error: &Error) -> ExitCode {
     if code != ExitCode::SUCCESS {
         let style = style::BAD;
         // Where even this cannot be written, the exit code has to do.
-        let _ = writeln!(anstream::stderr(), "{style}error:{style:#} {error}");
+        let _ = writeln!(anstream::stderr(), "{style}error:{style:#} {}", style::plain(&error.to_string()));
     }
     code
 }
@@ -131,7 +131,12 @@ fn reachable(addr: SocketAddr) -> String {
     format!("http://{}", SocketAddr::new(ip, addr.port()))
 }
 
-/// A service's address as people write it, with or without the scheme.
-fn service_url(addr: &str) -> String {
-    if addr.contains("://") { addr.to_owned() } else { format!("http://{addr}") }
+/// A service's address as people write it, with or without the scheme. TLS is not spoken yet, and what was meant for it must
+/// not go out in the clear.
+fn service_url(addr: &str) -> Result<String, Error> {
+    match addr.split_once("://") {
+        None => Ok(format!("http://{addr}")),
+        Some(("http", _)) => Ok(addr.to_owned()),
+        Some(_) => Err(Error::Input("--addr: only http:// is spoken here, in plaintext".to_owned())),
+    }
 }

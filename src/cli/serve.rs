@@ -23,8 +23,9 @@ pub(super) struct Serve {
 impl Serve {
     pub(super) async fn run(self) -> Result<(), Error> {
         let layers = self.settings.layers();
+        let before = reload::Contents::of(&layers);
         let config = Config::load(&layers)?;
-        telemetry::log::start(&config.log);
+        let _logging = telemetry::log::start(&config.log);
         let signals = Signals::catch()?;
         for variable in layers.unknown_variables() {
             tracing::warn!(variable, "the variable begins with SOCKETPASS_ and names no setting");
@@ -42,7 +43,7 @@ impl Serve {
         );
         let (nudge, nudged) = mpsc::channel(1);
         let reloader = server.reloader();
-        let reload = reload::watch(layers, nudged, move |config| reloader.apply(config));
+        let reload = reload::watch(layers, before, nudged, move |config| reloader.apply(config));
         let _reload = task::owned(reload);
         let shutdown = CancellationToken::new();
         let _signals = task::owned(signals.obey(shutdown.clone(), nudge));

@@ -2,6 +2,21 @@
 
 use anstyle::{AnsiColor, Style};
 
+/// Text from elsewhere, without what a terminal would obey or a reader cannot see: control characters and those that turn
+/// the direction of writing are written as their codes.
+pub(super) fn plain(text: &str) -> String {
+    let turns = |c: char| matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}');
+    let mut plain = String::with_capacity(text.len());
+    for c in text.chars() {
+        match c {
+            '\n' => plain.push('\n'),
+            c if c.is_control() || turns(c) => plain.extend(c.escape_unicode()),
+            c => plain.push(c),
+        }
+    }
+    plain
+}
+
 /// It went well.
 pub(super) const GOOD: Style = AnsiColor::Green.on_default().bold();
 /// It did not.

@@ -73,7 +73,7 @@ const MESSAGE: Setting = Setting {
     name: "policy.message",
     kind: Kind::Text,
     default: Some("Denied by policy"),
-    about: "What a logged-in user is told whom the policy denies.",
+    about: "What a logged-in user is told whom the policy denies. Neither of today's two policies denies one.",
 };
 
 impl Policy {

@@ -16,6 +16,8 @@ pub struct Limits {
     pub max_session_bytes: usize,
     /// A larger gRPC message is refused, in bytes.
     pub max_message_bytes: usize,
+    /// How long a call may take, its message's arrival included.
+    pub call_timeout: Duration,
     /// How long calls that run when the service is told to stop may go on.
     pub drain_timeout: Duration,
 }
@@ -34,6 +36,14 @@ const MAX_MESSAGE_BYTES: Setting = Setting {
     about: "How large a gRPC request may be; a larger one is refused before it is read.",
 };
 
+const CALL_TIMEOUT: Setting = Setting {
+    name: "limits.call_timeout",
+    kind: Kind::Duration,
+    default: Some("10s"),
+    about: "How long a call may take until its answer begins, the arrival of its message included; longer is \
+            DEADLINE_EXCEEDED. It should be longer than `session.store_timeout`.",
+};
+
 const DRAIN_TIMEOUT: Setting = Setting {
     name: "limits.drain_timeout",
     kind: Kind::Duration,
@@ -42,12 +52,14 @@ const DRAIN_TIMEOUT: Setting = Setting {
 };
 
 impl Limits {
-    pub(super) const SETTINGS: &[&Setting] = &[&MAX_SESSION_BYTES, &MAX_MESSAGE_BYTES, &DRAIN_TIMEOUT];
+    pub(super) const SETTINGS: &[&Setting] =
+        &[&MAX_SESSION_BYTES, &MAX_MESSAGE_BYTES, &CALL_TIMEOUT, &DRAIN_TIMEOUT];
 
     pub(super) fn read(reader: &mut Reader<'_>) -> Self {
         Self {
             max_session_bytes: reader.bytes(&MAX_SESSION_BYTES),
             max_message_bytes: reader.bytes(&MAX_MESSAGE_BYTES),
+            call_timeout: reader.duration(&CALL_TIMEOUT),
             drain_timeout: reader.duration(&DRAIN_TIMEOUT),
         }
     }
@@ -101,7 +113,7 @@ impl Log {
         let filter = reader.parse(&FILTER, |text| {
             EnvFilter::try_new(text)
                 .map(|_| text.to_owned())
-                .map_err(|_| "it is no log filter, like info".to_owned())
+                .map_err(|_| "it is not a log filter; for example info".to_owned())
         });
         Self { format: format.unwrap_or(LogFormat::Auto), filter: filter.unwrap_or_default() }
     }

@@ -70,8 +70,8 @@ impl<'l> Reader<'l> {
     /// A time of at least a millisecond.
     pub(super) fn duration(&mut self, setting: &'static Setting) -> Duration {
         let parse = |text: &str| {
-            let duration =
-                humantime::parse_duration(text).map_err(|_| "it is no duration, like 15s or 500ms")?;
+            let duration = humantime::parse_duration(text)
+                .map_err(|_| "it is not a duration; for example 15s or 500ms")?;
             if duration < Duration::from_millis(1) { Err("it must be at least 1ms") } else { Ok(duration) }
         };
         self.parse(setting, |text| parse(text).map_err(str::to_owned)).unwrap_or_default()
@@ -79,15 +79,19 @@ impl<'l> Reader<'l> {
 
     /// A size in bytes.
     pub(super) fn bytes(&mut self, setting: &'static Setting) -> usize {
-        self.parse(setting, |text| bytes(text).ok_or_else(|| "it is no size, like 4096 or 4MiB".to_owned()))
-            .unwrap_or_default()
+        self.parse(setting, |text| {
+            let size = bytes(text).filter(|size| *size > 0);
+            size.ok_or_else(|| "it is not a size of at least one byte; for example 4096 or 4MiB".to_owned())
+        })
+        .unwrap_or_default()
     }
 
     /// An address to listen on.
     pub(super) fn address(&mut self, setting: &'static Setting) -> SocketAddr {
         self.parse(setting, |text| {
-            text.parse()
-                .map_err(|_| "it is no IP address and port, like 127.0.0.1:50051 or [::]:50051".to_owned())
+            text.parse().map_err(|_| {
+                "it is not an IP address with a port; for example 127.0.0.1:50051 or [::]:50051".to_owned()
+            })
         })
         .unwrap_or(SocketAddr::from(([127, 0, 0, 1], 0)))
     }
@@ -99,7 +103,7 @@ impl<'l> Reader<'l> {
             choices
                 .iter()
                 .find_map(|(word, choice)| (*word == text).then_some(*choice))
-                .ok_or_else(|| format!("it is none of {}", words()))
+                .ok_or_else(|| format!("it can only be one of: {}", words()))
         })
     }
 
@@ -152,7 +156,11 @@ impl<'l> Reader<'l> {
         let Some((texts, origin)) = self.texts(setting) else { return Vec::new() };
         let hidden = texts.as_ref().map(|texts| Value::String(format!("<{} hidden>", texts.len())));
         self.show(setting, hidden, origin);
-        texts.unwrap_or_default().into_iter().map(SecretString::from).collect()
+        let texts = texts.unwrap_or_default();
+        if texts.iter().any(|text| text.starts_with('<') && text.ends_with(" hidden>")) {
+            self.fault(setting, "it is what `socketpass config` prints instead of a secret, and no secret");
+        }
+        texts.into_iter().map(SecretString::from).collect()
     }
 
     /// Whether nothing at all was set, so that what is wrong with it has been said or its absence is the fault.
@@ -231,8 +239,8 @@ impl<'l> Reader<'l> {
 fn scalar(kind: Kind, value: &Value) -> Option<String> {
     match (kind, value) {
         (_, Value::String(text)) => Some(text.clone()),
-        // An expression such as `true` reads as a boolean where it stands alone.
-        (Kind::Flag | Kind::Text, Value::Boolean(flag)) => Some(flag.to_string()),
+        // A policy such as `true` reads as a boolean where it stands alone.
+        (Kind::Flag | Kind::Choice(_), Value::Boolean(flag)) => Some(flag.to_string()),
         (Kind::Bytes, Value::Integer(size)) => Some(size.to_string()),
         _ => None,
     }

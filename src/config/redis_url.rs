@@ -62,6 +62,13 @@ impl RedisUrl {
             None => (None, authority),
         };
         let (username, password) = credentials.map_or(Ok((None, None)), user_and_password)?;
+        if username.is_some() && password.is_none() {
+            // Printed as a user it would be a password for all to see.
+            return Err(
+                "it has a user without a password; a password alone is written redis://:password@host"
+                    .to_owned(),
+            );
+        }
         let (topology, database, port) = match topology {
             "" => (Topology::Single, path, REDIS_PORT),
             "sentinel" => {
@@ -78,9 +85,9 @@ impl RedisUrl {
                 return Err("a cluster has no database numbers: redis+cluster://host1,host2".to_owned());
             }
             _ => {
-                return Err(format!(
-                    "there is no `{scheme}`; there are redis, redis+sentinel, redis+cluster and rediss for each"
-                ));
+                return Err(
+                    "there is no such scheme; there are redis, redis+sentinel, redis+cluster and rediss for each".to_owned(),
+                );
             }
         };
         let nodes = hosts.split(',').map(|host| host_and_port(host, port)).collect::<Result<Vec<_>, _>>()?;
@@ -117,7 +124,10 @@ fn host_and_port(text: &str, default_port: u16) -> Result<(String, u16), String>
     let wrong_port = |_| "one of its ports is no number up to 65535".to_owned();
     // The brackets of an IPv6 address are the URL's, not the address's.
     let (host, port) = match text.strip_prefix('[').and_then(|rest| rest.split_once(']')) {
-        Some((host, port)) => (host, port.strip_prefix(':')),
+        Some((host, "")) => (host, None),
+        Some((host, port)) => {
+            (host, Some(port.strip_prefix(':').ok_or("after the `]` of a host comes a `:` or nothing")?))
+        }
         None => text.split_once(':').map_or((text, None), |(host, port)| (host, Some(port))),
     };
     if host.is_empty() {
@@ -200,12 +210,15 @@ mod tests {
             "redis://",
             "redis://a,b",
             "redis://h/x",
+            "redis://[::1]7000",
             "redis://h/-1",
             "redis://u:hunter2@h:99999",
             "redis://u:hunter2@h?x",
             "redis+sentinel://a,b",
             "redis+cluster://a/1",
             "redis+other://a",
+            "redis://hunter2@h",
+            "redis+x:hunter2@h://",
         ] {
             let problem = shown(url).expect_err(url);
             assert!(!problem.contains("hunter2"), "{problem}");

@@ -3,7 +3,10 @@
 use std::{fs, time::Duration};
 
 use sha2::{Digest as _, Sha256};
-use tokio::time::{MissedTickBehavior, interval};
+use tokio::{
+    sync::mpsc,
+    time::{MissedTickBehavior, interval},
+};
 
 use super::{Config, layers::Layers};
 
@@ -11,39 +14,50 @@ use super::{Config, layers::Layers};
 /// over it, so looking every few seconds delays nothing.
 const LOOK_EVERY: Duration = Duration::from_secs(5);
 
+/// What the files held, to be compared.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Contents(Vec<Option<[u8; 32]>>);
+
+impl Contents {
+    /// A digest of each file, `None` for one that cannot be read: secrets are not kept longer than they are needed.
+    pub fn of(layers: &Layers) -> Self {
+        Self(
+            layers
+                .twin_paths()
+                .map(|path| fs::read(path).ok().map(|text| Sha256::digest(text).into()))
+                .collect(),
+        )
+    }
+}
+
 /// Looks for changes for as long as it is polled, and hands each new, faultless reading to `apply`. `nudge` says when to
-/// look at once.
+/// read again without looking. `last` was taken before the settings in force were read, so that no change is missed.
 pub async fn watch(
     layers: Layers,
-    mut nudge: tokio::sync::mpsc::Receiver<()>,
+    mut last: Contents,
+    mut nudge: mpsc::Receiver<()>,
     apply: impl Fn(&Config) + Send,
 ) {
     let mut ticks = interval(LOOK_EVERY);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    let mut last = contents(&layers);
     loop {
-        tokio::select! {
-            _ = ticks.tick() => {}
-            Some(()) = nudge.recv() => {}
-        }
-        let now = contents(&layers);
-        if now == last {
+        let nudged = tokio::select! {
+            _ = ticks.tick() => false,
+            Some(()) = nudge.recv() => true,
+        };
+        let now = Contents::of(&layers);
+        if now == last && !nudged {
             continue;
         }
         last = now;
         match Config::load(&layers) {
             Ok(config) => {
                 apply(&config);
-                tracing::info!("a file of settings changed and was read again");
+                tracing::info!("files of settings were read again");
             }
             Err(faults) => {
-                tracing::error!(%faults, "a file of settings changed and is faulty: the old values stay in force");
+                tracing::error!(%faults, "a file of settings is faulty: the old values stay in force");
             }
         }
     }
-}
-
-/// A digest of each file, `None` for one that cannot be read: secrets are not kept longer than they are needed.
-fn contents(layers: &Layers) -> Vec<Option<[u8; 32]>> {
-    layers.twin_paths().map(|path| fs::read(path).ok().map(|text| Sha256::digest(text).into())).collect()
 }

@@ -228,10 +228,13 @@ fn allowed_origins(reader: &mut Reader<'_>) -> Option<Vec<String>> {
 /// An origin that no browser sends would never match, and its owner would find out from their users.
 fn check_origin(origin: &str) -> Result<(), String> {
     let shown = format!("{origin:?}");
-    let url = Url::parse(origin).map_err(|_| format!("{shown} is no origin, like https://app.example"))?;
+    let url = Url::parse(origin)
+        .map_err(|_| format!("{shown} is not an origin; an example is https://app.example"))?;
     let sent = match url.origin() {
         url::Origin::Opaque(_) if url.has_host() => format!("{}://{}", url.scheme(), url.authority()),
-        url::Origin::Opaque(_) => return Err(format!("{shown} is no origin, like https://app.example")),
+        url::Origin::Opaque(_) => {
+            return Err(format!("{shown} is not an origin; an example is https://app.example"));
+        }
         tuple => tuple.ascii_serialization(),
     };
     if sent == origin {

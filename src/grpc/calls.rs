@@ -1,14 +1,19 @@
-//! What every call gets: a request id that it is known by on both sides, and the deadline that its caller asked for.
+//! What every call gets: a request id that it is known by on both sides, the deadline that its caller asked for, a place in
+//! the count of calls under way, and a line in the log when it fails.
 
 use std::{
     convert::Infallible,
     pin::Pin,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
     task::{Context, Poll},
     time::Duration,
 };
 
 use http::{HeaderMap, HeaderName, HeaderValue, Request, Response};
-use tonic::{Status, body::Body};
+use tonic::{Code, Status, body::Body};
 use tower::{Layer, Service};
 
 /// The id of a call: the caller's `x-request-id`, or one made up here.
@@ -39,21 +44,55 @@ impl RequestId {
     }
 }
 
-/// The layer.
-#[derive(Clone, Copy, Debug)]
-pub struct Calls;
+/// The layer. Its clones count the same calls.
+#[derive(Clone, Debug)]
+pub struct Calls {
+    under_way: Arc<AtomicUsize>,
+    timeout: Duration,
+}
+
+impl Calls {
+    /// Calls that may take this long, the time for their message to arrive included.
+    pub fn new(timeout: Duration) -> Self {
+        Self { under_way: Arc::default(), timeout }
+    }
+
+    /// How many calls have no answer yet.
+    pub fn under_way(&self) -> usize {
+        self.under_way.load(Ordering::Relaxed)
+    }
+}
 
 impl<S> Layer<S> for Calls {
     type Service = CallService<S>;
 
     fn layer(&self, inner: S) -> CallService<S> {
-        CallService(inner)
+        CallService { inner, calls: self.clone() }
     }
 }
 
-/// A service whose calls have an id and a deadline.
+/// A service with the layer around it.
 #[derive(Clone, Debug)]
-pub struct CallService<S>(S);
+pub struct CallService<S> {
+    inner: S,
+    calls: Calls,
+}
+
+/// Counts a call until it is dropped: answered, or given up by its caller.
+struct UnderWay(Arc<AtomicUsize>);
+
+impl UnderWay {
+    fn count(calls: &Calls) -> Self {
+        calls.under_way.fetch_add(1, Ordering::Relaxed);
+        Self(Arc::clone(&calls.under_way))
+    }
+}
+
+impl Drop for UnderWay {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}
 
 impl<S> Service<Request<Body>> for CallService<S>
 where
@@ -65,24 +104,34 @@ where
     type Future = Pin<Box<dyn Future<Output = Result<Self::Response, Infallible>> + Send>>;
 
     fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
-        self.0.poll_ready(context)
+        self.inner.poll_ready(context)
     }
 
     fn call(&mut self, mut request: Request<Body>) -> Self::Future {
         let id = RequestId::of(request.headers());
-        let deadline = timeout_of(request.headers());
+        let deadline =
+            timeout_of(request.headers()).map_or(self.calls.timeout, |theirs| theirs.min(self.calls.timeout));
+        let uri = request.uri().clone();
         request.extensions_mut().insert(id.clone());
-        let answer = self.0.call(request);
+        let under_way = UnderWay::count(&self.calls);
+        let answer = self.inner.call(request);
         Box::pin(async move {
-            let mut response = match deadline {
-                None => answer.await?,
-                Some(deadline) => match tokio::time::timeout(deadline, answer).await {
-                    Ok(response) => response?,
-                    Err(_elapsed) => {
-                        Status::deadline_exceeded("no answer within the caller's grpc-timeout").into_http()
-                    }
-                },
+            let mut response = match tokio::time::timeout(deadline, answer).await {
+                Ok(response) => response?,
+                Err(_elapsed) => Status::deadline_exceeded(
+                    "no answer within the caller's grpc-timeout, or within limits.call_timeout",
+                )
+                .into_http(),
             };
+            drop(under_way);
+            // An answer that is only a status has it in its headers.
+            if let Some(status) =
+                Status::from_header_map(response.headers()).filter(|status| status.code() != Code::Ok)
+            {
+                let status = in_grpcs_words(status);
+                tracing::info!(request_id = id.as_str(), method = uri.path(), code = ?status.code(), "a call failed");
+                response = status.into_http();
+            }
             let mut id = id.0;
             // No two answers have the same: remembering it for HPACK would push out what can be said in short.
             id.set_sensitive(true);
@@ -92,8 +141,18 @@ where
     }
 }
 
+/// tonic says OUT_OF_RANGE of a message that is too large, everybody else RESOURCE_EXHAUSTED.
+fn in_grpcs_words(status: Status) -> Status {
+    match status.code() {
+        Code::OutOfRange if status.message().contains("message length too large") => {
+            Status::resource_exhausted("the message is larger than limits.max_message_bytes allows")
+        }
+        _ => status,
+    }
+}
+
 /// tonic keeps to `grpc-timeout` by itself and then answers CANCELLED; by ending a little earlier the answer is the one
-/// that gRPC prescribes.
+/// that gRPC prescribes. tokio's timers tick once a millisecond, so one tick could be the same.
 const EARLIER: Duration = Duration::from_millis(2);
 
 /// `grpc-timeout`: at most eight digits and a unit (gRPC over HTTP2, Requests).

@@ -53,7 +53,7 @@ impl Health {
         self.set(AUTHORIZATION, serving).await;
     }
 
-    /// Nothing is served any more.
+    /// Nothing is served any more. Liveness goes too: what is being stopped needs no probe that restarts it.
     pub async fn draining(&self) {
         for service in ALL {
             self.set(service, false).await;

@@ -24,21 +24,21 @@ pub mod pb {
 
 const DESCRIPTORS: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/descriptors.bin"));
 
-/// Streams that one connection may have open at once: enough for a gateway that takes in a whole fleet's reconnects, and
-/// a bound on what one peer can have us hold.
-const STREAMS_PER_CONNECTION: u32 = 1024;
+/// Calls that one connection may have under way at once: enough for a gateway whose clients all come back, each call taking
+/// a millisecond or two, and with the size of a message a bound on what one peer can have us hold.
+const STREAMS_PER_CONNECTION: u32 = 256;
 
 /// A peer that is silent for this long is asked whether it is there, and dropped when it does not say so in time.
 const KEEPALIVE_INTERVAL: std::time::Duration = std::time::Duration::from_secs(30);
 const KEEPALIVE_TIMEOUT: std::time::Duration = std::time::Duration::from_secs(10);
 
 /// A server with this project's limits, ready for its services.
-pub fn server() -> Server<tower::layer::util::Stack<Calls, tower::layer::util::Identity>> {
+pub fn server(calls: Calls) -> Server<tower::layer::util::Stack<Calls, tower::layer::util::Identity>> {
     Server::builder()
         .max_concurrent_streams(STREAMS_PER_CONNECTION)
         .http2_keepalive_interval(Some(KEEPALIVE_INTERVAL))
         .http2_keepalive_timeout(Some(KEEPALIVE_TIMEOUT))
-        .layer(Calls)
+        .layer(calls)
 }
 
 /// Adds the services that describe the API, so that tools need no proto files.

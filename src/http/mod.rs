@@ -4,9 +4,9 @@ use std::sync::Arc;
 
 use axum::{
     Router,
-    extract::State,
+    extract::{Request, State},
     http::{StatusCode, header},
-    response::IntoResponse,
+    response::{IntoResponse, Response},
     routing::get,
 };
 use tokio::sync::watch;
@@ -31,6 +31,15 @@ struct Door {
     metrics: Arc<Metrics>,
 }
 
+/// What gRPC answers to a method it does not know is HTTP's 200, which to a probe with a mistyped path is health.
+async fn unknown_path(request: Request) -> Response {
+    let content_type = request.headers().get(header::CONTENT_TYPE);
+    if content_type.is_some_and(|value| value.as_bytes().starts_with(b"application/grpc")) {
+        return tonic::Status::unimplemented("there is only grpc.health.v1.Health here").into_http();
+    }
+    (StatusCode::NOT_FOUND, "there is only /livez, /readyz and /metrics here\n").into_response()
+}
+
 /// The door's routes; `health` is `grpc.health.v1` for probes that speak gRPC without TLS.
 pub fn router(health: Routes, phase: watch::Receiver<Phase>, metrics: Arc<Metrics>) -> Router {
     Router::new()
@@ -39,6 +48,7 @@ pub fn router(health: Routes, phase: watch::Receiver<Phase>, metrics: Arc<Metric
         .route("/metrics", get(exposition))
         .with_state(Door { phase, metrics })
         .merge(health.prepare().into_axum_router())
+        .fallback(unknown_path)
 }
 
 /// Both probes go by the phase: no store that is away makes this replica unready, since it answers that honestly.

@@ -112,6 +112,7 @@ impl RedisStore {
         let doubt = Arc::new(Doubt::default());
         let keeper = Keeper {
             connector: Connector { url, connect_timeout, timeout },
+            prefix: prefix.clone(),
             link: link_sender,
             health: health_sender,
             doubt: Arc::clone(&doubt),
@@ -191,6 +192,8 @@ fn fault(error: &RedisError) -> Fault {
 /// Owns the connection.
 struct Keeper {
     connector: Connector,
+    /// A key that may be read, for asking whether it can.
+    prefix: String,
     link: watch::Sender<Link>,
     health: watch::Sender<Health>,
     doubt: Arc<Doubt>,
@@ -225,9 +228,9 @@ impl Keeper {
     async fn stay(&self, mut connection: Connection, number: &mut u64, url: &str) -> String {
         loop {
             match (self.connector.check(&mut connection).await, &mut connection) {
-                (Ok(()), Connection::Cluster(cluster)) if self.doubt.failed.load(Ordering::Relaxed) => {
-                    // Every node answers, and yet the cluster may refuse reads: it does while it lacks slots.
-                    match self.connector.serves_reads(cluster).await {
+                (Ok(()), connection) if self.doubt.failed.load(Ordering::Relaxed) => {
+                    // It answers, and yet it may refuse reads: a cluster that lacks slots does, and an ACL can.
+                    match self.connector.serves_reads(connection, &self.prefix).await {
                         Ok(()) => {
                             self.doubt.failed.store(false, Ordering::Relaxed);
                             self.report_up(url);
@@ -402,8 +405,20 @@ impl Connector {
         self.ask_any(cluster, redis::cmd("PING")).await.is_some()
     }
 
-    /// Whether a cluster, its nodes being well, serves reads. Its user may be one that must not ask.
-    async fn serves_reads(&self, cluster: &mut ClusterConnection) -> Result<(), String> {
+    /// Whether what answers also serves reads.
+    async fn serves_reads(&self, connection: &mut Connection, prefix: &str) -> Result<(), String> {
+        let cluster = match connection {
+            Connection::Cluster(cluster) => cluster,
+            Connection::Server(_) => {
+                return match timeout(self.timeout, connection.ask(&Cmd::get(prefix))).await {
+                    Ok(Err(error)) if error.code() != Some("WRONGTYPE") => Err(error.to_string()),
+                    Ok(_) => Ok(()),
+                    Err(_elapsed) => Err(format!("no answer within {:?}", self.timeout)),
+                };
+            }
+        };
+        // A cluster is not asked for a key: that could be on a node that hangs, and while the driver looks for that one
+        // the reads of the others wait. Its user may be one that must not ask for this either.
         let mut info = redis::cmd("CLUSTER");
         info.arg("INFO");
         match self.ask_any(cluster, info).await {

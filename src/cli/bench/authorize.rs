@@ -54,7 +54,7 @@ impl Authorize {
         let Self { handshake, addr, connections, concurrency, duration, warmup, json, settings } = self;
         let layers = settings.layers();
         let url = match addr {
-            Some(addr) => service_url(&addr),
+            Some(addr) => service_url(&addr)?,
             None => reachable(Grpc::load(&layers)?.addr),
         };
         let handshake = handshake.add_to(Handshake::default(), &cookie_name(&layers))?;
@@ -75,7 +75,15 @@ impl Authorize {
         progress_line.abort();
         // The line may be half written.
         let _ = progress_line.await;
-        if json { print_json(&load, &measured) } else { print_text(&load, &measured) }
+        if json {
+            print_json(&load, &measured)?;
+        } else {
+            print_text(&load, &measured)?;
+        }
+        match measured.errors.values().sum::<u64>() {
+            0 => Ok(()),
+            errors => Err(Error::Call(format!("{errors} calls got no answer"))),
+        }
     }
 }
 

@@ -3,27 +3,53 @@
 use super::request::Headers;
 use crate::{cli::Error, grpc::pb::Handshake};
 
-/// curl's options that take a value and say nothing about the handshake. The others of that kind are below; what is left
-/// takes none.
-const IGNORED_WITH_VALUE: [&str; 12] = [
+/// curl's options that take a value and say nothing about the handshake. Browsers write few of them, people more; what is
+/// not here is taken for one without a value.
+const IGNORED_WITH_VALUE: [&str; 32] = [
     "-X",
     "--request",
     "-d",
     "--data",
     "--data-raw",
     "--data-binary",
+    "--data-urlencode",
+    "-F",
+    "--form",
     "-o",
     "--output",
     "-x",
     "--proxy",
     "--connect-to",
     "--resolve",
+    "-u",
+    "--user",
+    "-m",
+    "--max-time",
+    "--connect-timeout",
+    "-w",
+    "--write-out",
+    "--cacert",
+    "--cert",
+    "-E",
+    "--key",
+    "--retry",
+    "-T",
+    "--upload-file",
+    "-c",
+    "--cookie-jar",
+    "-K",
 ];
 
 /// Makes a handshake of a command line's words, `curl` the first of them.
 pub(super) fn handshake(words: Vec<String>) -> Result<Handshake, Error> {
+    // Pasted in quotes it is one word.
+    let words = match words.as_slice() {
+        [line] if line.contains(' ') => self::words(line)?,
+        _ => words,
+    };
     let mut words = words.into_iter();
-    if words.next().as_deref() != Some("curl") {
+    let program = words.next().unwrap_or_default();
+    if !matches!(program.rsplit(['/', '\\']).next(), Some("curl" | "curl.exe")) {
         return Err(Error::Input(
             "what follows `explain` should be a curl command line, and begins otherwise".to_owned(),
         ));
@@ -31,28 +57,43 @@ pub(super) fn handshake(words: Vec<String>) -> Result<Handshake, Error> {
     let mut headers = Headers::default();
     let mut url = None;
     while let Some(word) = words.next() {
-        let (option, attached) = match word.split_once('=') {
-            Some((option, value)) if option.starts_with("--") => (option.to_owned(), Some(value.to_owned())),
+        // `-HCookie: a=b`: the value of an option of one letter may follow at once.
+        let (option, attached) = match (word.starts_with("--"), word.split_at_checked(2)) {
+            (false, Some((option, value))) if option.starts_with('-') && !value.is_empty() => {
+                (option.to_owned(), Some(value.to_owned()))
+            }
             _ => (word, None),
         };
         let mut value = || {
-            attached
-                .clone()
-                .or_else(|| words.next())
-                .ok_or_else(|| Error::Input(format!("curl: {option} lacks its value")))
+            let value = attached.clone().or_else(|| words.next());
+            value.ok_or_else(|| Error::Input(format!("curl: {option} lacks its value")))
         };
         match option.as_str() {
             "-H" | "--header" => {
                 // A header without a value is one that curl leaves out.
                 let _ = headers.add_line(&value()?);
             }
-            "-b" | "--cookie" => headers.add("cookie", value()?),
+            "-b" | "--cookie" => {
+                let cookie = value()?;
+                if !cookie.contains('=') {
+                    return Err(Error::Input(format!(
+                        "curl: `-b {cookie}` reads cookies from a file; write them out, `-b 'name=value'`"
+                    )));
+                }
+                headers.add("cookie", cookie);
+            }
+            "--json" | "--local" | "--addr" | "--timeout" | "--config" => {
+                return Err(Error::Input(format!(
+                    "{option} stands behind the curl line, where it is curl's: put it before `curl`"
+                )));
+            }
             "-A" | "--user-agent" => headers.add("user-agent", value()?),
             "-e" | "--referer" => headers.add("referer", value()?),
             "--url" => url = Some(value()?),
             ignored if IGNORED_WITH_VALUE.contains(&ignored) => drop(value()?),
             flag if flag.starts_with('-') => {}
-            positional => url = Some(positional.to_owned()),
+            // The first counts: another may be the value of an option that is not known here.
+            positional => drop(url.get_or_insert(positional.to_owned())),
         }
     }
     Ok(Handshake { headers: headers.into_map(), url: url.unwrap_or_default(), ..Handshake::default() })
@@ -158,6 +199,8 @@ mod tests {
         assert_eq!(cookie(escaped), "a=it's! A");
         let firefox = "curl 'https://app.example/socket.io/?EIO=4&transport=polling' -X POST -H 'Cookie: a=1' --data-raw 'x=y'";
         assert_eq!(cookie(firefox), "a=1");
+        let by_hand = "curl -m 5 -sS 'https://app.example/socket.io/?EIO=4&transport=polling' -H'Cookie: a=1' --haproxy-clientip 1.2.3.4";
+        assert_eq!(cookie(by_hand), "a=1");
     }
 
     #[test]

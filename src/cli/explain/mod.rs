@@ -6,6 +6,7 @@ use std::{
 };
 
 use clap::Args;
+use tonic::Code;
 
 use super::{Error, SettingArgs, reachable, service_url};
 use crate::{
@@ -19,6 +20,7 @@ use crate::{
         },
     },
     server, session_store,
+    telemetry::causes,
 };
 
 mod curl;
@@ -106,7 +108,7 @@ impl Explain {
             decide_here(handshake, &layers).await?
         } else {
             let url = match addr {
-                Some(addr) => service_url(&addr),
+                Some(addr) => service_url(&addr)?,
                 None => reachable(Grpc::load(&layers)?.addr),
             };
             tokio::time::timeout(timeout, ask(handshake, &url))
@@ -176,22 +178,28 @@ pub(super) fn cookie_name(layers: &Layers) -> String {
 async fn ask(handshake: Handshake, url: &str) -> Result<ExplainResponse, Error> {
     let mut client = AuthorizationServiceClient::connect(url.to_owned()).await.map_err(|error| {
         Error::Call(format!(
-            "nothing answers at {url} ({error}); is the service running there? `--local` decides from the settings \
-             instead"
+            "nothing answers at {url} ({}); is the service running there? `--local` decides from the settings \
+             instead",
+            causes(&error)
         ))
     })?;
     // A user as large as a session may be.
     client = client.max_decoding_message_size(usize::MAX);
     let request = ExplainRequest { handshake: Some(handshake), gateway_id: "socketpass explain".to_owned() };
     let answer = client.explain(request).await;
-    answer
-        .map(tonic::Response::into_inner)
-        .map_err(|status| Error::Call(format!("{:?}: {}", status.code(), status.message())))
+    answer.map(tonic::Response::into_inner).map_err(|status| {
+        Error::Call(match status.code() {
+            Code::Unimplemented => {
+                format!("there is no AuthorizationService at {url}; is it http.addr instead of grpc.addr?")
+            }
+            code => format!("{code:?}: {}", causes(&status)),
+        })
+    })
 }
 
 async fn decide_here(handshake: Handshake, layers: &Layers) -> Result<ExplainResponse, Error> {
     let config = Config::load(layers)?;
-    crate::telemetry::log::start(&config.log);
+    let _logging = crate::telemetry::log::start(&config.log);
     let authorizer = server::authorizer(&config, session_store::open(&config.session))?;
     let handshake = convert::handshake(Some(handshake), "")
         .map_err(|status| Error::Input(status.message().to_owned()))?;

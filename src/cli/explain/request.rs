@@ -25,7 +25,12 @@ impl Headers {
     /// Adds `Name: value`; `None` when there is no colon behind a name.
     pub(super) fn add_line(&mut self, line: &str) -> Option<()> {
         let (name, value) = line.split_once(':')?;
-        self.add(name.trim(), value.trim_matches([' ', '\t']).to_owned());
+        // RFC 9110, 5.6.2: what else has a colon in it is no header.
+        let is_token = |c: char| c.is_ascii_alphanumeric() || "!#$%&'*+-.^_`|~".contains(c);
+        if name.is_empty() || !name.chars().all(is_token) {
+            return None;
+        }
+        self.add(name, value.trim_matches([' ', '\t']).to_owned());
         Some(())
     }
 
@@ -87,7 +92,7 @@ mod tests {
 
     #[test]
     fn anything_else_is_none() {
-        for text in ["", "\n\n", "hello", "GET / HTTP/1.1\nno colon here"] {
+        for text in ["", "\n\n", "hello", "fetch('https://a')", "GET / HTTP/1.1\nno colon here"] {
             assert_eq!(parse(text), None, "{text}");
         }
     }

@@ -7,7 +7,7 @@ use serde_json::json;
 use crate::{
     cli::{
         Error,
-        style::{BAD, DIM, GOOD, HEADING, HINT},
+        style::{BAD, DIM, GOOD, HEADING, HINT, plain},
     },
     grpc::{
         convert,
@@ -23,6 +23,7 @@ pub(super) fn text(answer: &ExplainResponse) -> Result<(), Error> {
     decision(&mut out, &answer.decision.clone().unwrap_or_default())?;
     writeln!(out)?;
     for ExplainStep { name, input, found, ok, hint } in &answer.steps {
+        let [name, input, found, hint] = [name, input, found, hint].map(|text| plain(text));
         let (style, mark) = if *ok { (GOOD, "✓") } else { (BAD, "✗") };
         writeln!(
             out,
@@ -42,15 +43,15 @@ pub(in crate::cli) fn decision(out: &mut impl io::Write, decision: &AuthorizeRes
         writeln!(out, "{GOOD}accepted{GOOD:#}  {HEADING}{reason}{HEADING:#}")?;
     } else {
         // A message may have two lines, of which people need the second.
-        let message = decision.message.replace('\n', " ");
+        let message = plain(&decision.message).replace('\n', " ");
         write!(out, "{BAD}refused{BAD:#}   {HEADING}{reason}{HEADING:#}  “{message}”")?;
         if let Some(Close { code, reason }) = &decision.close {
-            write!(out, "  {DIM}close {code} {reason}{DIM:#}")?;
+            write!(out, "  {DIM}close {code} {}{DIM:#}", plain(reason))?;
         }
         writeln!(out)?;
     }
     if let Some(user) = &decision.user {
-        writeln!(out, "user      {}", convert::json_object(user))?;
+        writeln!(out, "user      {}", plain(&convert::json_object(user).to_string()))?;
     }
     Ok(())
 }
