@@ -29,3 +29,17 @@ pub(super) const COPY: Style = AnsiColor::Cyan.on_default();
 pub(super) const HEADING: Style = Style::new().bold();
 /// What matters less.
 pub(super) const DIM: Style = Style::new().dimmed();
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_terminal_is_told_nothing_by_text_from_elsewhere() {
+        assert_eq!(
+            plain("José\n\u{1b}[2J\r\u{9b}\u{202e}"),
+            r"José
+\u{1b}[2J\u{d}\u{9b}\u{202e}"
+        );
+    }
+}

@@ -203,4 +203,19 @@ mod tests {
             assert_eq!(RequestId::of(&headers("x-request-id", unfit)).as_str().len(), 16, "{unfit}");
         }
     }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_call_that_is_not_answered_ends_in_time_and_is_not_counted_any_more() {
+        let calls = Calls::new(Duration::from_secs(10));
+        let never = tower::service_fn(|_: Request<Body>| {
+            std::future::pending::<Result<Response<Body>, Infallible>>()
+        });
+        let mut service = calls.layer(never);
+        let answer = service.call(Request::new(Body::empty()));
+        assert_eq!(calls.under_way(), 1);
+        let response = answer.await.expect("infallible");
+        let status = Status::from_header_map(response.headers()).expect("a status");
+        assert_eq!(status.code(), Code::DeadlineExceeded);
+        assert_eq!(calls.under_way(), 0);
+    }
 }
