@@ -3,7 +3,8 @@
 use std::{env, error::Error, path::PathBuf};
 
 const ROOT: &str = "proto";
-const FILES: [&str; 1] = ["proto/socketpass/v1/authorization_service.proto"];
+const FILES: [&str; 2] =
+    ["proto/socketpass/v1/authorization_service.proto", "proto/socketpass/v1/registry_service.proto"];
 
 fn main() -> Result<(), Box<dyn Error>> {
     println!("cargo:rerun-if-changed={ROOT}");
