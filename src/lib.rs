@@ -9,6 +9,8 @@ pub mod config;
 pub mod expression;
 pub mod grpc;
 pub mod http;
+pub mod reason;
+pub mod registry;
 pub mod server;
 pub mod session_store;
 pub mod task;

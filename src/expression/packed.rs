@@ -99,7 +99,7 @@ impl<'a> Map<'a> {
         loop {
             let found = text(&mut rest)?;
             match found.0.cmp(name) {
-                std::cmp::Ordering::Less => skip(&mut rest)?,
+                std::cmp::Ordering::Less => step_over(&mut rest)?,
                 std::cmp::Ordering::Equal => return read(&mut rest),
                 std::cmp::Ordering::Greater => return None,
             }
@@ -322,7 +322,8 @@ fn read<'a>(rest: &mut &'a [u8]) -> Option<Value<'a>> {
     })
 }
 
-fn skip(rest: &mut &[u8]) -> Option<()> {
+/// Steps over one value.
+pub fn step_over(rest: &mut &[u8]) -> Option<()> {
     let (tag, after) = rest.split_first()?;
     *rest = after;
     match *tag {
