@@ -120,8 +120,10 @@ pub enum Change {
     Closed {
         /// Its gateway.
         gateway_id: Arc<str>,
-        /// What it was.
-        before: Record,
+        /// Which.
+        socket_id: Box<str>,
+        /// What it was, where that is known.
+        before: Option<Record>,
         /// Why.
         reason: Reason,
     },

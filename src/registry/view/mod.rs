@@ -20,7 +20,7 @@ pub mod shard;
 use self::{
     history::{Bounds, Entry},
     member::Member,
-    shard::ShardView,
+    shard::{Known, ShardView},
 };
 use super::{
     change::{Change, Epoch, GatewayInfo, Holder, Position, SHARDS, Shard},
@@ -137,7 +137,12 @@ impl View {
         let mut coverage = Coverage::default();
         for shard in Shard::all() {
             let shard = self.shard(shard);
-            coverage.age = coverage.age.max(shard.up_to_date().unwrap_or(self.created).elapsed());
+            let age = match shard.known() {
+                Known::Never => self.created.elapsed(),
+                Known::At(then) => then.elapsed(),
+                Known::Always => Duration::ZERO,
+            };
+            coverage.age = coverage.age.max(age);
             coverage.warming_up |= shard.data().is_none_or(|(_, began)| began.elapsed() < self.lease);
             let incomplete = shard
                 .gateways()
@@ -180,7 +185,8 @@ impl View {
             for closed in not_among(&view, &gateway_id, &records) {
                 let change = Change::Closed {
                     gateway_id: Arc::clone(&gateway_id),
-                    before: closed,
+                    socket_id: closed.socket_id().into(),
+                    before: Some(closed),
                     reason: Reason::Closed,
                 };
                 view.apply(position, change);
@@ -233,7 +239,12 @@ impl View {
 
     /// The shard is known as it is now.
     pub fn up_to_date(&self, shard: Shard) {
-        self.shard_mut(shard).note_up_to_date();
+        self.shard_mut(shard).note_known(Known::At(Instant::now()));
+    }
+
+    /// The shard is known as it is at any time from now on: whoever changes it does so here.
+    pub fn stays_up_to_date(&self, shard: Shard) {
+        self.shard_mut(shard).note_known(Known::Always);
     }
 
     fn tell(&self, notices: Vec<Notice>) {
@@ -273,13 +284,13 @@ fn past(view: &ShardView, position: Position, change: Change) -> Option<Entry> {
             now: Some(member(&gateway_id, now)),
             reason: Reason::Closed,
         }),
-        Change::Closed { gateway_id, before, reason } => Some(Entry {
+        Change::Closed { gateway_id, socket_id: _, before: Some(before), reason } => Some(Entry {
             position,
             known: position,
             before: Some(member(&gateway_id, before)),
             now: None,
             reason,
         }),
-        Change::Gateway { .. } | Change::Message(_) => None,
+        Change::Closed { before: None, .. } | Change::Gateway { .. } | Change::Message(_) => None,
     }
 }

@@ -51,12 +51,23 @@ impl Gateway {
     }
 }
 
+/// When a shard was last known to be as things are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Known {
+    /// Nothing is known yet.
+    Never,
+    /// Then.
+    At(Instant),
+    /// It is at any time: the truth is in this process.
+    Always,
+}
+
 /// The shard.
 #[derive(Debug)]
 pub struct ShardView {
     data: Option<(Epoch, Instant)>,
     position: Position,
-    up_to_date: Option<Instant>,
+    known: Known,
     members: Members,
     all: RoaringBitmap,
     gateways: BTreeMap<Arc<str>, Gateway>,
@@ -70,7 +81,7 @@ impl ShardView {
         Self {
             data: None,
             position: Position::default(),
-            up_to_date: None,
+            known: Known::Never,
             members: Members::default(),
             all: RoaringBitmap::new(),
             gateways: BTreeMap::new(),
@@ -89,9 +100,9 @@ impl ShardView {
         self.position
     }
 
-    /// When it was last known to be as things are; `None`: never.
-    pub fn up_to_date(&self) -> Option<Instant> {
-        self.up_to_date
+    /// When it was last known to be as things are.
+    pub fn known(&self) -> Known {
+        self.known
     }
 
     /// Its sockets.
@@ -136,8 +147,8 @@ impl ShardView {
         ordered.between(start, ordered.end())
     }
 
-    pub(super) fn note_up_to_date(&mut self) {
-        self.up_to_date = Some(Instant::now());
+    pub(super) fn note_known(&mut self, known: Known) {
+        self.known = known;
     }
 
     pub(super) fn note_seen(&mut self, gateway_id: &str, ago: Duration) {
@@ -150,8 +161,10 @@ impl ShardView {
     /// Begins with other data: nothing of what was here goes on.
     pub(super) fn begin(&mut self, epoch: Epoch, began: Duration, position: Position, bounds: Bounds) {
         let now = Instant::now();
+        let known = self.known;
         let paths: Vec<_> = self.indexes.drain(..).map(|(path, _)| path).collect();
         *self = Self::new(&paths, bounds);
+        self.known = known;
         self.data = Some((epoch, now.checked_sub(began).unwrap_or(now)));
         self.position = position;
         self.history = History::new(bounds, position);
@@ -171,8 +184,8 @@ impl ShardView {
         let first = self.history.next();
         match change {
             Change::Opened { gateway_id, before: _, now } => self.open(&gateway_id, now),
-            Change::Closed { gateway_id, before: was, reason } => {
-                self.close(&gateway_id, was.socket_id(), reason);
+            Change::Closed { gateway_id, socket_id, before: _, reason } => {
+                self.close(&gateway_id, &socket_id, reason);
             }
             Change::Gateway { gateway_id, holder: Some(holder) } => self.hold(&gateway_id, holder),
             Change::Gateway { gateway_id, holder: None } => self.drop_gateway(&gateway_id),
