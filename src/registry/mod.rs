@@ -1,7 +1,10 @@
 //! Which sockets are open in the fleet.
 
 pub mod change;
+pub mod command;
+pub mod dispatch;
 pub mod ledger;
 pub mod memory;
 pub mod record;
+pub mod streams;
 pub mod view;
