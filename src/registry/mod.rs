@@ -7,4 +7,5 @@ pub mod ledger;
 pub mod memory;
 pub mod record;
 pub mod streams;
+pub mod token;
 pub mod view;
