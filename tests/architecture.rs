@@ -7,7 +7,7 @@ use std::{
 };
 
 /// Each part of `src/` and the parts it may use.
-const MAY_USE: [(&str, &[&str]); 12] = [
+const MAY_USE: [(&str, &[&str]); 14] = [
     ("main", &["cli"]),
     ("cli", &["authorize", "config", "grpc", "server", "session_store", "task", "telemetry"]),
     ("server", &["authorize", "config", "grpc", "http", "session_store", "task", "telemetry", "user_source"]),
@@ -15,16 +15,18 @@ const MAY_USE: [(&str, &[&str]); 12] = [
     ("http", &["telemetry"]),
     ("telemetry", &["authorize", "config", "session_store"]),
     ("authorize", &["config", "session_store", "user_source"]),
-    ("session_store", &["config", "task"]),
+    ("session_store", &["config", "health", "redis_connection"]),
+    ("redis_connection", &["config", "health", "task"]),
     ("user_source", &["config"]),
     ("config", &[]),
+    ("health", &[]),
     ("task", &[]),
     ("lib", &[]),
 ];
 
 /// Crates that only some files may name.
 const DRIVERS: [(&str, &[&str]); 5] = [
-    ("redis::", &["session_store/redis.rs"]),
+    ("redis::", &["redis_connection/", "session_store/redis.rs", "registry/redis/"]),
     ("prost_types", &["grpc/convert.rs", "cli/explain/mod.rs"]),
     ("tonic", &["grpc/", "http/mod.rs", "server.rs", "cli/"]),
     ("axum::", &["http/", "server.rs"]),

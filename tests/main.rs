@@ -19,6 +19,7 @@ mod docs;
 mod express;
 mod faults;
 mod health;
+mod redis_connection;
 mod redis_topologies;
 mod secrets;
 mod session_stores;
