@@ -7,17 +7,33 @@ use std::{
 };
 
 /// Each part of `src/` and the parts it may use.
-const MAY_USE: [(&str, &[&str]); 14] = [
+const MAY_USE: [(&str, &[&str]); 17] = [
     ("main", &["cli"]),
-    ("cli", &["authorize", "config", "grpc", "server", "session_store", "task", "telemetry"]),
-    ("server", &["authorize", "config", "grpc", "http", "session_store", "task", "telemetry", "user_source"]),
-    ("grpc", &["authorize", "telemetry"]),
+    ("cli", &["reason", "authorize", "config", "grpc", "server", "session_store", "task", "telemetry"]),
+    (
+        "server",
+        &[
+            "authorize",
+            "config",
+            "grpc",
+            "http",
+            "registry",
+            "session_store",
+            "task",
+            "telemetry",
+            "user_source",
+        ],
+    ),
+    ("grpc", &["authorize", "expression", "reason", "registry", "task", "telemetry"]),
     ("http", &["telemetry"]),
-    ("telemetry", &["authorize", "config", "session_store"]),
-    ("authorize", &["config", "session_store", "user_source"]),
+    ("telemetry", &["authorize", "config", "reason", "session_store"]),
+    ("authorize", &["config", "reason", "session_store", "user_source"]),
+    ("registry", &["config", "expression", "health", "reason", "redis_connection", "task"]),
+    ("reason", &[]),
     ("session_store", &["config", "health", "redis_connection"]),
     ("redis_connection", &["config", "health", "task"]),
     ("user_source", &["config"]),
+    ("expression", &[]),
     ("config", &[]),
     ("health", &[]),
     ("task", &[]),

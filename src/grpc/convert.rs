@@ -7,8 +7,9 @@ use serde_json::{Map, Value as Json};
 use tonic::Status;
 
 use super::pb;
-use crate::authorize::{
-    Close, Decision, Handshake, Reason, explain::Step, handshake::Headers, json::MAX_STRUCT_DEPTH,
+use crate::{
+    authorize::{Decision, Handshake, explain::Step, handshake::Headers, json::MAX_STRUCT_DEPTH},
+    reason::{Close, Reason},
 };
 
 /// A longer gateway id is refused: it goes into every line of the log.
@@ -101,6 +102,14 @@ pub fn reason(reason: Reason) -> pb::Reason {
         Reason::StoreUnavailable => pb::Reason::StoreUnavailable,
         Reason::OriginNotAllowed => pb::Reason::OriginNotAllowed,
         Reason::DeniedByPolicy => pb::Reason::DeniedByPolicy,
+        Reason::TooManySockets => pb::Reason::TooManySockets,
+        Reason::AnotherUser => pb::Reason::AnotherUser,
+        Reason::Disconnected => pb::Reason::Disconnected,
+        Reason::Evicted => pb::Reason::Evicted,
+        Reason::GatewayDraining => pb::Reason::GatewayDraining,
+        Reason::Closed => pb::Reason::Closed,
+        Reason::GatewayGone => pb::Reason::GatewayGone,
+        Reason::LeftFilter => pb::Reason::LeftFilter,
     }
 }
 

@@ -1,0 +1,6 @@
+//! Which sockets are open in the fleet.
+
+pub mod change;
+pub mod ledger;
+pub mod record;
+pub mod view;
