@@ -2,5 +2,6 @@
 
 pub mod change;
 pub mod ledger;
+pub mod memory;
 pub mod record;
 pub mod view;
