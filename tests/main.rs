@@ -21,6 +21,8 @@ mod faults;
 mod health;
 mod redis_connection;
 mod redis_topologies;
+mod registry_ledgers;
+mod registry_redis;
 mod secrets;
 mod session_stores;
 mod support;

@@ -73,9 +73,9 @@ impl KeptConnection {
         Self { timeout, link, health, doubt, _keeper: task::owned(keeper.run()) }
     }
 
-    /// Asks a command that changes nothing: once again if the connection breaks meanwhile. Answers within the
+    /// Asks a command that may be done twice: once again if the connection breaks meanwhile. Answers within the
     /// connector's timeout.
-    pub async fn read(&self, command: &Cmd) -> Result<Value, Failure> {
+    pub async fn ask(&self, command: &Cmd) -> Result<Value, Failure> {
         self.in_time(async {
             let (number, mut connection) = self.connection_after(None).await?;
             match connection.ask(command).await {
@@ -93,7 +93,7 @@ impl KeptConnection {
 
     /// Asks a command once. Answers within the connector's timeout. In a cluster the driver itself asks again where
     /// nodes change their roles, so that a write has to bear to be done twice.
-    pub async fn write(&self, command: &Cmd) -> Result<Value, Failure> {
+    pub async fn ask_once(&self, command: &Cmd) -> Result<Value, Failure> {
         self.in_time(async {
             let (_, mut connection) = self.connection_after(None).await?;
             let answer = connection.ask(command).await;

@@ -4,4 +4,5 @@ pub mod change;
 pub mod ledger;
 pub mod memory;
 pub mod record;
+pub mod redis;
 pub mod view;

@@ -33,7 +33,7 @@ impl RedisStore {
 impl SessionStore for RedisStore {
     async fn load(&self, id: &SessionId) -> Result<Option<Vec<u8>>, Fault> {
         let command = Cmd::get(format!("{}{}", self.prefix, id.expose()));
-        match self.connection.read(&command).await {
+        match self.connection.ask(&command).await {
             Ok(Value::Nil) => Ok(None),
             Ok(Value::BulkString(session)) => Ok(Some(session)),
             Ok(_) => Err(Fault::Unavailable("an answer that GET does not give".to_owned())),
