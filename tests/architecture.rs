@@ -7,7 +7,7 @@ use std::{
 };
 
 /// Each part of `src/` and the parts it may use.
-const MAY_USE: [(&str, &[&str]); 15] = [
+const MAY_USE: [(&str, &[&str]); 17] = [
     ("main", &["cli"]),
     ("cli", &["reason", "authorize", "config", "grpc", "server", "session_store", "task", "telemetry"]),
     (
@@ -28,19 +28,21 @@ const MAY_USE: [(&str, &[&str]); 15] = [
     ("http", &["telemetry"]),
     ("telemetry", &["authorize", "config", "reason", "session_store"]),
     ("authorize", &["config", "reason", "session_store", "user_source"]),
-    ("registry", &["config", "expression", "reason", "redis_connection", "task"]),
+    ("registry", &["config", "expression", "health", "reason", "redis_connection", "task"]),
     ("reason", &[]),
-    ("session_store", &["config", "task"]),
+    ("session_store", &["config", "health", "redis_connection"]),
+    ("redis_connection", &["config", "health", "task"]),
     ("user_source", &["config"]),
     ("expression", &[]),
     ("config", &[]),
+    ("health", &[]),
     ("task", &[]),
     ("lib", &[]),
 ];
 
 /// Crates that only some files may name.
 const DRIVERS: [(&str, &[&str]); 5] = [
-    ("redis::", &["session_store/redis.rs"]),
+    ("redis::", &["redis_connection/", "session_store/redis.rs", "registry/redis/"]),
     ("prost_types", &["grpc/convert.rs", "cli/explain/mod.rs"]),
     ("tonic", &["grpc/", "http/mod.rs", "server.rs", "cli/"]),
     ("axum::", &["http/", "server.rs"]),

@@ -12,6 +12,7 @@ use super::{
     change::{GatewayInfo, Shard},
     record::Record,
 };
+pub use crate::health::Health;
 use crate::reason::Reason;
 
 /// The right to write for a gateway id. It ends when a later stream gets one for the same id, or the lease ends.
@@ -62,17 +63,6 @@ pub enum Fault {
     /// the log alone.
     #[error("the registry's store is unavailable: {0}")]
     Away(String),
-}
-
-/// Whether the ledger answers.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Health {
-    /// Nobody has asked it yet.
-    Unknown,
-    /// It answers.
-    Up,
-    /// It does not.
-    Down,
 }
 
 /// The truth about gateways and sockets.

@@ -6,6 +6,7 @@ pub mod dispatch;
 pub mod ledger;
 pub mod memory;
 pub mod record;
+pub mod redis;
 pub mod streams;
 pub mod token;
 pub mod view;

@@ -5,6 +5,7 @@ pub mod ports;
 pub mod process;
 pub mod redis;
 pub mod redis_cluster;
+pub mod registry;
 pub mod sentinel;
 pub mod service;
 pub mod store;

@@ -1,0 +1,1 @@
+//! What can befall a registry in Redis alone.
