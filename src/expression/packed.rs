@@ -72,9 +72,37 @@ impl<'a> Text<'a> {
 
 impl<'a> List<'a> {
     /// One after the other.
-    pub fn iter(self) -> impl Iterator<Item = Value<'a>> {
-        let mut rest = self.0;
-        std::iter::from_fn(move || read(&mut rest))
+    pub fn iter(self) -> Elements<'a> {
+        Elements(self.0)
+    }
+
+    /// The packed elements.
+    pub(super) fn as_bytes(self) -> &'a [u8] {
+        self.0
+    }
+}
+
+/// The elements of a list, one after the other.
+#[derive(Clone, Debug)]
+pub struct Elements<'a>(&'a [u8]);
+
+impl<'a> Iterator for Elements<'a> {
+    type Item = Value<'a>;
+
+    fn next(&mut self) -> Option<Value<'a>> {
+        read(&mut self.0)
+    }
+}
+
+/// The members of an object, one after the other.
+#[derive(Clone, Debug)]
+pub struct Members<'a>(&'a [u8]);
+
+impl<'a> Iterator for Members<'a> {
+    type Item = (Text<'a>, Value<'a>);
+
+    fn next(&mut self) -> Option<Self::Item> {
+        Some((text(&mut self.0)?, read(&mut self.0)?))
     }
 }
 
@@ -88,9 +116,13 @@ impl<'a> Map<'a> {
     }
 
     /// Name and value, one after the other.
-    pub fn iter(self) -> impl Iterator<Item = (Text<'a>, Value<'a>)> {
-        let mut rest = self.0;
-        std::iter::from_fn(move || Some((text(&mut rest)?, read(&mut rest)?)))
+    pub fn iter(self) -> Members<'a> {
+        Members(self.0)
+    }
+
+    /// The packed members.
+    pub(super) fn as_bytes(self) -> &'a [u8] {
+        self.0
     }
 
     /// The member of this name.

@@ -27,7 +27,10 @@ use super::{
     record::Record,
 };
 use crate::{
-    expression::{path::Path, scope::SocketField},
+    expression::{
+        path::{Path, Root},
+        scope::SocketField,
+    },
     reason::Reason,
 };
 
@@ -81,7 +84,7 @@ pub struct View {
 
 /// The paths that are indexed whatever the settings say. The gateway needs none: it knows its sockets.
 fn always_indexed() -> [Path; 3] {
-    [SocketField::SocketId, SocketField::SessionId, SocketField::Namespace].map(Path::socket)
+    [SocketField::SocketId, SocketField::SessionId, SocketField::Namespace].map(|field| Path { root: Root::Socket(field), names: Vec::new() })
 }
 
 impl View {
