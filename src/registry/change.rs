@@ -54,6 +54,12 @@ impl Epoch {
     pub fn random() -> Self {
         Self(rand::random())
     }
+
+    /// Those of all shards in one: another one as soon as any of them is.
+    pub fn of_all(epochs: impl IntoIterator<Item = Self>) -> Self {
+        const MIX: u64 = 0xff51_afd7_ed55_8ccd;
+        Self(epochs.into_iter().fold(0, |all, Self(each)| (all ^ each).wrapping_mul(MIX).rotate_left(29)))
+    }
 }
 
 impl fmt::Debug for Epoch {
