@@ -295,12 +295,7 @@ async fn a_gateway_without_signs_of_life_is_gone_when_its_lease_ends(backend: &B
 
 async fn messages_arrive_in_order_and_once(backend: &Backend) {
     let replica = backend.open();
-    until("it knows all", || async { !replica.view.coverage().age.is_zero() || backend.url == "memory:" })
-        .await;
-    until("the view has begun", || async {
-        Shard::all().all(|shard| replica.view.shard(shard).data().is_some())
-    })
-    .await;
+    replica.has_begun().await;
     let shard = Shard::of("chat-1");
     for number in 0..100_u8 {
         replica.ledger.tell(shard, Arc::from([number, 0, 255])).await.unwrap();

@@ -3,6 +3,7 @@
 pub mod http;
 pub mod ports;
 pub mod process;
+pub mod proxy;
 pub mod redis;
 pub mod redis_cluster;
 pub mod registry;

@@ -48,6 +48,14 @@ impl Replica {
         (Self { ledger, view, notices: Mutex::new(notices) }, redis)
     }
 
+    /// Waits until something is known of every shard.
+    pub async fn has_begun(&self) {
+        until("the view has begun", || async {
+            Shard::all().all(|shard| self.view.shard(shard).data().is_some())
+        })
+        .await;
+    }
+
     /// What is listed: users by gateway and socket id.
     pub fn listed(&self) -> BTreeMap<(String, String), Value> {
         let mut listed = BTreeMap::new();
