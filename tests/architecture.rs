@@ -34,7 +34,7 @@ const MAY_USE: [(&str, &[&str]); 17] = [
     ("redis_connection", &["config", "health", "task"]),
     ("user_source", &["config"]),
     ("expression", &[]),
-    ("config", &[]),
+    ("config", &["expression"]),
     ("health", &[]),
     ("task", &[]),
     ("lib", &[]),

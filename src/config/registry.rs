@@ -7,6 +7,11 @@ use super::{
     redis_url::RedisUrl,
     setting::{Kind, Setting},
 };
+use crate::expression::{
+    self,
+    path::{Path, Root},
+    scope::SocketField,
+};
 
 /// `[registry]`.
 #[derive(Clone, Debug)]
@@ -17,14 +22,16 @@ pub struct Registry {
     pub prefix: String,
     /// How long a gateway's sockets stay listed without a sign of life from it.
     pub lease: Duration,
-    /// How long changes are kept in Redis.
+    /// How long changes are kept.
     pub history: Duration,
     /// How long a connection to Redis may take.
     pub store_connect_timeout: Duration,
     /// How long Redis may take to answer.
     pub store_timeout: Duration,
-    /// Paths that filters find sockets by, as they were written.
-    pub indexes: Vec<String>,
+    /// How much memory the latest changes may take, in bytes.
+    pub history_bytes: usize,
+    /// Paths that filters find sockets by.
+    pub indexes: Vec<Path>,
 }
 
 /// `registry.store`. Prints without the password.
@@ -86,8 +93,16 @@ const HISTORY: Setting = Setting {
     name: "registry.history",
     kind: Kind::Duration,
     default: Some("10m"),
-    about: "How long changes are kept in Redis: a watcher or a replica that was away for longer starts afresh. Redis \
-            needs the memory for them. From `1s` to `1d`.",
+    about: "How long changes are kept: a watcher or a replica that was away for longer starts afresh. Redis needs the \
+            memory for them. From `1s` to `1d`.",
+};
+
+const HISTORY_BYTES: Setting = Setting {
+    name: "registry.history_bytes",
+    kind: Kind::Bytes,
+    default: Some("64MiB"),
+    about: "How much memory the latest changes may take in each replica: of more than fits, the oldest are dropped before \
+            `registry.history` is over.",
 };
 
 const STORE_CONNECT_TIMEOUT: Setting = Setting {
@@ -114,8 +129,16 @@ const INDEXES: Setting = Setting {
 };
 
 impl Registry {
-    pub(super) const SETTINGS: &[&Setting] =
-        &[&STORE, &PREFIX, &LEASE, &HISTORY, &STORE_CONNECT_TIMEOUT, &STORE_TIMEOUT, &INDEXES];
+    pub(super) const SETTINGS: &[&Setting] = &[
+        &STORE,
+        &PREFIX,
+        &LEASE,
+        &HISTORY,
+        &HISTORY_BYTES,
+        &STORE_CONNECT_TIMEOUT,
+        &STORE_TIMEOUT,
+        &INDEXES,
+    ];
 
     pub(super) fn read(reader: &mut Reader<'_>) -> Self {
         let this = Self {
@@ -131,7 +154,8 @@ impl Registry {
             history: reader.duration(&HISTORY),
             store_connect_timeout: reader.duration(&STORE_CONNECT_TIMEOUT),
             store_timeout: reader.duration(&STORE_TIMEOUT),
-            indexes: reader.list(&INDEXES).unwrap_or_default(),
+            history_bytes: reader.bytes(&HISTORY_BYTES),
+            indexes: indexes(reader),
         };
         if !(Duration::from_millis(200)..=Duration::from_hours(1)).contains(&this.lease)
             && !reader.has_fault(&LEASE)
@@ -153,6 +177,29 @@ impl Registry {
         }
         this
     }
+}
+
+fn indexes(reader: &mut Reader<'_>) -> Vec<Path> {
+    let texts = reader.list(&INDEXES).unwrap_or_default();
+    let mut paths = Vec::new();
+    for text in texts {
+        match expression::path(&text) {
+            Ok(path) if is_of_users(&path) => paths.push(path),
+            Ok(_) => reader.fault(
+                &INDEXES,
+                format!(
+                    "{text:?} is neither a field of `user` nor of `socket.data`; an example is user.team"
+                ),
+            ),
+            Err(problem) => reader.fault(&INDEXES, format!("{text:?} is no path: {problem}")),
+        }
+    }
+    paths
+}
+
+/// The other fields are indexed in any case, or are the gateway's, which is asked once for all its sockets.
+fn is_of_users(path: &Path) -> bool {
+    matches!(path.root, Root::User | Root::Socket(SocketField::Data)) && !path.names.is_empty()
 }
 
 /// The braces of a key decide which node of a cluster has it, and the first pair is the registry's own.

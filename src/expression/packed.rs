@@ -59,6 +59,11 @@ impl<'a> From<&'a str> for Text<'a> {
 }
 
 impl<'a> Text<'a> {
+    /// The text in these bytes, which are known to be UTF-8.
+    pub fn of_utf8(bytes: &'a [u8]) -> Self {
+        Self(bytes)
+    }
+
     /// The bytes.
     pub fn as_bytes(self) -> &'a [u8] {
         self.0
@@ -67,6 +72,20 @@ impl<'a> Text<'a> {
     /// The text; empty should the bytes not be UTF-8, which only damaged memory could bring about.
     pub fn as_str(self) -> &'a str {
         std::str::from_utf8(self.0).unwrap_or_default()
+    }
+}
+
+impl Value<'_> {
+    /// A number: a whole one that fits in 64 bits is an int, any other a double.
+    pub fn number(number: f64) -> Self {
+        /// 2^63: from here on a double is no i64.
+        const LIMIT: f64 = 9_223_372_036_854_775_808.0;
+        if number.trunc() == number && (-LIMIT..LIMIT).contains(&number) {
+            #[expect(clippy::cast_possible_truncation, reason = "whole and within range")]
+            Self::Int(number as i64)
+        } else {
+            Self::Double(number)
+        }
     }
 }
 
@@ -193,14 +212,7 @@ impl Packer {
 
     /// A number: a whole one that fits in 64 bits is an int, any other a double.
     pub fn number(&mut self, number: f64) {
-        /// 2^63: from here on a double is no i64.
-        const LIMIT: f64 = 9_223_372_036_854_775_808.0;
-        if number.trunc() == number && (-LIMIT..LIMIT).contains(&number) {
-            #[expect(clippy::cast_possible_truncation, reason = "whole and within range")]
-            self.int(number as i64);
-        } else {
-            self.double(number);
-        }
+        self.value(Value::number(number));
     }
 
     /// A whole number.
@@ -249,6 +261,30 @@ impl Packer {
         let length = u32::try_from(self.0.len().saturating_sub(start)).unwrap_or(0);
         if let Some(place) = start.checked_sub(4).and_then(|place| self.0.get_mut(place..start)) {
             place.copy_from_slice(&length.to_le_bytes());
+        }
+    }
+
+    /// A value that is packed elsewhere already.
+    pub fn value(&mut self, value: Value<'_>) {
+        match value {
+            Value::Null => self.null(),
+            Value::Bool(flag) => self.bool(flag),
+            Value::Int(number) => self.int(number),
+            Value::Double(number) => self.double(number),
+            Value::Text(Text(text)) => {
+                self.0.push(tag::TEXT);
+                put_bytes(&mut self.0, text);
+            }
+            Value::List(List(elements)) => {
+                let begun = self.begin_list();
+                self.0.extend_from_slice(elements);
+                self.end(begun);
+            }
+            Value::Map(Map(members)) => {
+                let begun = self.begin_map();
+                self.0.extend_from_slice(members);
+                self.end(begun);
+            }
         }
     }
 

@@ -57,6 +57,17 @@ pub struct CloseText {
 }
 
 impl Task {
+    /// The same for these sockets.
+    pub fn with(&self, ids: Vec<String>) -> Self {
+        let mut task = self.clone();
+        match &mut task {
+            Self::Disconnect { socket_ids, .. }
+            | Self::Send { socket_ids, .. }
+            | Self::UserChanged { socket_ids, .. } => *socket_ids = ids,
+        }
+        task
+    }
+
     /// The sockets that it is about.
     pub fn socket_ids(&self) -> &[String] {
         match self {

@@ -50,6 +50,11 @@ impl Builder {
         &mut self.0
     }
 
+    /// An object that is packed already; nothing is an empty one.
+    pub fn add_object(&mut self, packed: &[u8]) {
+        self.0.value(Value::Map(Map::of(packed)));
+    }
+
     /// The record, when user and data are packed.
     pub fn finish(self, socket: &Socket<'_>) -> Record {
         let Socket { socket_id, namespace, session_id, remote_address, origin, connected_at } = socket;

@@ -9,7 +9,7 @@ use std::{borrow::Cow, cmp::Ordering, collections::BTreeMap, ops::Bound};
 use roaring::RoaringBitmap;
 
 use super::ordered::{Ordered, Place, Probe};
-use crate::expression::packed::Value;
+use crate::expression::packed::{Text, Value};
 
 /// From here on a value is common: a bitmap of so many slots takes less than as many entries.
 const COMMON: usize = 64;
@@ -40,6 +40,16 @@ impl<'a> Key<'a> {
             Value::Double(number) => Some(Self::Number(number)),
             Value::Text(text) => Some(Self::Text(text.as_bytes())),
             Value::List(_) | Value::Map(_) => None,
+        }
+    }
+
+    /// The value of a key.
+    pub fn value(self) -> Value<'a> {
+        match self {
+            Self::Null => Value::Null,
+            Self::Bool(flag) => Value::Bool(flag),
+            Self::Number(number) => Value::number(number),
+            Self::Text(text) => Value::Text(Text::of_utf8(text)),
         }
     }
 }
@@ -130,11 +140,6 @@ impl Index {
     /// The slots whose text lies between these, bytewise.
     pub fn texts(&self, from: Bound<&[u8]>, to: Bound<&[u8]>, values: &impl Values) -> Answer<'_> {
         self.texts.range(from, to, |text| compare_texts(text, values))
-    }
-
-    /// The slots that have a number there.
-    pub fn all_numbers(&self) -> &RoaringBitmap {
-        &self.numbers.all
     }
 
     /// The slots that have a text there.
@@ -278,16 +283,20 @@ impl<'i> Answer<'i> {
 
     /// How many slots it has.
     pub fn count(&self) -> u64 {
+        self.bitmaps.iter().map(|slots| slots.len()).sum::<u64>() + self.uncollected()
+    }
+
+    /// How many of its slots have to be put together one by one.
+    pub fn uncollected(&self) -> u64 {
         let rare = self.rare.map_or(0, |(ordered, from, to)| ordered.count(from, to));
-        self.bitmaps.iter().map(|slots| slots.len()).sum::<u64>() + u64::try_from(rare).unwrap_or(u64::MAX)
+        u64::try_from(rare).unwrap_or(u64::MAX)
     }
 
     /// The slots. One bitmap is lent, anything else is put together.
     pub fn slots(&self) -> Cow<'i, RoaringBitmap> {
         let rare = || self.rare.into_iter().flat_map(|(ordered, from, to)| ordered.between(from, to));
-        let no_rare = self.rare.is_none_or(|(ordered, from, to)| ordered.count(from, to) == 0);
         match self.bitmaps.as_slice() {
-            [slots] if no_rare => Cow::Borrowed(slots),
+            [slots] if self.uncollected() == 0 => Cow::Borrowed(slots),
             bitmaps => {
                 let mut slots = RoaringBitmap::new();
                 for bitmap in bitmaps {

@@ -75,6 +75,7 @@ pub struct Coverage {
 #[derive(Debug)]
 pub struct View {
     shards: Vec<RwLock<ShardView>>,
+    indexed: Vec<Path>,
     bounds: Bounds,
     lease: Duration,
     created: Instant,
@@ -84,7 +85,8 @@ pub struct View {
 
 /// The paths that are indexed whatever the settings say. The gateway needs none: it knows its sockets.
 fn always_indexed() -> [Path; 3] {
-    [SocketField::SocketId, SocketField::SessionId, SocketField::Namespace].map(|field| Path { root: Root::Socket(field), names: Vec::new() })
+    [SocketField::SocketId, SocketField::SessionId, SocketField::Namespace]
+        .map(|field| Path { root: Root::Socket(field), names: Vec::new() })
 }
 
 impl View {
@@ -105,6 +107,7 @@ impl View {
         let (notices, heard) = mpsc::unbounded_channel();
         let view = Self {
             shards: Shard::all().map(|_| RwLock::new(ShardView::new(&paths, each))).collect(),
+            indexed: paths,
             bounds: each,
             lease,
             created: Instant::now(),
@@ -123,6 +126,11 @@ impl View {
     fn shard_mut(&self, shard: Shard) -> RwLockWriteGuard<'_, ShardView> {
         #[expect(clippy::indexing_slicing, reason = "there are as many as a Shard's number can be")]
         self.shards[shard.number()].write().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Whether there is an index on a path.
+    pub fn is_indexed(&self, path: &Path) -> bool {
+        self.indexed.contains(path)
     }
 
     /// Wakes whoever waits for changes.

@@ -154,7 +154,7 @@ impl ShardView {
     pub(super) fn note_seen(&mut self, gateway_id: &str, ago: Duration) {
         let now = Instant::now();
         if let Some(gateway) = self.gateways.get_mut(gateway_id) {
-            gateway.seen = gateway.seen.max(now.checked_sub(ago).unwrap_or(now));
+            gateway.seen = now.checked_sub(ago).unwrap_or(now);
         }
     }
 

@@ -1,22 +1,28 @@
 //! Between messages and the domain's types. The only place that knows both.
 
-use std::{borrow::Cow, collections::BTreeMap};
+use std::borrow::Cow;
 
-use prost_types::{ListValue, Struct, Value, value::Kind};
-use serde_json::{Map, Value as Json};
+use prost_types::{Struct, value::Kind};
 use tonic::Status;
 
 use super::pb;
+
+pub mod commands;
+pub mod sockets;
+pub mod structs;
+
+pub use self::structs::json_object;
+use self::structs::struct_depth;
 use crate::{
     authorize::{Decision, Handshake, explain::Step, handshake::Headers, json::MAX_STRUCT_DEPTH},
     reason::{Close, Reason},
 };
 
 /// A longer gateway id is refused: it goes into every line of the log.
-const GATEWAY_ID_BYTES: usize = 256;
+pub(super) const GATEWAY_ID_BYTES: usize = 256;
 
 /// A field of a request that cannot be.
-fn invalid(field: &str, problem: impl std::fmt::Display) -> Status {
+pub(super) fn invalid(field: &str, problem: impl std::fmt::Display) -> Status {
     Status::invalid_argument(format!("{field}: {problem}"))
 }
 
@@ -47,19 +53,6 @@ fn auth_session_id(mut auth: Struct) -> Result<Option<String>, Status> {
     }
 }
 
-/// Levels of a Struct, itself the first. The decoder's own limit keeps the recursion shallow.
-fn struct_depth(object: &Struct) -> usize {
-    1 + object.fields.values().map(value_depth).max().unwrap_or(0)
-}
-
-fn value_depth(value: &Value) -> usize {
-    match &value.kind {
-        Some(Kind::StructValue(object)) => struct_depth(object),
-        Some(Kind::ListValue(list)) => 1 + list.values.iter().map(value_depth).max().unwrap_or(0),
-        _ => 0,
-    }
-}
-
 /// The decision as a message.
 pub fn decision(decision: Decision) -> pb::AuthorizeResponse {
     let (error, close) = (decision.error(), decision.close());
@@ -69,7 +62,7 @@ pub fn decision(decision: Decision) -> pb::AuthorizeResponse {
         reason: reason(why).into(),
         message,
         error,
-        user: Some(object(user.into_fields())),
+        user: Some(structs::object(user.into_fields())),
         session_id: session_id.map(|id| id.into_exposed()).unwrap_or_default(),
         close: close.map(|Close { code, reason }| pb::Close { code: code.into(), reason: reason.to_owned() }),
     }
@@ -113,52 +106,6 @@ pub fn reason(reason: Reason) -> pb::Reason {
     }
 }
 
-fn object(object: Map<String, Json>) -> Struct {
-    Struct {
-        fields: object.into_iter().map(|(name, member)| (name, value(member))).collect::<BTreeMap<_, _>>(),
-    }
-}
-
-fn value(json: Json) -> Value {
-    let kind = match json {
-        Json::Null => Kind::NullValue(0),
-        Json::Bool(flag) => Kind::BoolValue(flag),
-        // Every number was read as a double.
-        Json::Number(number) => Kind::NumberValue(number.as_f64().unwrap_or_default()),
-        Json::String(text) => Kind::StringValue(text),
-        Json::Array(elements) => {
-            Kind::ListValue(ListValue { values: elements.into_iter().map(value).collect() })
-        }
-        Json::Object(members) => Kind::StructValue(object(members)),
-    };
-    Value { kind: Some(kind) }
-}
-
-/// A message's user as JSON, for the commands that print it.
-pub fn json_object(object: &Struct) -> Json {
-    Json::Object(object.fields.iter().map(|(name, member)| (name.clone(), json(member))).collect())
-}
-
-fn json(value: &Value) -> Json {
-    match &value.kind {
-        None | Some(Kind::NullValue(_)) => Json::Null,
-        Some(Kind::BoolValue(flag)) => Json::Bool(*flag),
-        Some(Kind::NumberValue(number)) => number_for_people(*number),
-        Some(Kind::StringValue(text)) => Json::String(text.clone()),
-        Some(Kind::ListValue(list)) => Json::Array(list.values.iter().map(json).collect()),
-        Some(Kind::StructValue(object)) => json_object(object),
-    }
-}
-
-/// A whole number is printed as one, as JavaScript would.
-fn number_for_people(number: f64) -> Json {
-    #[expect(clippy::cast_possible_truncation, reason = "compared with the original before it is used")]
-    let whole = number as i64;
-    #[expect(clippy::cast_precision_loss, reason = "a number that loses here is not printed as whole")]
-    let exact = whole as f64 == number && whole.unsigned_abs() < (1 << 53);
-    if exact { Json::from(whole) } else { Json::from(number) }
-}
-
 /// The name of a reason without its enum's prefix: `SESSION_NOT_FOUND`.
 pub fn reason_name(reason: pb::Reason) -> Cow<'static, str> {
     let name = reason.as_str_name();
@@ -174,12 +121,5 @@ mod tests {
         for reason in Reason::ALL {
             assert_eq!(reason_name(super::reason(reason)).to_ascii_lowercase(), reason.name());
         }
-    }
-
-    #[test]
-    fn whole_numbers_are_printed_whole() {
-        assert_eq!(number_for_people(1.0).to_string(), "1");
-        assert_eq!(number_for_people(1.5).to_string(), "1.5");
-        assert_eq!(number_for_people(1e21).to_string(), "1e+21");
     }
 }
