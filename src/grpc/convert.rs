@@ -104,17 +104,18 @@ pub fn reason(reason: Reason) -> pb::Reason {
     }
 }
 
-fn object(object: Map<String, Json>) -> Struct {
+/// A JSON object as a message.
+pub fn object(object: Map<String, Json>) -> Struct {
     Struct {
         fields: object.into_iter().map(|(name, member)| (name, value(member))).collect::<BTreeMap<_, _>>(),
     }
 }
 
-fn value(json: Json) -> Value {
+/// A JSON value as a message. Numbers become doubles: whole ones beyond 2^53 are rounded.
+pub fn value(json: Json) -> Value {
     let kind = match json {
         Json::Null => Kind::NullValue(0),
         Json::Bool(flag) => Kind::BoolValue(flag),
-        // Every number was read as a double.
         Json::Number(number) => Kind::NumberValue(number.as_f64().unwrap_or_default()),
         Json::String(text) => Kind::StringValue(text),
         Json::Array(elements) => {
@@ -130,7 +131,8 @@ pub fn json_object(object: &Struct) -> Json {
     Json::Object(object.fields.iter().map(|(name, member)| (name.clone(), json(member))).collect())
 }
 
-fn json(value: &Value) -> Json {
+/// A message's value as JSON.
+pub fn json(value: &Value) -> Json {
     match &value.kind {
         None | Some(Kind::NullValue(_)) => Json::Null,
         Some(Kind::BoolValue(flag)) => Json::Bool(*flag),
