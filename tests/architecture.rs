@@ -25,7 +25,7 @@ const MAY_USE: [(&str, &[&str]); 12] = [
 /// Crates that only some files may name.
 const DRIVERS: [(&str, &[&str]); 5] = [
     ("redis::", &["session_store/redis.rs"]),
-    ("prost_types", &["grpc/convert.rs", "cli/explain/mod.rs", "cli/sockets/"]),
+    ("prost_types", &["grpc/convert.rs", "cli/explain/mod.rs", "cli/sockets/", "cli/bench/gateways/"]),
     ("tonic", &["grpc/", "http/mod.rs", "server.rs", "cli/"]),
     ("axum::", &["http/", "server.rs"]),
     ("prometheus_client", &["telemetry/metrics.rs"]),
