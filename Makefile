@@ -4,10 +4,10 @@
 PACKAGES := redis-server redis-tools nodejs npm
 BUF := npx --yes @bufbuild/buf@1.75.0
 
-.PHONY: help test tools check format docs proto deny bench demo
+.PHONY: help test tools check format docs proto deny bench bench-registry demo
 
 help: ## List the tasks.
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 test: tools ## Run all tests; install what they need and is missing.
 	cargo test --no-fail-fast
@@ -37,6 +37,9 @@ deny: ## Check the dependencies' licences and sources (deny.toml).
 
 bench: tools ## Measure Authorize beside a bare tonic service and a Node service.
 	cargo bench --bench authorize
+
+bench-registry: tools ## Measure the registry beside passport.socketio's filterSocketsByUser.
+	cargo bench --bench registry
 
 demo: ## Try it out.
 	cargo run --release -- demo

@@ -43,7 +43,7 @@ const MAY_USE: [(&str, &[&str]); 17] = [
 /// Crates that only some files may name.
 const DRIVERS: [(&str, &[&str]); 5] = [
     ("redis::", &["redis_connection/", "session_store/redis.rs", "registry/redis/"]),
-    ("prost_types", &["grpc/convert.rs", "cli/explain/mod.rs"]),
+    ("prost_types", &["grpc/", "cli/explain/mod.rs", "cli/sockets/", "cli/bench/gateways/"]),
     ("tonic", &["grpc/", "http/mod.rs", "server.rs", "cli/"]),
     ("axum::", &["http/", "server.rs"]),
     ("prometheus_client", &["telemetry/metrics.rs"]),

@@ -15,6 +15,7 @@
 )]
 
 mod bare;
+#[path = "../support/peer.rs"]
 mod peer;
 
 use std::{sync::Arc, time::Duration};
@@ -25,13 +26,14 @@ use socketpass::{
     grpc::pb::{AuthorizeRequest, Handshake},
 };
 
-use self::peer::{Peer, Redis};
+use tokio::process::Command;
+
+use self::peer::{Peer, Redis, SECRET, node_directory};
 
 /// The same as the service's, so that the bare one has no worse.
 #[global_allocator]
 static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 
-const SECRET: &str = "keyboard cat";
 const SESSION_ID: &str = "Zk3q9vWmT1n8yLxR4sPb7uCdEfGhJkMa";
 /// A session as a small Express app writes it, with a user of six fields.
 const SESSION: &str = r#"{"cookie":{"originalMaxAge":86400000,"expires":"2099-12-31T23:59:59.000Z","httpOnly":true,"path":"/","sameSite":"lax"},"flash":{},"passport":{"user":{"id":4711,"name":"Ana Kowalska","email":"ana@app.example","role":"admin","team":"payments","gender":"female"}}}"#;
@@ -52,11 +54,14 @@ async fn main() {
 
     let redis = Redis::start().await;
     redis.put(&format!("sess:{SESSION_ID}"), SESSION).await;
-    let peers =
-        [Peer::bare(&redis.url).await, Peer::socketpass(&redis.url).await, Peer::node(&redis.url).await];
+    let peers = [
+        bare(&redis.url).await,
+        Peer::socketpass(&[("SESSION_STORE", &redis.url)]).await,
+        node(&redis.url).await,
+    ];
     println!(
         "idle memory of socketpass {:.1} MB, ready {:?} after its start",
-        peers[1].resident_megabytes(),
+        peers[1].resident_bytes() / 1e6,
         peers[1].ready_after
     );
 
@@ -90,6 +95,23 @@ async fn main() {
         "throughput: {:.1} x of the Node service (aim: at least 5)",
         socketpass.throughput / node.throughput
     );
+}
+
+async fn bare(redis: &str) -> Peer {
+    let mut command = Command::new(std::env::current_exe().unwrap());
+    Peer::start("bare tonic + one GET", command.args(["--bare", redis])).await
+}
+
+async fn node(redis: &str) -> Peer {
+    let mut command = Command::new("node");
+    command.arg("server.js").current_dir(node_directory().await);
+    command.envs([
+        ("PORT", "0"),
+        ("REDIS_URL", redis),
+        ("SESSION_SECRET", SECRET),
+        ("NODE_ENV", "production"),
+    ]);
+    Peer::start("Node: grpc-js, passport.socketio", &mut command).await
 }
 
 struct Figures {

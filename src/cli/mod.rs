@@ -15,6 +15,7 @@ mod explain;
 mod healthcheck;
 mod serve;
 mod settings;
+mod sockets;
 mod style;
 
 pub use self::settings::SettingArgs;
@@ -37,6 +38,11 @@ enum Command {
     #[command(long_about = explain::LONG_ABOUT)]
     /// Explain why a handshake is accepted or refused, step by step.
     Explain(Box<explain::Explain>),
+    /// Ask who is connected, in the whole fleet, and act on it.
+    #[command(subcommand, long_about = sockets::LONG_ABOUT)]
+    Sockets(Box<sockets::Sockets>),
+    /// List the gateways, and whether they are heard of.
+    Gateways(sockets::Gateways),
     /// Ask a running service whether it is healthy; exit 0 when it is.
     Healthcheck(healthcheck::Healthcheck),
     /// Print the settings in force, or the reference of all settings.
@@ -94,6 +100,8 @@ pub fn run(cli: Cli) -> ExitCode {
             Command::Serve(serve) => serve.run().await,
             Command::Demo(demo) => demo.run().await,
             Command::Explain(explain) => explain.run().await,
+            Command::Sockets(sockets) => sockets.run().await,
+            Command::Gateways(gateways) => gateways.run().await,
             Command::Healthcheck(healthcheck) => healthcheck.run().await,
             Command::Config(config) => config.run(),
             Command::Bench(bench) => bench.run().await,

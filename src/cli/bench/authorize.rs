@@ -9,7 +9,10 @@ use std::{
 use clap::Args;
 use serde_json::json;
 
-use super::load::{self, Load, Measured, Progress};
+use super::{
+    load::{self, Load, Measured, Progress},
+    milliseconds,
+};
 use crate::{
     cli::{
         Error, SettingArgs,
@@ -110,11 +113,6 @@ async fn show_progress(progress: Arc<Progress>, warmup: Duration, duration: Dura
 }
 
 const PERCENTILES: [f64; 5] = [50.0, 90.0, 99.0, 99.9, 99.99];
-
-#[expect(clippy::cast_precision_loss, reason = "a figure for people")]
-fn milliseconds(microseconds: u64) -> f64 {
-    microseconds as f64 / 1000.0
-}
 
 fn print_text(load: &Load, measured: &Measured) -> Result<(), Error> {
     if stderr().is_terminal() {

@@ -11,8 +11,8 @@ pub mod commands;
 pub mod sockets;
 pub mod structs;
 
-pub use self::structs::json_object;
 use self::structs::struct_depth;
+pub use self::structs::{json, json_object, object, value};
 use crate::{
     authorize::{Decision, Handshake, explain::Step, handshake::Headers, json::MAX_STRUCT_DEPTH},
     reason::{Close, Reason},
@@ -62,7 +62,7 @@ pub fn decision(decision: Decision) -> pb::AuthorizeResponse {
         reason: reason(why).into(),
         message,
         error,
-        user: Some(structs::object(user.into_fields())),
+        user: Some(object(user.into_fields())),
         session_id: session_id.map(|id| id.into_exposed()).unwrap_or_default(),
         close: close.map(|Close { code, reason }| pb::Close { code: code.into(), reason: reason.to_owned() }),
     }

@@ -2,7 +2,7 @@
 
 use std::{
     net::TcpListener,
-    path::Path,
+    path::{Path, PathBuf},
     process::Stdio,
     time::{Duration, Instant},
 };
@@ -13,8 +13,9 @@ use tokio::{
     process::{Child, ChildStderr, ChildStdout, Command},
 };
 
-use crate::SECRET;
+pub const SECRET: &str = "keyboard cat";
 
+#[allow(dead_code, reason = "not every benchmark shows all of it")]
 pub struct Peer {
     pub name: &'static str,
     pub url: String,
@@ -30,39 +31,16 @@ enum Output {
 }
 
 impl Peer {
-    pub async fn bare(redis: &str) -> Self {
-        let mut command = Command::new(std::env::current_exe().unwrap());
-        Self::start("bare tonic + one GET", command.args(["--bare", redis])).await
-    }
-
-    pub async fn node(redis: &str) -> Self {
-        let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("benches/node");
-        if !directory.join("node_modules").exists() {
-            let installed =
-                Command::new("npm").args(["ci", "--silent"]).current_dir(&directory).status().await;
-            assert!(installed.unwrap().success(), "npm ci in {}", directory.display());
-        }
-        let mut command = Command::new("node");
-        command.arg("server.js").current_dir(directory);
-        command.envs([
-            ("PORT", "0"),
-            ("REDIS_URL", redis),
-            ("SESSION_SECRET", SECRET),
-            ("NODE_ENV", "production"),
-        ]);
-        Self::start("Node: grpc-js, passport.socketio", &mut command).await
-    }
-
-    /// socketpass as it is deployed, its settings the defaults.
-    pub async fn socketpass(redis: &str) -> Self {
+    /// socketpass as it is deployed, its settings the defaults but for these.
+    pub async fn socketpass(settings: &[(&str, &str)]) -> Self {
         let started = Instant::now();
         let mut command = Command::new(env!("CARGO_BIN_EXE_socketpass"));
         command.arg("serve").envs([
             ("SOCKETPASS_GRPC_ADDR", "127.0.0.1:0"),
             ("SOCKETPASS_HTTP_ADDR", "127.0.0.1:0"),
             ("SOCKETPASS_SESSION_SECRETS", SECRET),
-            ("SOCKETPASS_SESSION_STORE", redis),
         ]);
+        command.envs(settings.iter().map(|(name, value)| (format!("SOCKETPASS_{name}"), value)));
         let mut process = command.stderr(Stdio::piped()).kill_on_drop(true).spawn().unwrap();
         let mut output = BufReader::new(process.stderr.take().unwrap());
         let line: serde_json::Value = loop {
@@ -81,7 +59,9 @@ impl Peer {
         Self { name: "socketpass", url, ready_after, process, _output: Output::Stderr(output) }
     }
 
-    async fn start(name: &'static str, command: &mut Command) -> Self {
+    /// A server that says `listening on ADDRESS:PORT` on standard output.
+    #[allow(dead_code, reason = "not every benchmark has another server to compare with")]
+    pub async fn start(name: &'static str, command: &mut Command) -> Self {
         let started = Instant::now();
         let mut process = command.stdout(Stdio::piped()).kill_on_drop(true).spawn().unwrap();
         let mut output = BufReader::new(process.stdout.take().unwrap());
@@ -106,15 +86,25 @@ impl Peer {
         Duration::from_millis(ticks * 10)
     }
 
-    pub fn resident_megabytes(&self) -> f64 {
+    pub fn resident_bytes(&self) -> f64 {
         let status = self.proc("status");
         let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
-        line.trim().trim_end_matches(" kB").parse::<f64>().unwrap() / 1000.0
+        line.trim().trim_end_matches(" kB").parse::<f64>().unwrap() * 1024.0
     }
 
     fn proc(&self, file: &str) -> String {
         std::fs::read_to_string(format!("/proc/{}/{file}", self.process.id().unwrap())).unwrap()
     }
+}
+
+/// The directory of the Node peers, with what they need in it.
+pub async fn node_directory() -> PathBuf {
+    let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("benches/node");
+    if !directory.join("node_modules").exists() {
+        let installed = Command::new("npm").args(["ci", "--silent"]).current_dir(&directory).status().await;
+        assert!(installed.unwrap().success(), "npm ci in {}", directory.display());
+    }
+    directory
 }
 
 async fn is_ready(addr: &str) -> bool {
@@ -152,6 +142,7 @@ impl Redis {
         Self { url: format!("redis://127.0.0.1:{port}"), _process: process }
     }
 
+    #[allow(dead_code, reason = "not every benchmark has something to store beforehand")]
     pub async fn put(&self, key: &str, value: &str) {
         let mut connection =
             redis::Client::open(self.url.as_str()).unwrap().get_multiplexed_async_connection().await.unwrap();

@@ -1,0 +1,110 @@
+//! Where the service is, and what its refusals mean to whoever typed the command.
+
+use std::time::Duration;
+
+use clap::Args;
+use tonic::{
+    Code, Status,
+    transport::{Channel, Endpoint},
+};
+
+use crate::{
+    cli::{Error, SettingArgs, reachable, service_url},
+    config::doors::Grpc,
+    grpc::pb::registry_service_client::RegistryServiceClient,
+    telemetry::causes,
+};
+
+/// A service that is silent for so long is asked whether it is there: a watch may have nothing to say for hours, and must
+/// not wait for one that is gone.
+const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(10);
+const KEEPALIVE_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Where the service is.
+#[derive(Debug, Args)]
+pub struct ConnectArgs {
+    /// Ask the service there [default: grpc.addr of the settings].
+    #[arg(long, value_name = "ADDRESS:PORT")]
+    addr: Option<String>,
+    /// How long to wait for the connection, and for an answer that is one message.
+    #[arg(long, value_name = "DURATION", default_value = "5s", value_parser = humantime::parse_duration)]
+    timeout: Duration,
+    #[command(flatten)]
+    settings: SettingArgs,
+}
+
+/// A service that answers.
+#[derive(Clone, Debug)]
+pub(super) struct Connection {
+    /// Calls its methods; cheap to clone.
+    pub(super) client: RegistryServiceClient<Channel>,
+    url: String,
+    timeout: Duration,
+}
+
+impl ConnectArgs {
+    pub(super) async fn connect(self) -> Result<Connection, Error> {
+        let Self { addr, timeout, settings } = self;
+        let url = match addr {
+            Some(addr) => service_url(&addr)?,
+            None => reachable(Grpc::load(&settings.layers())?.addr),
+        };
+        let channel = Endpoint::from_shared(url.clone())
+            .map_err(|error| Error::Input(format!("--addr: {error}")))?
+            .connect_timeout(timeout)
+            .http2_keep_alive_interval(KEEPALIVE_INTERVAL)
+            .keep_alive_timeout(KEEPALIVE_TIMEOUT)
+            .keep_alive_while_idle(true)
+            .connect()
+            .await
+            .map_err(|error| {
+                Error::Call(format!(
+                    "nothing answers at {url} ({}); is the service running there?",
+                    causes(&error)
+                ))
+            })?;
+        // Messages of 500 sockets, each as large as a user may be.
+        let client = RegistryServiceClient::new(channel).max_decoding_message_size(usize::MAX);
+        Ok(Connection { client, url, timeout })
+    }
+}
+
+impl Connection {
+    /// Waits for an answer that is one message.
+    pub(super) async fn answer<T>(
+        &self,
+        call: impl Future<Output = Result<tonic::Response<T>, Status>>,
+    ) -> Result<T, Error> {
+        let answer = tokio::time::timeout(self.timeout, call).await;
+        let answer = answer.map_err(|_elapsed| {
+            Error::Call(format!("no answer from {} within {:?}; see --timeout", self.url, self.timeout))
+        })?;
+        answer.map(tonic::Response::into_inner).map_err(|status| self.refused(&status))
+    }
+
+    /// What a status means to whoever typed the command.
+    pub(super) fn refused(&self, status: &Status) -> Error {
+        let url = &self.url;
+        match status.code() {
+            Code::InvalidArgument => Error::Input(status.message().to_owned()),
+            Code::Unimplemented => Error::Call(format!(
+                "there is no RegistryService at {url}; is it http.addr instead of grpc.addr, or an older socketpass?"
+            )),
+            Code::Unavailable => Error::Call(format!(
+                "{url} is away for now ({}); ask again, or another replica",
+                causes(status)
+            )),
+            code => Error::Call(format!("{url}: {code:?}: {}", causes(status))),
+        }
+    }
+}
+
+/// Whether the connection or the replica went, and not the request: another attempt may well succeed.
+pub(super) fn is_lost(status: &Status) -> bool {
+    match status.code() {
+        Code::Unavailable => true,
+        // How a connection's end reads to a stream that was open on it.
+        Code::Unknown | Code::Cancelled | Code::Internal => std::error::Error::source(status).is_some(),
+        _ => false,
+    }
+}

@@ -1,0 +1,63 @@
+//! `sockets explain`.
+
+use std::io::{self, Write as _};
+
+use clap::Args;
+
+use super::{
+    connect::ConnectArgs,
+    json, pager,
+    params::ParamArgs,
+    people,
+    table::{Cell, Column, Table},
+};
+use crate::{
+    cli::{
+        Error,
+        style::{GOOD, HINT},
+    },
+    grpc::pb::{ExplainFilterRequest, FilterStep},
+};
+
+/// Explain how a filter is answered: what comes from an index, and what is evaluated one by one.
+#[derive(Debug, Args)]
+pub struct Explain {
+    /// A CEL expression over `user`, `socket`, `gateway` and `params`.
+    filter: String,
+    #[command(flatten)]
+    params: ParamArgs,
+    /// Print JSON, a step a line.
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    connect: ConnectArgs,
+}
+
+impl Explain {
+    pub(super) async fn run(self) -> Result<(), Error> {
+        let Self { filter, params, json, connect } = self;
+        let connection = connect.connect().await?;
+        let question = params.with_filter(filter);
+        let request = ExplainFilterRequest { filter: question.filter, params: question.params };
+        let mut client = connection.client.clone();
+        let steps = connection.answer(client.explain_filter(request)).await?.steps;
+        if json {
+            let mut out = io::stdout().lock();
+            return Ok(steps.iter().try_for_each(|step| writeln!(out, "{}", json::step(step)))?);
+        }
+        let columns =
+            vec![Column::text("expression"), Column::text("answered by"), Column::figure("sockets")];
+        let rows: Vec<_> = steps.iter().map(row).collect();
+        let width = pager::terminal().map(|(width, _)| width);
+        Ok(Table::print(&mut anstream::stdout().lock(), columns, &rows, width)?)
+    }
+}
+
+fn row(step: &FilterStep) -> Vec<Cell> {
+    let FilterStep { expression, index, sockets } = step;
+    let by = match index.as_str() {
+        "" => Cell::styled("evaluated one by one", HINT),
+        index => Cell::styled(&format!("index {index}"), GOOD),
+    };
+    vec![Cell::new(expression), by, Cell::new(&people::number(*sockets))]
+}
