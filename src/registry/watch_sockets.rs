@@ -185,7 +185,7 @@ impl Watch {
         let next = self.next.get(number).copied().unwrap_or_default();
         let entries = shard.history().from(next, AT_ONCE);
         let entries = entries.ok_or(Ended::OutOfRange("this watcher is slower than the changes"))?;
-        let mut read = 0;
+        let (mut read, before) = (0, seen.len());
         for entry in entries {
             read += 1;
             if let Some(position) = self.positions.get_mut(number) {
@@ -202,6 +202,13 @@ impl Watch {
         if let Some(position) = self.positions.get_mut(number).filter(|_| all_read) {
             // Also what is not for watchers is behind it now.
             *position = shard.position();
+        }
+        if seen.len() > before {
+            // Whoever has seen the last of them has seen all that was read: also what came behind it and is not theirs.
+            let revision = self.revision();
+            if let Some((_, last)) = seen.last_mut() {
+                *last = revision;
+            }
         }
         Ok(all_read)
     }
