@@ -22,5 +22,6 @@ mod health;
 mod redis_topologies;
 mod secrets;
 mod session_stores;
+mod sockets_commands;
 mod support;
 mod vectors;
