@@ -6,8 +6,13 @@
 pub mod authorize;
 pub mod cli;
 pub mod config;
+pub mod expression;
 pub mod grpc;
+pub mod health;
 pub mod http;
+pub mod reason;
+pub mod redis_connection;
+pub mod registry;
 pub mod server;
 pub mod session_store;
 pub mod task;

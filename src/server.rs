@@ -25,10 +25,15 @@ use crate::{
         session::Session,
     },
     grpc::{
-        self, Authorization, Calls, health::Health,
-        pb::authorization_service_server::AuthorizationServiceServer,
+        self, Authorization, Calls, RegistryDoor,
+        health::Health,
+        pb::{
+            authorization_service_server::AuthorizationServiceServer,
+            registry_service_server::RegistryServiceServer,
+        },
     },
     http::{self, Phase},
+    registry::Registry,
     session_store::{self, Health as StoreHealth, SessionStore},
     task,
     telemetry::{causes, metrics::Metrics},
@@ -69,6 +74,7 @@ pub struct Server {
     authorizer: Arc<Authorizer>,
     store: watch::Sender<Arc<dyn SessionStore>>,
     session: Session,
+    registry: Arc<Registry>,
     reflection: bool,
     limits: Limits,
 }
@@ -118,6 +124,7 @@ impl Server {
             authorizer: Arc::new(authorizer(config, Arc::clone(&store))?),
             store: watch::Sender::new(store),
             session: config.session.clone(),
+            registry: Arc::new(Registry::open(&config.registry, &config.user.identity)),
             reflection: config.grpc.reflection,
             limits: config.limits.clone(),
         })
@@ -151,6 +158,7 @@ impl Server {
             authorizer,
             store,
             session: _,
+            registry,
             reflection,
             limits,
         } = self;
@@ -161,7 +169,11 @@ impl Server {
         let authorization =
             AuthorizationServiceServer::new(Authorization::new(authorizer, Arc::clone(&metrics)))
                 .max_decoding_message_size(limits.max_message_bytes);
-        let mut routes = Routes::new(authorization).add_service(grpc_health);
+        let draining = CancellationToken::new();
+        let registry_door =
+            RegistryServiceServer::new(RegistryDoor::new(Arc::clone(&registry), draining.clone()))
+                .max_decoding_message_size(limits.max_message_bytes);
+        let mut routes = Routes::new(authorization).add_service(registry_door).add_service(grpc_health);
         if reflection {
             routes = grpc::add_reflection(routes)?;
         }
@@ -179,6 +191,7 @@ impl Server {
         doors.spawn(async move { ("HTTP", http_door.await.map_err(|error| causes(&error))) });
 
         let follower = task::owned(follow(store, health.clone(), metrics));
+        let registry_follower = task::owned(follow_registry(registry.health(), health.clone()));
         health.started().await;
         phase.send_replace(Phase::Serving);
 
@@ -188,12 +201,17 @@ impl Server {
         }
 
         tracing::info!(drain_timeout = ?limits.drain_timeout, "draining: no new calls, those that run finish");
-        follower.abort();
-        // Until it has ended it could still say SERVING.
-        let _ = follower.await;
+        for follower in [follower, registry_follower] {
+            follower.abort();
+            // Until it has ended it could still say SERVING.
+            let _ = follower.await;
+        }
         phase.send_replace(Phase::Draining);
         health.draining().await;
+        // Open streams would hold up the drain. Gateways go first, and to other replicas.
+        registry.send_gateways_away();
         grpc_stop.cancel();
+        draining.cancel();
         health.end_watches().await;
         // The gRPC door first: until it is closed, probes hear that this replica is draining.
         tokio::select! {
@@ -258,6 +276,17 @@ async fn follow(store: watch::Sender<Arc<dyn SessionStore>>, health: Health, met
                     Err(_) => return,
                 },
             }
+        }
+    }
+}
+
+/// Carries the health of the registry's ledger to the service's.
+async fn follow_registry(mut answers: watch::Receiver<StoreHealth>, health: Health) {
+    loop {
+        let now = *answers.borrow_and_update();
+        health.registry(now == StoreHealth::Up).await;
+        if answers.changed().await.is_err() {
+            return;
         }
     }
 }

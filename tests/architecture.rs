@@ -7,25 +7,43 @@ use std::{
 };
 
 /// Each part of `src/` and the parts it may use.
-const MAY_USE: [(&str, &[&str]); 12] = [
+const MAY_USE: [(&str, &[&str]); 17] = [
     ("main", &["cli"]),
-    ("cli", &["authorize", "config", "grpc", "server", "session_store", "task", "telemetry"]),
-    ("server", &["authorize", "config", "grpc", "http", "session_store", "task", "telemetry", "user_source"]),
-    ("grpc", &["authorize", "telemetry"]),
+    ("cli", &["reason", "authorize", "config", "grpc", "server", "session_store", "task", "telemetry"]),
+    (
+        "server",
+        &[
+            "authorize",
+            "config",
+            "grpc",
+            "http",
+            "registry",
+            "session_store",
+            "task",
+            "telemetry",
+            "user_source",
+        ],
+    ),
+    ("grpc", &["authorize", "expression", "reason", "registry", "task", "telemetry"]),
     ("http", &["telemetry"]),
-    ("telemetry", &["authorize", "config", "session_store"]),
-    ("authorize", &["config", "session_store", "user_source"]),
-    ("session_store", &["config", "task"]),
+    ("telemetry", &["authorize", "config", "reason", "session_store"]),
+    ("authorize", &["config", "reason", "session_store", "user_source"]),
+    ("registry", &["config", "expression", "health", "reason", "redis_connection", "task"]),
+    ("reason", &[]),
+    ("session_store", &["config", "health", "redis_connection"]),
+    ("redis_connection", &["config", "health", "task"]),
     ("user_source", &["config"]),
-    ("config", &[]),
+    ("expression", &[]),
+    ("config", &["expression"]),
+    ("health", &[]),
     ("task", &[]),
     ("lib", &[]),
 ];
 
 /// Crates that only some files may name.
 const DRIVERS: [(&str, &[&str]); 5] = [
-    ("redis::", &["session_store/redis.rs"]),
-    ("prost_types", &["grpc/convert.rs", "cli/explain/mod.rs", "cli/sockets/", "cli/bench/gateways/"]),
+    ("redis::", &["redis_connection/", "session_store/redis.rs", "registry/redis/"]),
+    ("prost_types", &["grpc/", "cli/explain/mod.rs", "cli/sockets/", "cli/bench/gateways/"]),
     ("tonic", &["grpc/", "http/mod.rs", "server.rs", "cli/"]),
     ("axum::", &["http/", "server.rs"]),
     ("prometheus_client", &["telemetry/metrics.rs"]),

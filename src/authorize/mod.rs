@@ -9,6 +9,7 @@ use arc_swap::ArcSwap;
 
 use crate::{
     config::session::OutsideCookie,
+    reason::{Close, Reason},
     session_store::{SessionId, SessionStore},
     user_source::UserSource,
 };
@@ -18,7 +19,6 @@ pub mod explain;
 pub mod handshake;
 pub mod json;
 pub mod policy;
-mod reason;
 pub mod session;
 mod session_id;
 pub mod signature;
@@ -31,11 +31,7 @@ use self::{
     signature::Keys,
     standing::Standing,
 };
-pub use self::{
-    handshake::Handshake,
-    reason::{Close, Reason},
-    user::User,
-};
+pub use self::{handshake::Handshake, user::User};
 
 /// The answer to a handshake.
 #[derive(Clone, Debug)]
@@ -60,7 +56,7 @@ impl Decision {
 
     /// How to close the socket; `None` when accepted.
     pub fn close(&self) -> Option<Close> {
-        (!self.accepted).then(|| self.reason.close())
+        (!self.accepted).then(|| self.reason.close()).flatten()
     }
 }
 

@@ -5,12 +5,13 @@ use std::sync::Arc;
 use serde_json::Value;
 
 use super::{
-    Authorizer, Reason, User,
+    Authorizer, User,
     explain::{Step, StepName, Trace},
     json::{self, MAX_STRUCT_DEPTH, Unreadable},
     session::Session,
 };
 use crate::{
+    reason::Reason,
     session_store::{Fault as StoreFault, SessionId, SessionStore},
     user_source::Fault as SourceFault,
 };

@@ -4,6 +4,10 @@ use super::{
     reader::Reader,
     setting::{Kind, Setting},
 };
+use crate::expression::{
+    self,
+    path::{Path, Root},
+};
 
 /// `user.source` that takes the stored value for the user.
 pub const SESSION: &str = "session";
@@ -17,6 +21,8 @@ pub const EVERYBODY: &str = "true";
 pub struct User {
     /// What turns `passport.user` into the user.
     pub source: UserSource,
+    /// Where in a user stands who it is.
+    pub identity: Path,
 }
 
 /// `user.source`.
@@ -34,12 +40,26 @@ const SOURCE: Setting = Setting {
             object is the user itself, a text or number is its `id`.",
 };
 
+const ID_FIELD: Setting = Setting {
+    name: "user.id_field",
+    kind: Kind::Text,
+    default: Some("id"),
+    about: "Where in a user stands who it is: a field, or a path such as `account.id`. The registry is indexed by it.",
+};
+
 impl User {
-    pub(super) const SETTINGS: &[&Setting] = &[&SOURCE];
+    pub(super) const SETTINGS: &[&Setting] = &[&SOURCE, &ID_FIELD];
 
     pub(super) fn read(reader: &mut Reader<'_>) -> Self {
         let source = reader.choice(&SOURCE, &[(SESSION, UserSource::Session)]);
-        Self { source: source.unwrap_or(UserSource::Session) }
+        let identity = reader.parse(&ID_FIELD, |field| {
+            expression::path(&format!("user.{field}"))
+                .map_err(|problem| format!("it is no path within a user: {problem}"))
+        });
+        Self {
+            source: source.unwrap_or(UserSource::Session),
+            identity: identity.unwrap_or_else(|| Path { root: Root::User, names: Vec::new() }),
+        }
     }
 }
 

@@ -9,6 +9,7 @@ pub mod operation;
 mod reader;
 pub mod redis_url;
 pub mod reference;
+pub mod registry;
 pub mod reload;
 pub mod session;
 pub mod setting;
@@ -19,6 +20,7 @@ use self::{
     layers::Layers,
     operation::{Limits, Log},
     reader::Reader,
+    registry::Registry,
     session::Session,
     setting::Setting,
 };
@@ -37,6 +39,8 @@ pub struct Config {
     pub user: User,
     /// `[policy]`
     pub policy: Policy,
+    /// `[registry]`
+    pub registry: Registry,
     /// `[limits]`
     pub limits: Limits,
     /// `[callers]`
@@ -46,12 +50,13 @@ pub struct Config {
 }
 
 /// The parts, in the order of the reference.
-const PARTS: [&[&Setting]; 8] = [
+const PARTS: [&[&Setting]; 9] = [
     Grpc::SETTINGS,
     Http::SETTINGS,
     Session::SETTINGS,
     User::SETTINGS,
     Policy::SETTINGS,
+    Registry::SETTINGS,
     Limits::SETTINGS,
     Callers::SETTINGS,
     Log::SETTINGS,
@@ -115,6 +120,7 @@ impl Config {
             session: Session::read(&mut reader),
             user: User::read(&mut reader),
             policy: Policy::read(&mut reader),
+            registry: Registry::read(&mut reader),
             limits: Limits::read(&mut reader),
             callers: Callers::read(&mut reader, &grpc),
             log: Log::read(&mut reader),

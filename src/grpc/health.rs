@@ -8,7 +8,13 @@ use tonic_health::{
     server::{HealthReporter, health_reporter},
 };
 
-use super::{Authorization, pb::authorization_service_server::AuthorizationServiceServer};
+use super::{
+    Authorization, RegistryDoor,
+    pb::{
+        authorization_service_server::AuthorizationServiceServer,
+        registry_service_server::RegistryServiceServer,
+    },
+};
 
 /// The process works.
 const LIVENESS: &str = "liveness";
@@ -19,7 +25,10 @@ const OVERALL: &str = "";
 /// The authorization service, while its store answers.
 const AUTHORIZATION: &str = <AuthorizationServiceServer<Authorization> as NamedService>::NAME;
 
-const ALL: [&str; 4] = [LIVENESS, READINESS, OVERALL, AUTHORIZATION];
+/// The registry service, while what keeps the registry answers.
+const REGISTRY: &str = <RegistryServiceServer<RegistryDoor> as NamedService>::NAME;
+
+const ALL: [&str; 5] = [LIVENESS, READINESS, OVERALL, AUTHORIZATION, REGISTRY];
 
 /// What the health services of both doors say. Everything starts NOT_SERVING.
 #[derive(Clone, Debug)]
@@ -51,6 +60,11 @@ impl Health {
     /// Whether the store behind the authorization service answers.
     pub async fn authorization(&self, serving: bool) {
         self.set(AUTHORIZATION, serving).await;
+    }
+
+    /// Whether what keeps the registry answers.
+    pub async fn registry(&self, serving: bool) {
+        self.set(REGISTRY, serving).await;
     }
 
     /// Nothing is served any more. Liveness goes too: what is being stopped needs no probe that restarts it.

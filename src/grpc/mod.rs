@@ -8,8 +8,10 @@ mod calls;
 pub mod codec;
 pub mod convert;
 pub mod health;
+mod registry;
+mod report;
 
-pub use self::{authorization::Authorization, calls::Calls};
+pub use self::{authorization::Authorization, calls::Calls, registry::RegistryDoor};
 
 /// The API's messages and services, made from `proto/` by `build.rs`.
 #[allow(

@@ -12,6 +12,7 @@ mod redis;
 mod session_id;
 
 pub use self::{memory::MemoryStore, redis::RedisStore, session_id::SessionId};
+pub use crate::health::Health;
 
 /// Why the store has no answer. The causes are for the log alone: they may hold a driver's words.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -22,17 +23,6 @@ pub enum Fault {
     /// It has something under the id that is no session at all. Will not pass by itself.
     #[error("not a session: {0}")]
     NotASession(String),
-}
-
-/// Whether the store answers, for the service's health.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Health {
-    /// Nobody has asked it yet.
-    Unknown,
-    /// It answers.
-    Up,
-    /// It does not.
-    Down,
 }
 
 /// A store of sessions, read only.

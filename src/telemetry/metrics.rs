@@ -8,10 +8,7 @@ use prometheus_client::{
     registry::{Registry, Unit},
 };
 
-use crate::{
-    authorize::{Decision, Reason},
-    session_store::Health,
-};
+use crate::{authorize::Decision, reason::Reason, session_store::Health};
 
 /// From a session that is served from memory to a store that times out.
 const AUTHORIZE_SECONDS: [f64; 14] =
@@ -60,8 +57,11 @@ impl Metrics {
         let counter = |reason: Reason, accepted| {
             decisions.get_or_create_owned(&DecisionLabels { reason: reason.name(), accepted })
         };
-        let decisions =
-            Reason::ALL.map(|reason| (reason, [counter(reason, "false"), counter(reason, "true")])).into();
+        let decisions = Reason::ALL
+            .into_iter()
+            .filter(|reason| reason.is_of_decisions())
+            .map(|reason| (reason, [counter(reason, "false"), counter(reason, "true")]))
+            .collect();
         Self { registry, decisions, authorize_seconds, session_store_up }
     }
 

@@ -3,8 +3,10 @@
 pub mod http;
 pub mod ports;
 pub mod process;
+pub mod proxy;
 pub mod redis;
 pub mod redis_cluster;
+pub mod registry;
 pub mod sentinel;
 pub mod service;
 pub mod store;

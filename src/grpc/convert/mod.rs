@@ -1,21 +1,28 @@
 //! Between messages and the domain's types. The only place that knows both.
 
-use std::{borrow::Cow, collections::BTreeMap};
+use std::borrow::Cow;
 
-use prost_types::{ListValue, Struct, Value, value::Kind};
-use serde_json::{Map, Value as Json};
+use prost_types::{Struct, value::Kind};
 use tonic::Status;
 
 use super::pb;
-use crate::authorize::{
-    Close, Decision, Handshake, Reason, explain::Step, handshake::Headers, json::MAX_STRUCT_DEPTH,
+
+pub mod commands;
+pub mod sockets;
+pub mod structs;
+
+use self::structs::struct_depth;
+pub use self::structs::{json, json_object, object, value};
+use crate::{
+    authorize::{Decision, Handshake, explain::Step, handshake::Headers, json::MAX_STRUCT_DEPTH},
+    reason::{Close, Reason},
 };
 
 /// A longer gateway id is refused: it goes into every line of the log.
-const GATEWAY_ID_BYTES: usize = 256;
+pub(super) const GATEWAY_ID_BYTES: usize = 256;
 
 /// A field of a request that cannot be.
-fn invalid(field: &str, problem: impl std::fmt::Display) -> Status {
+pub(super) fn invalid(field: &str, problem: impl std::fmt::Display) -> Status {
     Status::invalid_argument(format!("{field}: {problem}"))
 }
 
@@ -43,19 +50,6 @@ fn auth_session_id(mut auth: Struct) -> Result<Option<String>, Status> {
     match auth.fields.remove("session_id").and_then(|value| value.kind) {
         Some(Kind::StringValue(id)) => Ok(Some(id)),
         _ => Ok(None),
-    }
-}
-
-/// Levels of a Struct, itself the first. The decoder's own limit keeps the recursion shallow.
-fn struct_depth(object: &Struct) -> usize {
-    1 + object.fields.values().map(value_depth).max().unwrap_or(0)
-}
-
-fn value_depth(value: &Value) -> usize {
-    match &value.kind {
-        Some(Kind::StructValue(object)) => struct_depth(object),
-        Some(Kind::ListValue(list)) => 1 + list.values.iter().map(value_depth).max().unwrap_or(0),
-        _ => 0,
     }
 }
 
@@ -101,55 +95,15 @@ pub fn reason(reason: Reason) -> pb::Reason {
         Reason::StoreUnavailable => pb::Reason::StoreUnavailable,
         Reason::OriginNotAllowed => pb::Reason::OriginNotAllowed,
         Reason::DeniedByPolicy => pb::Reason::DeniedByPolicy,
+        Reason::TooManySockets => pb::Reason::TooManySockets,
+        Reason::AnotherUser => pb::Reason::AnotherUser,
+        Reason::Disconnected => pb::Reason::Disconnected,
+        Reason::Evicted => pb::Reason::Evicted,
+        Reason::GatewayDraining => pb::Reason::GatewayDraining,
+        Reason::Closed => pb::Reason::Closed,
+        Reason::GatewayGone => pb::Reason::GatewayGone,
+        Reason::LeftFilter => pb::Reason::LeftFilter,
     }
-}
-
-/// A JSON object as a message.
-pub fn object(object: Map<String, Json>) -> Struct {
-    Struct {
-        fields: object.into_iter().map(|(name, member)| (name, value(member))).collect::<BTreeMap<_, _>>(),
-    }
-}
-
-/// A JSON value as a message. Numbers become doubles: whole ones beyond 2^53 are rounded.
-pub fn value(json: Json) -> Value {
-    let kind = match json {
-        Json::Null => Kind::NullValue(0),
-        Json::Bool(flag) => Kind::BoolValue(flag),
-        Json::Number(number) => Kind::NumberValue(number.as_f64().unwrap_or_default()),
-        Json::String(text) => Kind::StringValue(text),
-        Json::Array(elements) => {
-            Kind::ListValue(ListValue { values: elements.into_iter().map(value).collect() })
-        }
-        Json::Object(members) => Kind::StructValue(object(members)),
-    };
-    Value { kind: Some(kind) }
-}
-
-/// A message's user as JSON, for the commands that print it.
-pub fn json_object(object: &Struct) -> Json {
-    Json::Object(object.fields.iter().map(|(name, member)| (name.clone(), json(member))).collect())
-}
-
-/// A message's value as JSON.
-pub fn json(value: &Value) -> Json {
-    match &value.kind {
-        None | Some(Kind::NullValue(_)) => Json::Null,
-        Some(Kind::BoolValue(flag)) => Json::Bool(*flag),
-        Some(Kind::NumberValue(number)) => number_for_people(*number),
-        Some(Kind::StringValue(text)) => Json::String(text.clone()),
-        Some(Kind::ListValue(list)) => Json::Array(list.values.iter().map(json).collect()),
-        Some(Kind::StructValue(object)) => json_object(object),
-    }
-}
-
-/// A whole number is printed as one, as JavaScript would.
-fn number_for_people(number: f64) -> Json {
-    #[expect(clippy::cast_possible_truncation, reason = "compared with the original before it is used")]
-    let whole = number as i64;
-    #[expect(clippy::cast_precision_loss, reason = "a number that loses here is not printed as whole")]
-    let exact = whole as f64 == number && whole.unsigned_abs() < (1 << 53);
-    if exact { Json::from(whole) } else { Json::from(number) }
 }
 
 /// The name of a reason without its enum's prefix: `SESSION_NOT_FOUND`.
@@ -167,12 +121,5 @@ mod tests {
         for reason in Reason::ALL {
             assert_eq!(reason_name(super::reason(reason)).to_ascii_lowercase(), reason.name());
         }
-    }
-
-    #[test]
-    fn whole_numbers_are_printed_whole() {
-        assert_eq!(number_for_people(1.0).to_string(), "1");
-        assert_eq!(number_for_people(1.5).to_string(), "1.5");
-        assert_eq!(number_for_people(1e21).to_string(), "1e+21");
     }
 }

@@ -1,6 +1,7 @@
-//! Why a decision fell as it did, and what follows from that: message, error flag and close code, in one table.
+//! Why a decision fell as it did, why a socket ended, why a watcher was told of it: one list for all of them, and what
+//! follows from each, message, error flag and close code, in one table.
 
-/// Why. The values that only open sockets and watchers know are in the proto and come here with the parts that use them.
+/// Why.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Reason {
     /// A user is logged in and the policy accepts.
@@ -27,6 +28,22 @@ pub enum Reason {
     OriginNotAllowed,
     /// The policy does not hold for the user.
     DeniedByPolicy,
+    /// The user has as many open sockets as they may.
+    TooManySockets,
+    /// Only of open sockets: the session belongs to somebody else now.
+    AnotherUser,
+    /// Only of open sockets: an operator or a program disconnected it.
+    Disconnected,
+    /// Only of open sockets: it made room for a newer one of the same user.
+    Evicted,
+    /// Only of open sockets: its gateway is shutting down.
+    GatewayDraining,
+    /// Only to watchers: the gateway closed it of its own accord, or the client went away.
+    Closed,
+    /// Only to watchers: its gateway was not heard of for longer than its lease.
+    GatewayGone,
+    /// Only to watchers: it is open, and no longer matches the watcher's filter.
+    LeftFilter,
 }
 
 /// How a socket is closed: a WebSocket close code (RFC 6455, 7.4.2) and a short text.
@@ -49,12 +66,15 @@ const fn row(name: &'static str, message: &'static str, error: bool, close_code:
     Row { name, message, error, close_code }
 }
 
+/// No socket is closed for this reason.
+const NO_CODE: u16 = 0;
+
 /// What passport.socketio says when it finds no id and knows the handshake to be cross-domain.
 const XDOMAIN_MESSAGE: &str = "Can not read cookies from CORS-Requests. See CORS-Workaround in the readme.";
 
 impl Reason {
-    /// Every reason a decision can have.
-    pub const ALL: [Self; 12] = [
+    /// Every reason.
+    pub const ALL: [Self; 20] = [
         Self::Authorized,
         Self::NoSessionId,
         Self::BadSignature,
@@ -67,12 +87,20 @@ impl Reason {
         Self::StoreUnavailable,
         Self::OriginNotAllowed,
         Self::DeniedByPolicy,
+        Self::TooManySockets,
+        Self::AnotherUser,
+        Self::Disconnected,
+        Self::Evicted,
+        Self::GatewayDraining,
+        Self::Closed,
+        Self::GatewayGone,
+        Self::LeftFilter,
     ];
 
     /// Messages and error flags are passport.socketio's, where it had the case.
     const fn row(self) -> Row {
         match self {
-            Self::Authorized => row("authorized", "", false, 0),
+            Self::Authorized => row("authorized", "", false, NO_CODE),
             Self::NoSessionId => row("no_session_id", "No session found", false, 4507),
             Self::BadSignature => row("bad_signature", "No session found", false, 4507),
             Self::SessionNotFound => row("session_not_found", "No session found", false, 4500),
@@ -93,12 +121,39 @@ impl Reason {
             Self::StoreUnavailable => row("store_unavailable", "Error in session store:\n", true, 4000),
             Self::OriginNotAllowed => row("origin_not_allowed", "Origin not allowed", false, 4508),
             Self::DeniedByPolicy => row("denied_by_policy", "Denied by policy", false, 4504),
+            Self::TooManySockets => row("too_many_sockets", "Too many sockets", false, 4002),
+            Self::AnotherUser => row("another_user", "", false, 4502),
+            Self::Disconnected => row("disconnected", "", false, 4505),
+            Self::Evicted => row("evicted", "", false, 4506),
+            Self::GatewayDraining => row("gateway_draining", "", false, 4001),
+            Self::Closed => row("closed", "", false, NO_CODE),
+            Self::GatewayGone => row("gateway_gone", "", false, NO_CODE),
+            Self::LeftFilter => row("left_filter", "", false, NO_CODE),
         }
     }
 
     /// The name in lower case, as in close reasons, metrics and logs.
     pub const fn name(self) -> &'static str {
         self.row().name
+    }
+
+    /// The reason of this name.
+    pub fn named(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|reason| reason.name() == name)
+    }
+
+    /// Whether it can be the reason of a decision on a handshake.
+    pub const fn is_of_decisions(self) -> bool {
+        !matches!(
+            self,
+            Self::AnotherUser
+                | Self::Disconnected
+                | Self::Evicted
+                | Self::GatewayDraining
+                | Self::Closed
+                | Self::GatewayGone
+                | Self::LeftFilter
+        )
     }
 
     /// passport.socketio's message; of the store's two faults the first line, which words of ours follow.
@@ -114,10 +169,10 @@ impl Reason {
         self.row().error
     }
 
-    /// What to tell the client of a rejected handshake.
-    pub const fn close(self) -> Close {
+    /// What to tell the client; `None` where no socket is closed for this reason.
+    pub const fn close(self) -> Option<Close> {
         let row = self.row();
-        Close { code: row.close_code, reason: row.name }
+        if row.close_code == NO_CODE { None } else { Some(Close { code: row.close_code, reason: row.name }) }
     }
 
     /// Something kept the service from deciding. No policy is asked then: a fault never lets anybody in.
@@ -132,8 +187,7 @@ mod tests {
 
     #[test]
     fn close_reasons_fit_a_close_frame_and_codes_are_of_the_private_range() {
-        for reason in Reason::ALL.into_iter().filter(|reason| *reason != Reason::Authorized) {
-            let close = reason.close();
+        for close in Reason::ALL.into_iter().filter_map(Reason::close) {
             assert!(close.reason.len() <= 32 && close.reason.is_ascii(), "{close:?}");
             assert!((4000..=4999).contains(&close.code), "{close:?}");
         }
@@ -142,8 +196,16 @@ mod tests {
     #[test]
     fn a_fault_may_be_tried_again_and_is_an_error() {
         for reason in Reason::ALL.into_iter().filter(|reason| reason.is_fault()) {
-            assert_eq!(reason.close().code, 4000, "{reason:?}");
+            assert_eq!(reason.close().map(|close| close.code), Some(4000), "{reason:?}");
             assert!(reason.error(), "{reason:?}");
+        }
+    }
+
+    #[test]
+    fn whoever_is_rejected_is_told_a_code() {
+        for reason in Reason::ALL.into_iter().filter(|reason| *reason != Reason::Authorized) {
+            assert!(reason.close().is_some() || !reason.is_of_decisions(), "{reason:?}");
+            assert_eq!(Reason::named(reason.name()), Some(reason));
         }
     }
 

@@ -1,0 +1,101 @@
+//! What is wrong with a text, and why an evaluation came to nothing.
+
+use std::fmt;
+
+use super::{expr::Type, path::Path};
+
+/// Why a text is no expression, for whoever wrote it: where, what, and the limit's name if one is broken.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub struct CompileError {
+    position: Option<Position>,
+    message: String,
+}
+
+/// A place in a text: line and column in characters, both from 1.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Position {
+    line: usize,
+    column: usize,
+}
+
+impl CompileError {
+    /// About the expression as a whole.
+    pub(super) fn whole(message: impl Into<String>) -> Self {
+        Self { position: None, message: message.into() }
+    }
+
+    /// About what begins at this byte of the text.
+    pub(super) fn at(text: &str, offset: usize, message: impl Into<String>) -> Self {
+        let before = text.get(..offset).unwrap_or(text);
+        let line = before.matches('\n').count() + 1;
+        let column = before.rsplit('\n').next().unwrap_or_default().chars().count() + 1;
+        Self { position: Some(Position { line, column }), message: message.into() }
+    }
+
+    /// About what begins in this line and column.
+    pub(super) fn in_line(line: usize, column: usize, message: impl Into<String>) -> Self {
+        Self { position: Some(Position { line, column }), message: message.into() }
+    }
+}
+
+impl fmt::Display for CompileError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(Position { line, column }) = self.position {
+            write!(f, "{line}:{column}: ")?;
+        }
+        f.write_str(&self.message)
+    }
+}
+
+/// Why an evaluation has no value. Holds names out of the expression, never what a user or a socket contains.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct EvaluationError(String);
+
+impl From<Fault<'_>> for EvaluationError {
+    fn from(fault: Fault<'_>) -> Self {
+        Self(fault.to_string())
+    }
+}
+
+/// An evaluation's end without a value. It borrows, because a filter fails for sockets by the thousand.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) enum Fault<'v> {
+    /// Something on the path, or its end, is not there.
+    Absent(&'v Path),
+    /// A map has no such member.
+    NoField(&'v str),
+    /// A map has no such key, or a list no such index.
+    NoElement,
+    /// An operation that is not defined for a value of this type.
+    Type(&'static str, Type),
+    /// A result that its type cannot hold.
+    Overflow(&'static str),
+    /// Division by zero.
+    Zero,
+    /// A value that cannot be turned into this type.
+    Conversion(Type),
+    /// A map that is made with the same key twice.
+    RepeatedKey,
+    /// Found when constants were folded.
+    Known(&'v str),
+    /// Too many steps.
+    Steps,
+}
+
+impl fmt::Display for Fault<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Absent(path) => write!(f, "there is no `{path}`"),
+            Self::NoField(name) => write!(f, "there is no field `{name}`"),
+            Self::NoElement => f.write_str("there is no element under this key or index"),
+            Self::Type(operation, found) => write!(f, "`{operation}` is not defined for type {found}"),
+            Self::Overflow(operation) => write!(f, "the result of `{operation}` is out of range"),
+            Self::Zero => f.write_str("division by zero"),
+            Self::Conversion(wanted) => write!(f, "the value cannot be turned into type {wanted}"),
+            Self::RepeatedKey => f.write_str("a map has the same key twice"),
+            Self::Known(message) => f.write_str(message),
+            Self::Steps => write!(f, "an evaluation takes at most {} steps", super::limits::STEPS),
+        }
+    }
+}

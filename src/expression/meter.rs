@@ -1,0 +1,45 @@
+//! Counts the steps of an evaluation.
+
+use super::{
+    error::Fault,
+    limits::{BYTES_A_STEP, STEPS},
+};
+
+/// The steps that an evaluation has left.
+#[derive(Debug)]
+pub(super) struct Meter {
+    left: u32,
+}
+
+impl Default for Meter {
+    fn default() -> Self {
+        Self { left: STEPS }
+    }
+}
+
+impl Meter {
+    #[inline]
+    pub(super) fn take<'v>(&mut self, steps: u32) -> Result<(), Fault<'v>> {
+        match self.left.checked_sub(steps) {
+            Some(left) => {
+                self.left = left;
+                Ok(())
+            }
+            None => {
+                // Whatever is tried instead ends here too.
+                self.left = 0;
+                Err(Fault::Steps)
+            }
+        }
+    }
+
+    pub(super) fn many<'v>(&mut self, steps: usize) -> Result<(), Fault<'v>> {
+        self.take(u32::try_from(steps).unwrap_or(u32::MAX))
+    }
+
+    /// For going through so many bytes of text.
+    #[inline]
+    pub(super) fn bytes<'v>(&mut self, bytes: usize) -> Result<(), Fault<'v>> {
+        if bytes < BYTES_A_STEP { Ok(()) } else { self.many(bytes / BYTES_A_STEP) }
+    }
+}

@@ -1,0 +1,141 @@
+//! CEL over users, sockets and gateways: compiled once, within limits, evaluated on values as the registry keeps them.
+//!
+//! A text is measured (`token`, `limits`), parsed by the crate `cel` (`parse`), lowered into a tree of ours (`lower`), and
+//! what is constant in it is folded (`bind`), with params once more. What is left is planned by the registry and evaluated
+//! (`eval`) socket by socket.
+
+mod bind;
+mod call;
+mod compare;
+pub mod constant;
+mod display;
+mod error;
+mod eval;
+pub mod expr;
+pub mod functions;
+mod limits;
+mod lower;
+mod macros;
+mod meter;
+mod number;
+pub mod packed;
+mod parse;
+pub mod path;
+mod pattern;
+pub mod scope;
+mod time;
+mod token;
+mod value;
+
+use std::sync::Arc;
+
+pub use self::{
+    constant::Constant,
+    error::{CompileError, EvaluationError},
+    expr::{Expr, Operator},
+    path::Path,
+    pattern::Pattern,
+    time::{Duration, Timestamp},
+};
+use self::{eval::Evaluator, expr::Type, packed::Map, scope::Scope};
+
+/// Which names an expression may use beside `user` and `socket`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Variables {
+    /// `gateway`
+    pub gateway: bool,
+    /// `params`
+    pub params: bool,
+}
+
+/// A compiled expression that is true or false.
+#[derive(Debug)]
+pub struct Program {
+    text: Box<str>,
+    bound: Bound,
+    /// Whether params are to be put in.
+    open: bool,
+}
+
+/// An expression that waits for nothing but a socket. Clones share it.
+#[derive(Clone, Debug)]
+pub struct Bound(Arc<Expr>);
+
+impl Program {
+    /// Compiles a text.
+    ///
+    /// # Errors
+    ///
+    /// If it is no expression, names what is not there, breaks a limit, or is certain to be neither true nor false.
+    pub fn compile(text: &str, variables: Variables) -> Result<Self, CompileError> {
+        let expr = lower::lower(&parse::parse(text)?, variables)?;
+        let expr = bind::fold(&expr, None)?;
+        let open = expr.any(&|part| matches!(part, Expr::Params));
+        match expr.certain_type() {
+            None | Some(Type::Bool) => Ok(Self { text: text.into(), bound: Bound::from(expr), open }),
+            Some(other) => Err(CompileError::whole(format!(
+                "the expression has type {other}, and must be true or false"
+            ))),
+        }
+    }
+
+    /// The text it was compiled from.
+    pub fn text(&self) -> &str {
+        &self.text
+    }
+
+    /// Puts in params: a packed object, checked, or nothing.
+    ///
+    /// # Errors
+    ///
+    /// If a pattern that comes with them cannot be compiled, or they break a limit.
+    pub fn bind(&self, params: &[u8]) -> Result<Bound, CompileError> {
+        if !self.open {
+            return Ok(self.bound.clone());
+        }
+        bind::fold(self.bound.expr(), Some(Map::of(params))).map(Bound::from)
+    }
+}
+
+impl From<Expr> for Bound {
+    /// Of a part of a bound expression, or several put together anew.
+    fn from(expr: Expr) -> Self {
+        Self(Arc::new(expr))
+    }
+}
+
+impl Bound {
+    /// What is evaluated.
+    pub fn expr(&self) -> &Expr {
+        &self.0
+    }
+
+    /// Whether it is true. What fails, or is anything else than true, does not match.
+    pub fn matches<'a, S: Scope<'a>>(&self, scope: &S) -> bool {
+        Evaluator::new(scope, Map::default()).test(&self.0) == Ok(true)
+    }
+
+    /// Whether it is true or false.
+    ///
+    /// # Errors
+    ///
+    /// If it is neither: why.
+    pub fn evaluate<'a, S: Scope<'a>>(&self, scope: &S) -> Result<bool, EvaluationError> {
+        Evaluator::new(scope, Map::default()).test(&self.0).map_err(EvaluationError::from)
+    }
+}
+
+/// Reads a path: `user.address.city`, `user["a b"]`, `socket.namespace`, `gateway.labels.zone`.
+///
+/// # Errors
+///
+/// If it is none.
+pub fn path(text: &str) -> Result<Path, CompileError> {
+    match lower::lower(&parse::parse(text)?, Variables { gateway: true, params: false })? {
+        Expr::Select(path) => Ok(path),
+        _ => Err(CompileError::whole("it is no path; one is `user.id` or `socket.namespace`")),
+    }
+}
+
+#[cfg(test)]
+mod tests;

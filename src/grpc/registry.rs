@@ -1,0 +1,373 @@
+//! `RegistryService`.
+
+use std::{pin::Pin, sync::Arc, time::SystemTime};
+
+use tokio::sync::mpsc;
+use tokio_stream::{Stream, wrappers::ReceiverStream};
+use tokio_util::{sync::CancellationToken, task::AbortOnDropHandle};
+use tonic::{Request, Response, Status, Streaming};
+
+use super::{
+    convert::{
+        self, commands, invalid,
+        sockets::{self, socket},
+        structs,
+    },
+    pb::{
+        CountSocketsRequest, CountSocketsResponse, DisconnectSocketsRequest, DisconnectSocketsResponse,
+        ExplainFilterRequest, ExplainFilterResponse, FilterSocketsRequest, FilterSocketsResponse, FilterStep,
+        Gateway, GatewayState, Group, ListGatewaysRequest, ListGatewaysResponse, ReportRequest,
+        ReportResponse, SendToSocketsRequest, SendToSocketsResponse, WatchSocketsRequest,
+        WatchSocketsResponse, WatchedSocketClosed, registry_service_server::RegistryService,
+        watch_sockets_response,
+    },
+    report,
+};
+use crate::{
+    expression::{
+        self,
+        packed::{self, Packer},
+        path::{Path, Root},
+        scope::SocketField,
+    },
+    registry::{
+        Registry,
+        mass::{Progress, Work},
+        query::{Query, page::Place},
+        token::{Cursor, Revision},
+        watch_sockets::{Ended, Seen},
+    },
+    task,
+};
+
+/// Sockets in one message, and roughly their bytes: half of what a gRPC client takes by default.
+const SOCKETS: usize = 500;
+const MESSAGE_BYTES: usize = 2 << 20;
+
+/// Messages that wait for a caller to read them. A slow one holds up only itself.
+const AHEAD: usize = 4;
+
+/// The service.
+#[derive(Clone, Debug)]
+pub struct RegistryDoor {
+    registry: Arc<Registry>,
+    /// Ends streams, which would hold up the drain.
+    draining: CancellationToken,
+}
+
+/// What a call that answers with a stream answers.
+type Answers<T> = Pin<Box<dyn Stream<Item = Result<T, Status>> + Send>>;
+
+impl RegistryDoor {
+    /// Answers from this registry, streams until `draining`.
+    pub fn new(registry: Arc<Registry>, draining: CancellationToken) -> Self {
+        Self { registry, draining }
+    }
+
+    fn query(&self, filter: &str, params: Option<&prost_types::Struct>) -> Result<Arc<Query>, Status> {
+        let mut packer = Packer::default();
+        if let Some(params) = params {
+            structs::pack(params, &mut packer).map_err(|unfit| invalid("params", unfit))?;
+        }
+        self.registry.query(filter, &packer.into_bytes()).map_err(|error| invalid("filter", error))
+    }
+
+    /// A stream that `work` fills. Dropped by its caller, the work stops.
+    fn answers<T, F>(&self, work: impl FnOnce(mpsc::Sender<Result<T, Status>>) -> F) -> Answers<T>
+    where
+        T: Send + 'static,
+        F: Future<Output = ()> + Send + 'static,
+    {
+        let (sender, receiver) = mpsc::channel(AHEAD);
+        let (work, draining) = (work(sender.clone()), self.draining.clone());
+        let worker = task::owned(async move {
+            tokio::select! {
+                () = work => {}
+                () = draining.cancelled() => {
+                    // A caller that reads nothing any more need not be told.
+                    let _ = sender.try_send(Err(stopping()));
+                }
+            }
+        });
+        Box::pin(Owned { _worker: worker, receiver: ReceiverStream::new(receiver) })
+    }
+
+    fn order<T: Send + 'static>(
+        &self,
+        query: Arc<Query>,
+        work: Work,
+        message: impl Fn(Progress, crate::grpc::pb::View) -> T + Send + Sync + 'static,
+    ) -> Answers<T> {
+        let registry = Arc::clone(&self.registry);
+        self.answers(move |answers| async move {
+            let (progress, mut told) = mpsc::channel(1);
+            let tell = async {
+                while let Some(progress) = told.recv().await {
+                    let view = sockets::view(&registry.coverage());
+                    if answers.send(Ok(message(progress, view))).await.is_err() {
+                        break;
+                    }
+                }
+            };
+            tokio::join!(Arc::clone(&registry).order(query, work, progress), tell);
+        })
+    }
+}
+
+fn stopping() -> Status {
+    Status::unavailable("this replica is stopping: go on at another")
+}
+
+/// A stream together with the task that fills it.
+struct Owned<T> {
+    _worker: AbortOnDropHandle<()>,
+    receiver: ReceiverStream<T>,
+}
+
+impl<T> Stream for Owned<T> {
+    type Item = T;
+
+    fn poll_next(
+        mut self: Pin<&mut Self>,
+        context: &mut std::task::Context<'_>,
+    ) -> std::task::Poll<Option<T>> {
+        Pin::new(&mut self.receiver).poll_next(context)
+    }
+}
+
+#[tonic::async_trait]
+impl RegistryService for RegistryDoor {
+    type ReportStream = Answers<ReportResponse>;
+    type FilterSocketsStream = Answers<FilterSocketsResponse>;
+    type WatchSocketsStream = Answers<WatchSocketsResponse>;
+    type DisconnectSocketsStream = Answers<DisconnectSocketsResponse>;
+    type SendToSocketsStream = Answers<SendToSocketsResponse>;
+
+    async fn report(
+        &self,
+        request: Request<Streaming<ReportRequest>>,
+    ) -> Result<Response<Self::ReportStream>, Status> {
+        let registry = Arc::clone(&self.registry);
+        let messages = request.into_inner();
+        Ok(Response::new(self.answers(|answers| report::run(registry, messages, answers))))
+    }
+
+    async fn filter_sockets(
+        &self,
+        request: Request<FilterSocketsRequest>,
+    ) -> Result<Response<Self::FilterSocketsStream>, Status> {
+        let FilterSocketsRequest { filter, params, limit, cursor } = request.into_inner();
+        let query = self.query(&filter, params.as_ref())?;
+        let after = place(&cursor, &query)?;
+        let limit = if limit == 0 { usize::MAX } else { usize::try_from(limit).unwrap_or(usize::MAX) };
+        let registry = Arc::clone(&self.registry);
+        Ok(Response::new(self.answers(move |answers| filter_sockets(registry, query, after, limit, answers))))
+    }
+
+    async fn count_sockets(
+        &self,
+        request: Request<CountSocketsRequest>,
+    ) -> Result<Response<CountSocketsResponse>, Status> {
+        let CountSocketsRequest { filter, params, group_by } = request.into_inner();
+        let query = self.query(&filter, params.as_ref())?;
+        let (total, groups) = if group_by.is_empty() {
+            (self.registry.count(&query).await, Vec::new())
+        } else {
+            let path = group_path(&group_by)?;
+            let count =
+                self.registry.count_by(&query, path).await.map_err(|many| invalid("group_by", many))?;
+            let group = |(key, count): (Box<[u8]>, u64)| Group {
+                key: Some(structs::unpack_value(packed::value(&key))),
+                count,
+            };
+            (count.total, count.groups.into_iter().map(group).collect())
+        };
+        let view = Some(sockets::view(&self.registry.coverage()));
+        Ok(Response::new(CountSocketsResponse { total, groups, view }))
+    }
+
+    async fn watch_sockets(
+        &self,
+        request: Request<WatchSocketsRequest>,
+    ) -> Result<Response<Self::WatchSocketsStream>, Status> {
+        let WatchSocketsRequest { filter, params, from_revision } = request.into_inner();
+        let query = self.query(&filter, params.as_ref())?;
+        let from = match from_revision.as_str() {
+            "" => None,
+            token => {
+                let problem = "it is no revision of this registry's; start afresh, without it";
+                Some(Revision::decode(token).ok_or_else(|| invalid("from_revision", problem))?)
+            }
+        };
+        let registry = Arc::clone(&self.registry);
+        let mut watch = registry.watch(&query, from.as_ref()).await.map_err(ended)?;
+        Ok(Response::new(self.answers(move |answers| async move {
+            loop {
+                let seen = match watch.next().await {
+                    Ok(seen) => seen,
+                    Err(end) => {
+                        let _ = answers.send(Err(ended(end))).await;
+                        return;
+                    }
+                };
+                for (seen, revision) in seen {
+                    let event = Some(watched(&seen));
+                    if answers.send(Ok(WatchSocketsResponse { event, revision })).await.is_err() {
+                        return;
+                    }
+                }
+            }
+        })))
+    }
+
+    async fn disconnect_sockets(
+        &self,
+        request: Request<DisconnectSocketsRequest>,
+    ) -> Result<Response<Self::DisconnectSocketsStream>, Status> {
+        let DisconnectSocketsRequest { filter, params, close, max_per_second } = request.into_inner();
+        let query = self.query(&filter, params.as_ref())?;
+        let max_per_second = (max_per_second > 0).then_some(max_per_second);
+        let work = Work { task: commands::disconnect(close)?, max_per_second };
+        let message = |progress, view| {
+            let Progress { matched, done, failed, unreachable } = progress;
+            DisconnectSocketsResponse { matched, done, failed, unreachable, view: Some(view) }
+        };
+        Ok(Response::new(self.order(query, work, message)))
+    }
+
+    async fn send_to_sockets(
+        &self,
+        request: Request<SendToSocketsRequest>,
+    ) -> Result<Response<Self::SendToSocketsStream>, Status> {
+        let SendToSocketsRequest { filter, params, event, args } = request.into_inner();
+        let query = self.query(&filter, params.as_ref())?;
+        let work = Work { task: commands::send(event, &args)?, max_per_second: None };
+        let message = |progress, view| {
+            let Progress { matched, done, failed, unreachable } = progress;
+            SendToSocketsResponse { matched, done, failed, unreachable, view: Some(view) }
+        };
+        Ok(Response::new(self.order(query, work, message)))
+    }
+
+    async fn explain_filter(
+        &self,
+        request: Request<ExplainFilterRequest>,
+    ) -> Result<Response<ExplainFilterResponse>, Status> {
+        let ExplainFilterRequest { filter, params } = request.into_inner();
+        let query = self.query(&filter, params.as_ref())?;
+        let steps = self.registry.explain(&query).await.into_iter();
+        let step = |crate::registry::query::Step { expression, index, sockets }| FilterStep {
+            expression,
+            index,
+            sockets,
+        };
+        Ok(Response::new(ExplainFilterResponse { steps: steps.map(step).collect() }))
+    }
+
+    async fn list_gateways(
+        &self,
+        _: Request<ListGatewaysRequest>,
+    ) -> Result<Response<ListGatewaysResponse>, Status> {
+        let now = SystemTime::now();
+        let gateways = self.registry.gateways().into_iter().map(|gateway| Gateway {
+            gateway_id: gateway.info.gateway_id.to_string(),
+            incarnation: gateway.info.incarnation.to_string(),
+            labels: sockets::labels(&gateway.info),
+            state: if gateway.is_late { GatewayState::Late } else { GatewayState::Live }.into(),
+            sockets: gateway.sockets,
+            last_seen: now.checked_sub(gateway.seen_ago).map(Into::into),
+        });
+        let gateways = gateways.collect();
+        let view = Some(sockets::view(&self.registry.coverage()));
+        Ok(Response::new(ListGatewaysResponse { gateways, view }))
+    }
+}
+
+/// Where a cursor goes on from.
+fn place(cursor: &str, query: &Query) -> Result<Option<Place>, Status> {
+    if cursor.is_empty() {
+        return Ok(None);
+    }
+    let cursor =
+        Cursor::decode(cursor).ok_or_else(|| invalid("cursor", "it is no next_cursor of this service's"))?;
+    let Cursor { filter, gateway_id, socket_id } = cursor;
+    if filter != query.hash() {
+        return Err(invalid("cursor", "it is of another filter or other params"));
+    }
+    Ok(Some(Place { gateway_id: gateway_id.into(), socket_id: Some(socket_id.into()) }))
+}
+
+async fn filter_sockets(
+    registry: Arc<Registry>,
+    query: Arc<Query>,
+    mut after: Option<Place>,
+    mut limit: usize,
+    answers: mpsc::Sender<Result<FilterSocketsResponse, Status>>,
+) {
+    loop {
+        let page = registry.page(&query, after, limit.min(SOCKETS)).await;
+        limit -= page.members.len();
+        let is_last = page.next.is_none() || limit == 0;
+        let next_cursor = match &page.next {
+            Some(Place { gateway_id, socket_id }) if is_last => Cursor {
+                filter: query.hash(),
+                gateway_id: gateway_id.to_string(),
+                socket_id: socket_id.as_deref().unwrap_or_default().to_owned(),
+            }
+            .encode(),
+            _ => String::new(),
+        };
+        let view = sockets::view(&registry.coverage());
+        let mut members = page.members.as_slice();
+        loop {
+            let mut bytes = 0;
+            let fitting = members.iter().take_while(|member| {
+                bytes += member.record.as_bytes().len();
+                bytes <= MESSAGE_BYTES
+            });
+            // One alone is never too large to be sent.
+            let (now, rest) = members.split_at(fitting.count().max(1).min(members.len()));
+            members = rest;
+            let next_cursor = if members.is_empty() { next_cursor.clone() } else { String::new() };
+            let sockets = now.iter().map(socket).collect();
+            let answer = FilterSocketsResponse { sockets, next_cursor, view: Some(view.clone()) };
+            if answers.send(Ok(answer)).await.is_err() {
+                return;
+            }
+            if members.is_empty() {
+                break;
+            }
+        }
+        if is_last {
+            return;
+        }
+        after = page.next;
+    }
+}
+
+/// A session id is as good as a login: nobody is given a list of them.
+fn group_path(text: &str) -> Result<Path, Status> {
+    let path = expression::path(text).map_err(|error| invalid("group_by", error))?;
+    if path.root == Root::Socket(SocketField::SessionId) {
+        return Err(invalid("group_by", "nobody groups by session_id, which is as good as a login"));
+    }
+    Ok(path)
+}
+
+fn ended(ended: Ended) -> Status {
+    match ended {
+        Ended::OutOfRange(_) => Status::out_of_range(ended.to_string()),
+        Ended::Unavailable(_) => Status::unavailable(ended.to_string()),
+    }
+}
+
+fn watched(seen: &Seen) -> watch_sockets_response::Event {
+    match seen {
+        Seen::Opened(member) => watch_sockets_response::Event::Opened(socket(member)),
+        Seen::Closed(member, reason) => watch_sockets_response::Event::Closed(WatchedSocketClosed {
+            socket: Some(socket(member)),
+            reason: convert::reason(*reason).into(),
+        }),
+        Seen::Checkpoint(coverage) => watch_sockets_response::Event::Checkpoint(sockets::view(coverage)),
+    }
+}

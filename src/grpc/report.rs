@@ -1,0 +1,101 @@
+//! A gateway's stream: messages to and from the registry's.
+
+use std::{sync::Arc, time::SystemTime};
+
+use tokio::sync::mpsc;
+use tonic::{Status, Streaming};
+
+use super::{
+    convert::{commands, invalid, sockets},
+    pb::{Ack, ReportRequest, ReportResponse, Welcome, report_request, report_response},
+};
+use crate::registry::{
+    Registry,
+    streams::{End, stream::Stream},
+};
+
+type Answers = mpsc::Sender<Result<ReportResponse, Status>>;
+
+/// Runs the stream to its end.
+pub(super) async fn run(registry: Arc<Registry>, messages: Streaming<ReportRequest>, answers: Answers) {
+    if let Err(status) = attend(&registry, messages, &answers).await {
+        // A gateway that is gone need not be told.
+        let _ = answers.send(Err(status)).await;
+    }
+}
+
+async fn attend(
+    registry: &Registry,
+    mut messages: Streaming<ReportRequest>,
+    answers: &Answers,
+) -> Result<(), Status> {
+    let Some(first) = messages.message().await? else { return Ok(()) };
+    let Some(report_request::Message::Hello(hello)) = first.message else {
+        return Err(invalid("message", "the first on a stream has to be hello"));
+    };
+    let mut stream = registry.stream(sockets::hello(&hello)?).await.map_err(|end| status(&end))?;
+    let lease = Some(sockets::duration(registry.lease()));
+    answer(answers, report_response::Message::Welcome(Welcome { lease })).await;
+    loop {
+        let message = tokio::select! {
+            next = stream.next() => {
+                let command = commands::command(next.map_err(|end| status(&end))?);
+                answer(answers, report_response::Message::Command(command)).await;
+                continue;
+            }
+            message = messages.message() => message?,
+        };
+        let Some(message) = message else { return Ok(()) };
+        match message.message {
+            Some(report_request::Message::Batch(batch)) => {
+                let ack = keep(registry, &mut stream, batch).await?;
+                answer(answers, report_response::Message::Ack(ack)).await;
+            }
+            Some(report_request::Message::CommandResult(result)) => {
+                stream.result(&result.command_id, result.done).await.map_err(|end| status(&end))?;
+            }
+            Some(report_request::Message::Goodbye(_)) => {
+                stream.goodbye().await;
+                return Ok(());
+            }
+            Some(report_request::Message::Hello(_)) => {
+                return Err(invalid("hello", "it was said before on this stream"));
+            }
+            None => return Err(invalid("message", "it is none that this version knows")),
+        }
+    }
+}
+
+async fn keep(registry: &Registry, stream: &mut Stream, batch: super::pb::Batch) -> Result<Ack, Status> {
+    let gateway_id = Arc::clone(stream.gateway_id());
+    let connected_at = |socket_id: &str| registry.connected_at(&gateway_id, socket_id);
+    let (batch, rejected) = sockets::batch(batch, &connected_at, now())?;
+    let sequence = batch.sequence;
+    stream.batch(batch).await.map_err(|end| status(&end))?;
+    Ok(Ack { sequence, rejected })
+}
+
+/// A gateway that does not read is not read either: its batches wait until it does.
+async fn answer(answers: &Answers, message: report_response::Message) {
+    // When nobody listens any more, the next read says so too.
+    let _ = answers.send(Ok(ReportResponse { message: Some(message) })).await;
+}
+
+/// Microseconds since 1970.
+fn now() -> i64 {
+    let elapsed = SystemTime::UNIX_EPOCH.elapsed().map(|elapsed| elapsed.as_micros()).unwrap_or_default();
+    i64::try_from(elapsed).unwrap_or(i64::MAX)
+}
+
+fn status(end: &End) -> Status {
+    match end {
+        End::Replaced => Status::aborted("a newer stream of this gateway goes on"),
+        End::Taken => Status::aborted("another process has taken this gateway id: each needs one of its own"),
+        End::Held => Status::already_exists(
+            "another process reports under this gateway id: each needs one of its own, or this one is its successor and \
+             too early",
+        ),
+        End::StartOver(why) => Status::unavailable(format!("{why}: open another stream and list again")),
+        End::Invalid(field, problem) => invalid(field, problem),
+    }
+}

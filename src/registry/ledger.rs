@@ -1,0 +1,94 @@
+//! Where the truth is kept: who holds which gateway id, until when, and which sockets are open. One trait, two ledgers:
+//! `memory`, and `redis`. A ledger decides what counts; what it decided goes into the [`View`], which answers.
+//!
+//! [`View`]: super::view::View
+
+use std::{collections::HashSet, fmt, sync::Arc};
+
+use async_trait::async_trait;
+use tokio::sync::watch;
+
+use super::{
+    change::{GatewayInfo, Shard},
+    record::Record,
+};
+pub use crate::health::Health;
+use crate::reason::Reason;
+
+/// The right to write for a gateway id. It ends when a later stream gets one for the same id, or the lease ends.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Tenure {
+    /// Who holds it.
+    pub info: Arc<GatewayInfo>,
+    /// Counts the streams that held this gateway id.
+    pub number: u64,
+}
+
+/// A sign of life of whoever holds a gateway id: another one each time that they speak.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Sign(pub String);
+
+/// What a stream that asks for a gateway id is told.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Claimed {
+    /// It is theirs.
+    Granted(Tenure),
+    /// Another incarnation holds it. Ask again, to see whether it still speaks.
+    Held(Sign),
+    /// Another incarnation has taken it from this one, for good.
+    Retired,
+}
+
+/// One thing that a gateway reports.
+#[derive(Clone, Debug)]
+pub enum Event {
+    /// The socket is open, and this is all there is to say of it.
+    Opened(Record),
+    /// The socket is not open any more.
+    Closed {
+        /// Which.
+        socket_id: String,
+        /// Why, for watchers.
+        reason: Reason,
+    },
+}
+
+/// Why something was not written.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Fault {
+    /// The tenure has ended, and who has the gateway id now is this; `None`: nobody.
+    #[error("another stream holds the gateway id")]
+    Superseded(Option<Arc<GatewayInfo>>),
+    /// The ledger does not answer. Whether it was written is not known; writing it again does no harm. The cause is for
+    /// the log alone.
+    #[error("the registry's store is unavailable: {0}")]
+    Away(String),
+}
+
+/// The truth about gateways and sockets.
+#[async_trait]
+pub trait Ledger: fmt::Debug + Send + Sync + 'static {
+    /// Asks for a gateway id, for a new stream. Granted when nobody holds it, or an earlier stream of the same
+    /// incarnation does, or another incarnation whose last sign of life is still `silent`; those are retired then, for
+    /// good. A claim that is granted is a sign of life, and begins a listing.
+    async fn claim(&self, info: &Arc<GatewayInfo>, silent: Option<&Sign>) -> Result<Claimed, Fault>;
+
+    /// Keeps these events, in this order; those that change nothing are no changes. A sign of life, also without events.
+    async fn write(&self, tenure: &Tenure, events: Vec<Event>) -> Result<(), Fault>;
+
+    /// The first listing is complete: what is open of the gateway and not among `named` is closed, with
+    /// [`Reason::Closed`].
+    async fn complete(&self, tenure: &Tenure, named: &HashSet<Box<str>>) -> Result<(), Fault>;
+
+    /// The gateway ends: its sockets are closed, with [`Reason::Closed`], and nobody holds its id.
+    async fn goodbye(&self, tenure: &Tenure) -> Result<(), Fault>;
+
+    /// The stream has ended without a goodbye: the gateway is late. The lease goes on.
+    async fn cut(&self, tenure: &Tenure) -> Result<(), Fault>;
+
+    /// Tells all replicas, this one among them, in the order of the shard's changes.
+    async fn tell(&self, shard: Shard, message: Arc<[u8]>) -> Result<(), Fault>;
+
+    /// Follows whether the ledger answers.
+    fn health(&self) -> watch::Receiver<Health>;
+}

@@ -1,0 +1,200 @@
+//! Has gateways do something with many sockets, and says how far it is.
+
+use std::{collections::HashSet, sync::Arc, time::Duration};
+
+use tokio::{
+    sync::{Mutex, mpsc},
+    task::JoinSet,
+    time::{Instant, sleep_until},
+};
+
+use super::{
+    change::Shard,
+    command::Task,
+    dispatch::{Dispatch, Outcome},
+    view::{View, member::Member},
+};
+
+/// How far it is. The last three add up to the first when everything is settled.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Progress {
+    /// Sockets that matched.
+    pub matched: u64,
+    /// It was done.
+    pub done: u64,
+    /// Their gateway could not.
+    pub failed: u64,
+    /// Their gateway did not answer.
+    pub unreachable: u64,
+}
+
+/// What is done, and how quickly.
+#[derive(Clone, Debug)]
+pub struct Work {
+    /// What, for no sockets yet.
+    pub task: Task,
+    /// How many sockets a second at most; `None`: as fast as gateways take them.
+    pub max_per_second: Option<u32>,
+}
+
+/// A gateway is told of so many sockets at once, so that progress shows and a gateway has something to begin with.
+const CHUNK: usize = 500;
+
+/// Gateways that are told at the same time.
+const GATEWAYS_AT_ONCE: usize = 64;
+
+/// How often progress is told at most.
+const TELL_EVERY: Duration = Duration::from_millis(100);
+
+/// Does it with all of these, ordered by gateway. Ends when everything is settled, or when nobody listens any more.
+pub async fn run(
+    work: Work,
+    members: Vec<Member>,
+    dispatch: Arc<Dispatch>,
+    view: Arc<View>,
+    progress: mpsc::Sender<Progress>,
+) {
+    let matched = u64::try_from(members.len()).unwrap_or(u64::MAX);
+    let mut sum = Progress { matched, ..Progress::default() };
+    if progress.send(sum).await.is_err() {
+        return;
+    }
+    let pace = Arc::new(Pace::new(work.max_per_second));
+    let (tell, mut told) = mpsc::channel(GATEWAYS_AT_ONCE);
+    let mut gateways = JoinSet::new();
+    let mut waiting = by_gateway(members).into_iter();
+    let mut last = Instant::now();
+    loop {
+        while gateways.len() < GATEWAYS_AT_ONCE
+            && let Some(members) = waiting.next()
+        {
+            let errand = Errand {
+                task: work.task.clone(),
+                pace: Arc::clone(&pace),
+                dispatch: Arc::clone(&dispatch),
+                view: Arc::clone(&view),
+            };
+            gateways.spawn(errand.run(members, tell.clone()));
+        }
+        if gateways.is_empty() {
+            break;
+        }
+        tokio::select! {
+            Some(part) = told.recv() => sum.add(part),
+            _ended = gateways.join_next() => {}
+            () = progress.closed() => return,
+        }
+        if last.elapsed() >= TELL_EVERY {
+            last = Instant::now();
+            // Whoever is slow to read it hears of it all the sooner at the end.
+            let _ = progress.try_send(sum);
+        }
+    }
+    while let Ok(part) = told.try_recv() {
+        sum.add(part);
+    }
+    let _ = progress.send(sum).await;
+}
+
+fn by_gateway(members: Vec<Member>) -> Vec<Vec<Member>> {
+    let mut gateways: Vec<Vec<Member>> = Vec::new();
+    for member in members {
+        match gateways.last_mut() {
+            Some(last)
+                if last.first().is_some_and(|first| first.info.gateway_id == member.info.gateway_id) =>
+            {
+                last.push(member);
+            }
+            _ => gateways.push(vec![member]),
+        }
+    }
+    gateways
+}
+
+impl Progress {
+    fn add(&mut self, part: Self) {
+        let Self { matched: _, done, failed, unreachable } = part;
+        self.done += done;
+        self.failed += failed;
+        self.unreachable += unreachable;
+    }
+}
+
+/// Lets so many sockets a second pass.
+struct Pace {
+    max_per_second: Option<u32>,
+    next: Mutex<Instant>,
+}
+
+impl Pace {
+    fn new(max_per_second: Option<u32>) -> Self {
+        Self { max_per_second, next: Mutex::new(Instant::now()) }
+    }
+
+    /// How many may go at once: of a slow pace a second's worth would come in jolts.
+    fn chunk(&self) -> usize {
+        const JOLTS_A_SECOND: u32 = 10;
+        let paced = self
+            .max_per_second
+            .map_or(usize::MAX, |rate| usize::try_from((rate / JOLTS_A_SECOND).max(1)).unwrap_or(usize::MAX));
+        paced.min(CHUNK)
+    }
+
+    /// Waits until it is the turn of so many.
+    async fn pass(&self, count: usize) {
+        let Some(rate) = self.max_per_second else { return };
+        let count = u32::try_from(count).unwrap_or(u32::MAX);
+        let turn = {
+            let mut next = self.next.lock().await;
+            let turn = (*next).max(Instant::now());
+            *next = turn + Duration::from_secs(1).mul_f64(f64::from(count) / f64::from(rate));
+            turn
+        };
+        sleep_until(turn).await;
+    }
+}
+
+/// What is done with one gateway's sockets.
+struct Errand {
+    task: Task,
+    pace: Arc<Pace>,
+    dispatch: Arc<Dispatch>,
+    view: Arc<View>,
+}
+
+impl Errand {
+    async fn run(self, members: Vec<Member>, tell: mpsc::Sender<Progress>) {
+        for chunk in members.chunks(self.pace.chunk()) {
+            self.pace.pass(chunk.len()).await;
+            let Some(first) = chunk.first() else { continue };
+            let socket_ids = chunk.iter().map(|member| member.record.socket_id().to_owned()).collect();
+            let outcome = self.dispatch.order(&first.info.gateway_id, &self.task.with(socket_ids)).await;
+            if tell.send(self.part(chunk, &outcome)).await.is_err() {
+                return;
+            }
+        }
+    }
+
+    fn part(&self, chunk: &[Member], outcome: &Outcome) -> Progress {
+        let mut part = Progress::default();
+        let answered: HashSet<&str> = match outcome {
+            Outcome::Answered(done) => done.iter().map(String::as_str).collect(),
+            Outcome::Unreachable => HashSet::new(),
+        };
+        for member in chunk {
+            match outcome {
+                _ if answered.contains(member.record.socket_id()) => part.done += 1,
+                // It was closed without the command: that is what a disconnect is for.
+                _ if matches!(self.task, Task::Disconnect { .. }) && !self.is_open(member) => part.done += 1,
+                Outcome::Answered(_) => part.failed += 1,
+                Outcome::Unreachable => part.unreachable += 1,
+            }
+        }
+        part
+    }
+
+    fn is_open(&self, member: &Member) -> bool {
+        let gateway_id = &member.info.gateway_id;
+        self.view.shard(Shard::of(gateway_id)).slot(gateway_id, member.record.socket_id()).is_some()
+    }
+}

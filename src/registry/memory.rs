@@ -1,0 +1,296 @@
+//! `memory:`: the truth in this process. When it ends the gateways list again, elsewhere or at the next one.
+
+use std::{
+    collections::{HashMap, HashSet},
+    fmt,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::{Duration, SystemTime},
+};
+
+use async_trait::async_trait;
+use tokio::{
+    sync::watch,
+    time::{Instant, MissedTickBehavior, interval},
+};
+use tokio_util::task::AbortOnDropHandle;
+
+use super::{
+    change::{Change, Epoch, GatewayInfo, Holder, Position, SHARDS, Shard},
+    ledger::{Claimed, Event, Fault, Health, Ledger, Sign, Tenure},
+    view::{Snapshot, View},
+};
+use crate::{reason::Reason, task};
+
+/// How many incarnations of a gateway that others have replaced are remembered: a process that is restarted again and
+/// again must not fill the memory.
+const RETIRED: usize = 16;
+
+/// The ledger.
+#[derive(Debug)]
+pub struct MemoryLedger {
+    books: Arc<Books>,
+    health: watch::Sender<Health>,
+    /// Ends with the ledger.
+    _leases: AbortOnDropHandle<()>,
+}
+
+struct Books {
+    view: Arc<View>,
+    lease: Duration,
+    shards: Vec<Mutex<Book>>,
+}
+
+/// Who holds what in one shard.
+struct Book {
+    tenures: u64,
+    position: Position,
+    held: HashMap<Arc<str>, Held>,
+    looked_at: Instant,
+}
+
+struct Held {
+    holder: Holder,
+    /// Counts signs of life.
+    signs: u64,
+    deadline: Instant,
+    retired: Vec<Arc<str>>,
+}
+
+impl MemoryLedger {
+    /// An empty one, which begins to watch its leases.
+    pub fn open(view: Arc<View>) -> Self {
+        let lease = view.lease();
+        let book = |_| {
+            Mutex::new(Book {
+                tenures: 0,
+                position: Position::default(),
+                held: HashMap::new(),
+                looked_at: Instant::now(),
+            })
+        };
+        let books = Arc::new(Books { view, lease, shards: (0..SHARDS).map(book).collect() });
+        for shard in Shard::all() {
+            let snapshot = Snapshot {
+                epoch: Epoch::random(),
+                began: Duration::ZERO,
+                position: Position::default(),
+                gateways: Vec::new(),
+                history: Vec::new(),
+            };
+            books.view.replace(shard, snapshot);
+            books.view.stays_up_to_date(shard);
+        }
+        let leases = task::owned(Arc::clone(&books).watch_leases());
+        Self { books, health: watch::Sender::new(Health::Up), _leases: leases }
+    }
+}
+
+impl Books {
+    fn book(&self, shard: Shard) -> MutexGuard<'_, Book> {
+        #[expect(clippy::indexing_slicing, reason = "there are as many as a Shard's number can be")]
+        self.shards[shard.number()].lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Does something for whoever has the tenure, which is a sign of life.
+    fn with<T>(
+        &self,
+        tenure: &Tenure,
+        work: impl FnOnce(&mut Book, &mut Vec<(Position, Change)>) -> T,
+    ) -> Result<T, Fault> {
+        let gateway_id = &tenure.info.gateway_id;
+        let shard = Shard::of(gateway_id);
+        let mut book = self.book(shard);
+        let held = match book.held.get_mut(gateway_id) {
+            Some(held) if held.holder.tenure == tenure.number => held,
+            other => return Err(Fault::Superseded(other.map(|held| Arc::clone(&held.holder.info)))),
+        };
+        held.signs += 1;
+        held.deadline = Instant::now() + self.lease;
+        let mut changes = Vec::new();
+        let done = work(&mut book, &mut changes);
+        // While the book is held, so that changes reach the view in the order of their positions.
+        self.view.apply(shard, changes);
+        self.view.seen(shard, [(&**gateway_id, Duration::ZERO)]);
+        Ok(done)
+    }
+
+    async fn watch_leases(self: Arc<Self>) {
+        /// Often enough to notice the end of a lease well within it.
+        const LOOKS_A_LEASE: u32 = 16;
+        let every = (self.lease / LOOKS_A_LEASE).clamp(Duration::from_millis(5), Duration::from_secs(1));
+        let mut ticks = interval(every);
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            ticks.tick().await;
+            for shard in Shard::all() {
+                self.end_leases(shard);
+            }
+        }
+    }
+
+    fn end_leases(&self, shard: Shard) {
+        let now = Instant::now();
+        let mut book = self.book(shard);
+        // This process stood still, and whatever was said to it meanwhile is still to be read.
+        let stood_still = now.duration_since(book.looked_at) > self.lease / 3;
+        book.looked_at = now;
+        if stood_still {
+            for held in book.held.values_mut() {
+                held.deadline = held.deadline.max(now + self.lease);
+            }
+        }
+        let gone: Vec<_> =
+            book.held.iter().filter(|(_, held)| held.deadline < now).map(|(id, _)| Arc::clone(id)).collect();
+        let mut changes = Vec::new();
+        for gateway_id in gone {
+            tracing::warn!(
+                gateway_id = &*gateway_id,
+                "a gateway is gone: no sign of life within registry.lease"
+            );
+            book.held.remove(&gateway_id);
+            changes.push((book.next(), Change::Gateway { gateway_id, holder: None }));
+        }
+        if !changes.is_empty() {
+            self.view.apply(shard, changes);
+        }
+    }
+}
+
+impl Book {
+    fn next(&mut self) -> Position {
+        let now = SystemTime::UNIX_EPOCH.elapsed().map(|elapsed| elapsed.as_millis()).unwrap_or_default();
+        let now = u64::try_from(now).unwrap_or(u64::MAX);
+        self.position = if now > self.position.milliseconds {
+            Position { milliseconds: now, sequence: 0 }
+        } else {
+            Position { sequence: self.position.sequence + 1, ..self.position }
+        };
+        self.position
+    }
+
+    fn change_holder(
+        &mut self,
+        gateway_id: &Arc<str>,
+        change: impl FnOnce(&mut Holder),
+    ) -> Option<(Position, Change)> {
+        let held = self.held.get_mut(gateway_id)?;
+        change(&mut held.holder);
+        let holder = Some(held.holder.clone());
+        Some((self.next(), Change::Gateway { gateway_id: Arc::clone(gateway_id), holder }))
+    }
+
+    fn close(&mut self, gateway_id: &Arc<str>, socket_id: &str, reason: Reason) -> (Position, Change) {
+        let gateway_id = Arc::clone(gateway_id);
+        (self.next(), Change::Closed { gateway_id, socket_id: socket_id.into(), before: None, reason })
+    }
+}
+
+impl fmt::Debug for Books {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Books").field("lease", &self.lease).finish_non_exhaustive()
+    }
+}
+
+impl View {
+    /// The ids of a gateway's sockets that these are not.
+    fn sockets_not_among(&self, gateway_id: &str, named: &HashSet<Box<str>>) -> Vec<Box<str>> {
+        let shard = self.shard(Shard::of(gateway_id));
+        let slots = shard.gateways().get(gateway_id).into_iter().flat_map(|gateway| gateway.slots());
+        let ids = slots.filter_map(|slot| shard.members().get(slot)).map(|member| member.record.socket_id());
+        ids.filter(|id| !named.contains(*id)).map(Into::into).collect()
+    }
+}
+
+#[async_trait]
+impl Ledger for MemoryLedger {
+    async fn claim(&self, info: &Arc<GatewayInfo>, silent: Option<&Sign>) -> Result<Claimed, Fault> {
+        let gateway_id = &info.gateway_id;
+        let shard = Shard::of(gateway_id);
+        let mut book = self.books.book(shard);
+        let mut retired = Vec::new();
+        if let Some(held) = book.held.get_mut(gateway_id) {
+            let holds = &held.holder.info.incarnation;
+            if held.retired.contains(&info.incarnation) {
+                return Ok(Claimed::Retired);
+            }
+            let sign = Sign(format!("{}.{}", held.holder.tenure, held.signs));
+            if *holds != info.incarnation && silent != Some(&sign) {
+                return Ok(Claimed::Held(sign));
+            }
+            retired = std::mem::take(&mut held.retired);
+            if *holds != info.incarnation {
+                retired.insert(0, Arc::clone(holds));
+                retired.truncate(RETIRED);
+            }
+        }
+        book.tenures += 1;
+        let number = book.tenures;
+        let holder = Holder { info: Arc::clone(info), tenure: number, listing: true, cut: false };
+        let held =
+            Held { holder: holder.clone(), signs: 0, deadline: Instant::now() + self.books.lease, retired };
+        book.held.insert(Arc::clone(gateway_id), held);
+        let change = Change::Gateway { gateway_id: Arc::clone(gateway_id), holder: Some(holder) };
+        let change = (book.next(), change);
+        self.books.view.apply(shard, vec![change]);
+        Ok(Claimed::Granted(Tenure { info: Arc::clone(info), number }))
+    }
+
+    async fn write(&self, tenure: &Tenure, events: Vec<Event>) -> Result<(), Fault> {
+        let gateway_id = &tenure.info.gateway_id;
+        self.books.with(tenure, |book, changes| {
+            changes.extend(events.into_iter().map(|event| match event {
+                Event::Opened(now) => {
+                    let gateway_id = Arc::clone(gateway_id);
+                    (book.next(), Change::Opened { gateway_id, before: None, now })
+                }
+                Event::Closed { socket_id, reason } => book.close(gateway_id, &socket_id, reason),
+            }));
+        })
+    }
+
+    async fn complete(&self, tenure: &Tenure, named: &HashSet<Box<str>>) -> Result<(), Fault> {
+        let gateway_id = &tenure.info.gateway_id;
+        self.books.with(tenure, |book, changes| {
+            for socket_id in self.books.view.sockets_not_among(gateway_id, named) {
+                changes.push(book.close(gateway_id, &socket_id, Reason::Closed));
+            }
+            changes.extend(book.change_holder(gateway_id, |holder| holder.listing = false));
+        })
+    }
+
+    async fn goodbye(&self, tenure: &Tenure) -> Result<(), Fault> {
+        let gateway_id = &tenure.info.gateway_id;
+        self.books.with(tenure, |book, changes| {
+            for socket_id in self.books.view.sockets_not_among(gateway_id, &HashSet::new()) {
+                changes.push(book.close(gateway_id, &socket_id, Reason::Closed));
+            }
+            book.held.remove(gateway_id);
+            changes.push((book.next(), Change::Gateway { gateway_id: Arc::clone(gateway_id), holder: None }));
+        })
+    }
+
+    async fn cut(&self, tenure: &Tenure) -> Result<(), Fault> {
+        let gateway_id = &tenure.info.gateway_id;
+        let shard = Shard::of(gateway_id);
+        let mut book = self.books.book(shard);
+        match book.held.get(gateway_id) {
+            Some(held) if held.holder.tenure == tenure.number => {
+                let change = book.change_holder(gateway_id, |holder| holder.cut = true);
+                self.books.view.apply(shard, change.into_iter().collect());
+                Ok(())
+            }
+            other => Err(Fault::Superseded(other.map(|held| Arc::clone(&held.holder.info)))),
+        }
+    }
+
+    async fn tell(&self, shard: Shard, message: Arc<[u8]>) -> Result<(), Fault> {
+        let mut book = self.books.book(shard);
+        let change = (book.next(), Change::Message(message));
+        self.books.view.apply(shard, vec![change]);
+        Ok(())
+    }
+
+    fn health(&self) -> watch::Receiver<Health> {
+        self.health.subscribe()
+    }
+}

@@ -1,0 +1,275 @@
+//! Which sockets are open in the fleet: gateways report them, a [`ledger::Ledger`] keeps the truth, the [`view::View`]
+//! knows all of it and answers, and [`dispatch::Dispatch`] brings commands back to the gateways.
+
+use std::{sync::Arc, time::Duration};
+
+use tokio::{
+    sync::{Semaphore, mpsc, watch},
+    task::spawn_blocking,
+};
+use tokio_util::task::AbortOnDropHandle;
+
+pub mod change;
+pub mod command;
+pub mod dispatch;
+pub mod ledger;
+pub mod mass;
+pub mod memory;
+pub mod query;
+pub mod record;
+pub mod redis;
+pub mod streams;
+pub mod token;
+pub mod view;
+pub mod watch_sockets;
+
+use self::{
+    change::{GatewayInfo, Shard},
+    dispatch::Dispatch,
+    ledger::{Fault, Ledger, Tenure},
+    mass::{Progress, Work},
+    memory::MemoryLedger,
+    query::{
+        Query,
+        count::{Count, TooManyGroups},
+        page::{Page, Place},
+        programs::Programs,
+    },
+    redis::RedisLedger,
+    streams::{
+        End, Streams,
+        stream::{Parts, Stream},
+    },
+    token::Revision,
+    view::{Coverage, Notice, View, history::Bounds, member::Member},
+    watch_sockets::{Ended, Watch},
+};
+use crate::{
+    config::registry::{Registry as Settings, RegistryUrl},
+    expression::{CompileError, path::Path},
+    health::Health,
+    task,
+};
+
+/// Sockets of a page that is gathered for a mass command.
+const PAGE: usize = 4_096;
+
+/// The registry of this replica.
+#[derive(Debug)]
+pub struct Registry {
+    view: Arc<View>,
+    ledger: Arc<dyn Ledger>,
+    streams: Arc<Streams>,
+    dispatch: Arc<Dispatch>,
+    programs: Programs,
+    cut: mpsc::UnboundedSender<Tenure>,
+    /// Looks at many sockets that may go on at once: each takes a processor, and handshakes need one too.
+    looks: Arc<Semaphore>,
+    _tasks: [AbortOnDropHandle<()>; 2],
+}
+
+/// A gateway, for those who ask which there are.
+#[derive(Clone, Debug)]
+pub struct GatewayStanding {
+    /// Who it is.
+    pub info: Arc<GatewayInfo>,
+    /// Its stream has ended, or half a lease has passed without a sign of life.
+    pub is_late: bool,
+    /// Its open sockets.
+    pub sockets: u64,
+    /// How long ago it gave a sign of life.
+    pub seen_ago: Duration,
+}
+
+impl Registry {
+    /// Opens the registry that the settings name, where this path leads to who a user is. Does not wait for its store.
+    pub fn open(settings: &Settings, identity: &Path) -> Self {
+        let bounds = Bounds { age: settings.history, bytes: settings.history_bytes };
+        let indexed: Vec<_> = std::iter::once(identity).chain(&settings.indexes).cloned().collect();
+        let (view, notices) = View::new(&indexed, bounds, settings.lease);
+        let ledger: Arc<dyn Ledger> = match &settings.store {
+            RegistryUrl::Memory => Arc::new(MemoryLedger::open(Arc::clone(&view))),
+            RegistryUrl::Redis(url) => Arc::new(RedisLedger::open(url, settings, &view)),
+        };
+        Self::on(ledger, view, notices)
+    }
+
+    /// A registry whose truth is in this ledger, and whose view it fills.
+    pub fn on(ledger: Arc<dyn Ledger>, view: Arc<View>, notices: mpsc::UnboundedReceiver<Notice>) -> Self {
+        let streams = Arc::new(Streams::default());
+        let dispatch = Dispatch::new(Arc::clone(&ledger), Arc::clone(&streams), Arc::clone(&view));
+        let dispatch = Arc::new(dispatch);
+        let (cut, ends) = mpsc::unbounded_channel();
+        let listener = listen(notices, Arc::clone(&streams), Arc::clone(&dispatch));
+        let cutter = tell_ends(ends, Arc::clone(&ledger));
+        let processors = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+        Self {
+            view,
+            ledger,
+            streams,
+            dispatch,
+            programs: Programs::default(),
+            cut,
+            looks: Arc::new(Semaphore::new(processors.saturating_sub(1).max(1))),
+            _tasks: [task::owned(listener), task::owned(cutter)],
+        }
+    }
+
+    /// A gateway's stream begins.
+    pub async fn stream(&self, info: GatewayInfo) -> Result<Stream, End> {
+        let parts = Parts {
+            ledger: Arc::clone(&self.ledger),
+            streams: Arc::clone(&self.streams),
+            dispatch: Arc::clone(&self.dispatch),
+            cut: self.cut.clone(),
+            lease: self.lease(),
+        };
+        Stream::open(parts, info).await
+    }
+
+    /// How long gateways' sockets stay listed without a sign of life.
+    pub fn lease(&self) -> Duration {
+        self.view.lease()
+    }
+
+    /// When a socket was opened that is open already, in microseconds since 1970.
+    pub fn connected_at(&self, gateway_id: &str, socket_id: &str) -> Option<i64> {
+        let shard = self.view.shard(Shard::of(gateway_id));
+        let member = shard.members().get(shard.slot(gateway_id, socket_id)?)?;
+        Some(member.record.connected_at())
+    }
+
+    /// Whether the ledger answers.
+    pub fn health(&self) -> watch::Receiver<Health> {
+        self.ledger.health()
+    }
+
+    /// How much an answer knows that is given now.
+    pub fn coverage(&self) -> Coverage {
+        self.view.coverage()
+    }
+
+    /// A filter with its params, an object packed.
+    pub fn query(&self, filter: &str, params: &[u8]) -> Result<Arc<Query>, CompileError> {
+        Query::new(&self.programs, &self.view, filter, params).map(Arc::new)
+    }
+
+    /// The next sockets that match, at most `limit`, ordered by (gateway id, socket id).
+    pub async fn page(&self, query: &Arc<Query>, after: Option<Place>, limit: usize) -> Page {
+        let (query, view) = (Arc::clone(query), Arc::clone(&self.view));
+        let mut after = after;
+        loop {
+            let (asked, seen, at) = (Arc::clone(&query), Arc::clone(&view), after.clone());
+            let page = self.look(move || asked.page(&seen, at.as_ref(), limit)).await.unwrap_or_default();
+            if page.members.is_empty() && page.next.is_some() {
+                // Much was looked at and nothing found: on, with others in between.
+                after = page.next;
+                continue;
+            }
+            return page;
+        }
+    }
+
+    /// All sockets that match.
+    pub async fn all(&self, query: &Arc<Query>) -> Vec<Member> {
+        let mut members = Vec::new();
+        let mut after = None;
+        loop {
+            let page = self.page(query, after, PAGE).await;
+            members.extend(page.members);
+            after = page.next;
+            if after.is_none() {
+                return members;
+            }
+        }
+    }
+
+    /// How many sockets match.
+    pub async fn count(&self, query: &Arc<Query>) -> u64 {
+        let (query, view) = (Arc::clone(query), Arc::clone(&self.view));
+        self.look(move || query.count(&view)).await.unwrap_or_default()
+    }
+
+    /// How many sockets match, by the value at a path.
+    pub async fn count_by(&self, query: &Arc<Query>, path: Path) -> Result<Count, TooManyGroups> {
+        let (query, view) = (Arc::clone(query), Arc::clone(&self.view));
+        self.look(move || query.count_by(&view, &path)).await.unwrap_or(Ok(Count::default()))
+    }
+
+    /// How a filter is answered.
+    pub async fn explain(&self, query: &Arc<Query>) -> Vec<query::Step> {
+        let (query, view) = (Arc::clone(query), Arc::clone(&self.view));
+        self.look(move || query.explain(&view)).await.unwrap_or_default()
+    }
+
+    /// What matches, and then what changes about that; from a revision on, only that.
+    pub async fn watch(&self, query: &Arc<Query>, from: Option<&Revision>) -> Result<Watch, Ended> {
+        Watch::start(Arc::clone(&self.view), Arc::clone(query), from).await
+    }
+
+    /// Has the gateways do something with all sockets that match. The future does it; dropped, it stops.
+    pub async fn order(self: Arc<Self>, query: Arc<Query>, work: Work, progress: mpsc::Sender<Progress>) {
+        let members = self.all(&query).await;
+        mass::run(work, members, Arc::clone(&self.dispatch), Arc::clone(&self.view), progress).await;
+    }
+
+    /// The gateways, ordered by id.
+    pub fn gateways(&self) -> Vec<GatewayStanding> {
+        let mut gateways: Vec<_> = Shard::all()
+            .flat_map(|shard| {
+                let shard = self.view.shard(shard);
+                let standing = |gateway: &view::shard::Gateway| GatewayStanding {
+                    info: Arc::clone(&gateway.holder().info),
+                    is_late: gateway.is_late(self.lease()),
+                    sockets: gateway.slots().len(),
+                    seen_ago: gateway.seen().elapsed(),
+                };
+                shard.gateways().values().map(standing).collect::<Vec<_>>()
+            })
+            .collect();
+        gateways.sort_unstable_by(|one, other| one.info.gateway_id.cmp(&other.info.gateway_id));
+        gateways
+    }
+
+    /// Has all gateways go to other replicas.
+    pub fn send_gateways_away(&self) {
+        self.streams.end_all("this replica is stopping");
+    }
+
+    /// Looks at sockets, on a thread that nobody waits for but the caller. `None`: the program is ending.
+    async fn look<T: Send + 'static>(&self, look: impl FnOnce() -> T + Send + 'static) -> Option<T> {
+        let _turn = self.looks.acquire().await.ok()?;
+        spawn_blocking(look).await.ok()
+    }
+}
+
+/// Hears what is not for watchers.
+async fn listen(
+    mut notices: mpsc::UnboundedReceiver<Notice>,
+    streams: Arc<Streams>,
+    dispatch: Arc<Dispatch>,
+) {
+    while let Some(notice) = notices.recv().await {
+        match notice {
+            Notice::Holder(gateway_id, holder) => streams.heed(&gateway_id, holder.as_ref()),
+            Notice::Message(message) => dispatch.hear(&message),
+            Notice::NewData(shard) => streams.start_over(shard, "the registry has begun anew"),
+        }
+    }
+}
+
+/// Tells the ledger of streams that ended without a goodbye.
+async fn tell_ends(mut ends: mpsc::UnboundedReceiver<Tenure>, ledger: Arc<dyn Ledger>) {
+    while let Some(tenure) = ends.recv().await {
+        match ledger.cut(&tenure).await {
+            Ok(()) => tracing::info!(
+                gateway_id = &*tenure.info.gateway_id,
+                "a gateway's stream has ended: it is late"
+            ),
+            // Another stream of the gateway is there already, or its lease has ended.
+            Err(Fault::Superseded(_)) => {}
+            // It is late all the same when half a lease has passed.
+            Err(Fault::Away(cause)) => tracing::debug!(cause, "the end of a stream could not be kept"),
+        }
+    }
+}

@@ -1,0 +1,108 @@
+//! Asking the view: which sockets match a filter.
+
+use sha2::{Digest as _, Sha256};
+
+use crate::{
+    expression::{Bound as Filter, CompileError, Program, Variables, path::Path},
+    registry::{
+        change::Shard,
+        view::{View, member::Member},
+    },
+};
+
+pub mod count;
+pub mod page;
+pub mod plan;
+pub mod programs;
+pub mod set;
+
+use self::{
+    plan::Plan,
+    programs::Programs,
+    set::{Found, Set},
+};
+
+/// A filter with its params, and how it is answered.
+#[derive(Clone, Debug)]
+pub struct Query {
+    /// The whole filter.
+    whole: Filter,
+    plan: Plan,
+    /// What indexes give.
+    set: Set,
+    /// What has to hold beside, if anything.
+    rest: Option<Filter>,
+    hash: u64,
+}
+
+/// One step on the way to an answer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Step {
+    /// The part of the filter, as CEL.
+    pub expression: String,
+    /// The paths whose indexes answer it; empty: it is evaluated one by one.
+    pub index: String,
+    /// How many sockets the indexes give, or it is evaluated on.
+    pub sockets: u64,
+}
+
+/// The names a filter may use.
+pub const VARIABLES: Variables = Variables { gateway: true, params: true };
+
+impl Query {
+    /// A filter with these params, an object packed.
+    pub fn new(programs: &Programs, view: &View, filter: &str, params: &[u8]) -> Result<Self, CompileError> {
+        let program = programs.get(filter, |text| Program::compile(text, VARIABLES))?;
+        let whole = program.bind(params)?;
+        let plan = Plan::of(whole.expr(), &|path| view.is_indexed(path));
+        let hash = Sha256::new().chain_update(filter).chain_update([0]).chain_update(params).finalize();
+        let hash = hash.first_chunk().map_or(0, |first| u64::from_be_bytes(*first));
+        Ok(Self { set: plan.set(), rest: plan.rest(), whole, plan, hash })
+    }
+
+    /// Whether a socket matches.
+    pub fn matches(&self, member: &Member) -> bool {
+        self.whole.matches(&member)
+    }
+
+    /// Tells this filter and its params from others, in every replica.
+    pub fn hash(&self) -> u64 {
+        self.hash
+    }
+
+    /// Whether it takes a look at every socket: none of it is answered by an index.
+    pub fn looks_at_all(&self) -> bool {
+        matches!(self.set, Set::All) && self.rest.is_some()
+    }
+
+    /// How it is answered.
+    pub fn explain(&self, view: &View) -> Vec<Step> {
+        let count = |set: &Set| -> u64 {
+            Shard::all()
+                .map(|shard| {
+                    let shard = view.shard(shard);
+                    set.count(&shard).unwrap_or_else(|| set.find(&shard, shard.all()).slots.len())
+                })
+                .sum()
+        };
+        let indexed = self.plan.indexed.iter().map(|(part, set)| {
+            let mut paths = Vec::new();
+            set.paths(&mut paths);
+            let names: Vec<_> = paths.iter().map(Path::to_string).collect();
+            let index = if names.is_empty() { "gateway".to_owned() } else { names.join(", ") };
+            Step { expression: part.to_string(), index, sockets: count(set) }
+        });
+        let left = count(&self.set);
+        let rest = self.plan.rest.iter().map(|part| Step {
+            expression: part.to_string(),
+            index: String::new(),
+            sockets: left,
+        });
+        indexed.chain(rest).collect()
+    }
+
+    /// What has to be asked of each of the slots that were found.
+    fn test(&self, found: &Found<'_>) -> Option<&Filter> {
+        if found.exact { self.rest.as_ref() } else { Some(&self.whole) }
+    }
+}

@@ -1,0 +1,32 @@
+-- What every script begins with. ARGV[1]: the epoch to begin with where there is no data.
+local meta, seen, leases, ending, feed = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5]
+local time = redis.call('TIME')
+local micros = time[1] * 1000000 + time[2]
+local now = math.floor(micros / 1000)
+
+-- Lua would write large numbers as 1.7e+15.
+local function whole(number)
+  return string.format('%.0f', number)
+end
+
+-- An entry of the feed, from which replicas learn of everything. Its fields: see wire.rs.
+local published = ''
+local function publish(fields)
+  published = redis.call('XADD', feed, '*', 'v', '1', unpack(fields))
+  redis.call('HSET', meta, 'last', published)
+end
+
+-- Begins with an epoch: every tenure from before it is void. Tenures count on from the clock, so that none comes twice.
+local function begin(new)
+  redis.call('HSET', meta, 'epoch', new, 'began', whole(now), 'tenures', whole(micros), 'void', whole(micros))
+  redis.call('HDEL', meta, 'ticked')
+  publish({'e', new})
+  return new
+end
+
+local epoch = redis.call('HGET', meta, 'epoch') or begin(ARGV[1])
+
+-- What a script answers: a word, which data it is, the entry that it published, and more.
+local function answer(word, ...)
+  return {word, epoch, published, ...}
+end

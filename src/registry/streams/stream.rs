@@ -1,0 +1,266 @@
+//! One gateway's stream, from its hello to its end. Knows no transport: the door reads and writes messages.
+
+use std::{
+    collections::{HashMap, HashSet},
+    sync::Arc,
+    time::Duration,
+};
+
+use tokio::{
+    sync::mpsc,
+    time::{Instant, sleep},
+};
+
+use super::{End, Inbox, Streams};
+use crate::{
+    reason::Reason,
+    registry::{
+        change::GatewayInfo,
+        command::{Command, Task},
+        dispatch::Dispatch,
+        ledger::{Claimed, Event, Fault, Ledger, Sign, Tenure},
+    },
+};
+
+/// A gateway whose incarnation another one holds is looked at this often while its hello waits.
+const LOOKS_WHILE_WAITING: u32 = 10;
+
+/// Between attempts to write while the ledger is away.
+const RETRY: Duration = Duration::from_millis(100);
+
+/// What a gateway reported at once.
+#[derive(Clone, Debug, Default)]
+pub struct Batch {
+    /// Counts from 1 on each stream.
+    pub sequence: u64,
+    /// In order.
+    pub events: Vec<Event>,
+    /// The first listing ends with it.
+    pub complete: bool,
+}
+
+/// What streams have in common.
+#[derive(Clone, Debug)]
+pub struct Parts {
+    /// The truth.
+    pub ledger: Arc<dyn Ledger>,
+    /// Who listens here.
+    pub streams: Arc<Streams>,
+    /// Who waits for results.
+    pub dispatch: Arc<Dispatch>,
+    /// Where tenures go whose streams have ended without a goodbye.
+    pub cut: mpsc::UnboundedSender<Tenure>,
+    /// `registry.lease`
+    pub lease: Duration,
+}
+
+/// The stream. Dropped without a goodbye, its gateway is late.
+#[derive(Debug)]
+pub struct Stream {
+    parts: Parts,
+    tenure: Tenure,
+    inbox: Inbox,
+    sequence: u64,
+    /// Sockets named so far; `None` once the first listing is complete.
+    named: Option<HashSet<Box<str>>>,
+    /// Sockets that the gateway was told to disconnect, and why.
+    disconnecting: HashMap<String, Reason>,
+    /// Commands that have no result yet.
+    open: HashMap<String, Task>,
+    /// The ledger has heard the end.
+    over: bool,
+}
+
+impl Stream {
+    /// Takes the gateway id for this stream. Another incarnation that holds it has a third of the lease to speak.
+    pub async fn open(parts: Parts, info: GatewayInfo) -> Result<Self, End> {
+        let info = Arc::new(info);
+        let patience = parts.lease / 3;
+        let begun = Instant::now();
+        let mut first: Option<Sign> = None;
+        let tenure = loop {
+            let waited = begun.elapsed() >= patience;
+            let silent = first.as_ref().filter(|_| waited);
+            match parts.ledger.claim(&info, silent).await {
+                Ok(Claimed::Granted(tenure)) => break tenure,
+                Ok(Claimed::Retired) => return Err(End::Taken),
+                Ok(Claimed::Held(sign)) => {
+                    if *first.get_or_insert_with(|| sign.clone()) != sign {
+                        return Err(End::Held);
+                    }
+                    sleep(patience / LOOKS_WHILE_WAITING).await;
+                }
+                Err(Fault::Superseded(_)) => return Err(End::Held),
+                Err(Fault::Away(cause)) => {
+                    tracing::debug!(cause, "a gateway's hello waits for the registry's store");
+                    if waited {
+                        return Err(End::StartOver("the registry's store does not answer"));
+                    }
+                    sleep(RETRY).await;
+                }
+            }
+        };
+        let inbox = parts.streams.listen(&info.gateway_id, &info.incarnation, tenure.number);
+        tracing::info!(
+            gateway_id = &*info.gateway_id,
+            incarnation = &*info.incarnation,
+            "a gateway reports here"
+        );
+        Ok(Self {
+            parts,
+            tenure,
+            inbox,
+            sequence: 0,
+            named: Some(HashSet::new()),
+            disconnecting: HashMap::new(),
+            open: HashMap::new(),
+            over: false,
+        })
+    }
+
+    /// Whose stream it is.
+    pub fn gateway_id(&self) -> &Arc<str> {
+        &self.tenure.info.gateway_id
+    }
+
+    /// Keeps a batch. When it returns, all of it is kept.
+    pub async fn batch(&mut self, batch: Batch) -> Result<(), End> {
+        let Batch { sequence, mut events, complete } = batch;
+        if sequence != self.sequence + 1 {
+            return Err(End::Invalid(
+                "batch.sequence",
+                format!("it should be {} and is {sequence}: a batch is missing", self.sequence + 1),
+            ));
+        }
+        if complete && self.named.is_none() {
+            return Err(End::Invalid("batch.complete", "the first listing was complete before".to_owned()));
+        }
+        self.sequence = sequence;
+        for event in &mut events {
+            match event {
+                Event::Opened(record) => {
+                    if let Some(named) = &mut self.named {
+                        named.insert(record.socket_id().into());
+                    }
+                }
+                Event::Closed { socket_id, reason } => {
+                    if let Some(named) = &mut self.named {
+                        named.remove(socket_id.as_str());
+                    }
+                    if let Some(why) = self.disconnecting.remove(socket_id) {
+                        *reason = why;
+                    }
+                }
+            }
+        }
+        self.write(events).await?;
+        if complete && let Some(named) = self.named.take() {
+            let (ledger, tenure) = (Arc::clone(&self.parts.ledger), self.tenure.clone());
+            self.persist(|| ledger.complete(&tenure, &named)).await?;
+        }
+        Ok(())
+    }
+
+    /// What came of a command.
+    pub async fn result(&mut self, command_id: &str, mut done: Vec<String>) -> Result<(), End> {
+        // A command of an earlier stream, or none of ours.
+        let Some(task) = self.open.remove(command_id) else { return Ok(()) };
+        let asked: HashSet<&str> = task.socket_ids().iter().map(String::as_str).collect();
+        done.retain(|socket_id| asked.contains(socket_id.as_str()));
+        if let Task::Disconnect { reason, .. } = &task {
+            for socket_id in &asked {
+                self.disconnecting.remove(*socket_id);
+            }
+            let closed = |socket_id: &String| Event::Closed { socket_id: socket_id.clone(), reason: *reason };
+            let events = done.iter().map(closed).collect();
+            if let Some(named) = &mut self.named {
+                for socket_id in &done {
+                    named.remove(socket_id.as_str());
+                }
+            }
+            self.write(events).await?;
+        }
+        self.parts.dispatch.settle(self.gateway_id(), command_id, done).await;
+        Ok(())
+    }
+
+    /// The gateway ends.
+    pub async fn goodbye(mut self) {
+        let (ledger, tenure) = (Arc::clone(&self.parts.ledger), self.tenure.clone());
+        if self.persist(|| ledger.goodbye(&tenure)).await.is_ok() {
+            self.over = true;
+            tracing::info!(gateway_id = &**self.gateway_id(), "a gateway said goodbye");
+        }
+    }
+
+    /// The next command for the gateway, or why its stream ends.
+    pub async fn next(&mut self) -> Result<Command, End> {
+        let command = tokio::select! {
+            biased;
+            end = self.inbox.end.wait_for(Option::is_some) => {
+                let end = end.ok().and_then(|end| (*end).clone());
+                return Err(end.unwrap_or(End::StartOver("the service is stopping")));
+            }
+            command = self.inbox.commands.recv() => {
+                command.ok_or(End::StartOver("the service is stopping"))?
+            }
+        };
+        if let Task::Disconnect { socket_ids, reason, .. } = &command.task {
+            self.disconnecting.extend(socket_ids.iter().map(|socket_id| (socket_id.clone(), *reason)));
+        }
+        self.bound_open();
+        self.open.insert(command.command_id.clone(), command.task.clone());
+        Ok(command)
+    }
+
+    /// A gateway that never answers must not fill the memory.
+    fn bound_open(&mut self) {
+        const OPEN: usize = 4 * super::OUTBOX;
+        if self.open.len() >= OPEN {
+            self.open.clear();
+            self.disconnecting.clear();
+        }
+    }
+
+    async fn write(&self, events: Vec<Event>) -> Result<(), End> {
+        let (ledger, tenure) = (&self.parts.ledger, &self.tenure);
+        self.persist(|| ledger.write(tenure, events.clone())).await
+    }
+
+    /// Does something with the ledger, which may be away for a while: what is done again does no harm.
+    async fn persist<F: Future<Output = Result<(), Fault>>>(
+        &self,
+        mut work: impl FnMut() -> F,
+    ) -> Result<(), End> {
+        let give_up = Instant::now() + self.parts.lease / 2;
+        loop {
+            match work().await {
+                Ok(()) => return Ok(()),
+                Err(Fault::Superseded(by)) => return Err(self.superseded(by.as_deref())),
+                Err(Fault::Away(_)) if Instant::now() < give_up => sleep(RETRY).await,
+                Err(Fault::Away(cause)) => {
+                    tracing::debug!(cause, "a report waited in vain for the registry's store");
+                    return Err(End::StartOver("the registry's store does not answer"));
+                }
+            }
+        }
+    }
+
+    fn superseded(&self, by: Option<&GatewayInfo>) -> End {
+        match by {
+            None => End::StartOver("the registry does not know this stream any more"),
+            Some(info) if info.incarnation == self.tenure.info.incarnation => End::Replaced,
+            Some(_) => End::Taken,
+        }
+    }
+}
+
+impl Drop for Stream {
+    fn drop(&mut self) {
+        self.parts.streams.leave(&self.tenure.info.gateway_id, self.tenure.number);
+        if !self.over {
+            // Whoever would hear it is about to stop.
+            let _ = self.parts.cut.send(self.tenure.clone());
+        }
+    }
+}

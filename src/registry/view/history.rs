@@ -1,0 +1,174 @@
+//! The latest changes of a shard, for watchers: each follows at its own pace, and none is waited for.
+
+use std::{collections::VecDeque, time::Duration};
+
+use super::member::Member;
+use crate::{reason::Reason, registry::change::Position};
+
+/// One change, as watchers need to know it.
+#[derive(Clone, Debug)]
+pub struct Entry {
+    /// Where it happened. Several can have happened at once.
+    pub position: Position,
+    /// Everything up to here is known to whoever has seen the entries up to this one.
+    pub known: Position,
+    /// The socket before; `None`: it was not open.
+    pub before: Option<Member>,
+    /// The socket now; `None`: it is closed.
+    pub now: Option<Member>,
+    /// Why it was closed.
+    pub reason: Reason,
+}
+
+impl Entry {
+    /// What it keeps alive, roughly, in bytes.
+    fn weight(&self) -> usize {
+        /// The entry itself and its place.
+        const ITSELF: usize = 96;
+        let bytes =
+            |member: &Option<Member>| member.as_ref().map_or(0, |member| member.record.as_bytes().len());
+        ITSELF + bytes(&self.before) + bytes(&self.now)
+    }
+}
+
+/// How much is kept.
+#[derive(Clone, Copy, Debug)]
+pub struct Bounds {
+    /// Not for longer (`registry.history`).
+    pub age: Duration,
+    /// Not more, in bytes.
+    pub bytes: usize,
+}
+
+/// The latest changes, in order.
+#[derive(Debug)]
+pub struct History {
+    bounds: Bounds,
+    entries: VecDeque<Entry>,
+    /// How many entries there were before the first that is here.
+    dropped: u64,
+    /// What came up to here is not here any more, or never was.
+    trimmed: Position,
+    bytes: usize,
+}
+
+impl History {
+    /// An empty one that begins at this position.
+    pub fn new(bounds: Bounds, position: Position) -> Self {
+        Self { bounds, entries: VecDeque::new(), dropped: 0, trimmed: position, bytes: 0 }
+    }
+
+    /// Adds an entry, and drops what is too old or too much.
+    pub fn push(&mut self, entry: Entry) {
+        let newest = entry.position.milliseconds;
+        self.bytes += entry.weight();
+        self.entries.push_back(entry);
+        let age = u64::try_from(self.bounds.age.as_millis()).unwrap_or(u64::MAX);
+        let oldest = newest.saturating_sub(age);
+        while let Some(first) = self.entries.front() {
+            if first.position.milliseconds >= oldest && self.bytes <= self.bounds.bytes {
+                break;
+            }
+            self.bytes = self.bytes.saturating_sub(first.weight());
+            self.trimmed = self.trimmed.max(first.position);
+            self.dropped += 1;
+            self.entries.pop_front();
+        }
+    }
+
+    /// The entries from this number on happened at once: whoever has seen only some of them knows no more than what was
+    /// `before`.
+    pub fn join_from(&mut self, number: u64, before: Position) {
+        let start =
+            number.checked_sub(self.dropped).and_then(|start| usize::try_from(start).ok()).unwrap_or(0);
+        let all_but_last = self.entries.len().saturating_sub(1);
+        for entry in self.entries.range_mut(start.min(all_but_last)..all_but_last) {
+            entry.known = before;
+        }
+    }
+
+    /// The number of the entry that comes next.
+    pub fn next(&self) -> u64 {
+        self.dropped + u64::try_from(self.entries.len()).unwrap_or(u64::MAX)
+    }
+
+    /// The number of the first entry behind this position; `None`: some of them are not here any more.
+    pub fn behind(&self, position: Position) -> Option<u64> {
+        if position < self.trimmed {
+            return None;
+        }
+        let known = self.entries.partition_point(|entry| entry.position <= position);
+        Some(self.dropped + u64::try_from(known).unwrap_or(u64::MAX))
+    }
+
+    /// Entries from this number on, at most so many; `None`: it is not here any more.
+    pub fn from(&self, number: u64, at_most: usize) -> Option<impl Iterator<Item = &Entry>> {
+        let start = usize::try_from(number.checked_sub(self.dropped)?).ok()?;
+        Some(self.entries.iter().skip(start).take(at_most))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::registry::{change::GatewayInfo, record::tests::record};
+
+    fn entry(milliseconds: u64) -> Entry {
+        let info = Arc::new(GatewayInfo::new("g", "i", &Default::default()));
+        let now = Some(Member { info, record: record("s", &serde_json::json!({})) });
+        Entry {
+            position: at(milliseconds),
+            known: at(milliseconds),
+            before: None,
+            now,
+            reason: Reason::Closed,
+        }
+    }
+
+    fn at(milliseconds: u64) -> Position {
+        Position { milliseconds, sequence: 0 }
+    }
+
+    #[test]
+    fn what_is_too_old_is_dropped_and_nobody_goes_on_from_before_it() {
+        let bounds = Bounds { age: Duration::from_millis(100), bytes: usize::MAX };
+        let mut history = History::new(bounds, at(5));
+        assert_eq!(history.behind(at(4)), None);
+        for milliseconds in [10, 50, 100, 130] {
+            history.push(entry(milliseconds));
+        }
+        assert_eq!(history.behind(at(9)), None);
+        let next = history.behind(at(10)).expect("all behind it are there");
+        let rest: Vec<_> = history.from(next, 2).expect("there").map(|entry| entry.position).collect();
+        assert_eq!(rest, [at(50), at(100)]);
+        assert_eq!(history.behind(at(500)), Some(history.next()));
+        assert!(history.from(0, 1).is_none());
+    }
+
+    #[test]
+    fn whoever_has_seen_a_part_of_what_happened_at_once_goes_on_with_all_of_it() {
+        let mut history = History::new(Bounds { age: Duration::MAX, bytes: usize::MAX }, at(0));
+        history.push(entry(1));
+        let first = history.next();
+        for _ in 0..3 {
+            history.push(entry(2));
+        }
+        history.join_from(first, at(1));
+        let known: Vec<_> = history.from(0, 9).expect("there").map(|entry| entry.known).collect();
+        assert_eq!(known, [at(1), at(1), at(1), at(2)]);
+        assert_eq!(history.behind(at(1)), Some(first));
+    }
+
+    #[test]
+    fn what_is_too_much_is_dropped() {
+        let bounds = Bounds { age: Duration::MAX, bytes: 3 * entry(0).weight() };
+        let mut history = History::new(bounds, at(0));
+        for milliseconds in 1..=10 {
+            history.push(entry(milliseconds));
+        }
+        assert_eq!(history.from(history.behind(at(7)).expect("there"), 10).map(Iterator::count), Some(3));
+        assert_eq!(history.behind(at(6)), None);
+    }
+}

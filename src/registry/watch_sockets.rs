@@ -1,0 +1,226 @@
+//! What matches, and then what changes about that.
+//!
+//! A watcher reads each shard's latest changes at its own pace: nothing is queued for it, and nobody waits for it. One that
+//! is slower than the changes, for longer than they are kept, has to start afresh.
+
+use std::{array, sync::Arc, time::Duration};
+
+use tokio::{
+    sync::watch,
+    task::yield_now,
+    time::{Instant, sleep_until, timeout},
+};
+
+use super::{
+    change::{Epoch, Position, SHARDS, Shard},
+    query::Query,
+    token::Revision,
+    view::{Coverage, View, history::Entry, member::Member},
+};
+use crate::reason::Reason;
+
+/// What a watcher sees.
+#[derive(Clone, Debug)]
+pub enum Seen {
+    /// It matches, or it does so still and has changed.
+    Opened(Member),
+    /// It does not any more.
+    Closed(Member, Reason),
+    /// Everything up to here has been told.
+    Checkpoint(Coverage),
+}
+
+/// Why a watch ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Ended {
+    /// It cannot be gone on from where the watcher is.
+    #[error("{0}; start afresh, without from_revision")]
+    OutOfRange(&'static str),
+    /// This replica does not know enough yet.
+    #[error("{0}; try again, or another replica")]
+    Unavailable(&'static str),
+}
+
+/// Changes that are read at once from a shard.
+const AT_ONCE: usize = 256;
+
+/// How often a watcher to whom nothing happens hears that all is told.
+const CHECKPOINT_EVERY: Duration = Duration::from_secs(5);
+
+/// How long a watcher that has seen more than this replica waits for it to catch up.
+const CATCH_UP: Duration = Duration::from_secs(5);
+
+/// A watch.
+#[derive(Debug)]
+pub struct Watch {
+    view: Arc<View>,
+    query: Arc<Query>,
+    changes: watch::Receiver<u64>,
+    epochs: [Epoch; SHARDS],
+    positions: [Position; SHARDS],
+    /// The number of the next entry of each shard's history.
+    next: [u64; SHARDS],
+    /// Shards whose snapshot is still to come.
+    snapshots: Vec<Shard>,
+    checkpoint: Instant,
+}
+
+impl Watch {
+    /// Begins with a snapshot, or behind a revision.
+    pub async fn start(view: Arc<View>, query: Arc<Query>, from: Option<&Revision>) -> Result<Self, Ended> {
+        let mut changes = view.changes();
+        let patience = Instant::now() + CATCH_UP;
+        loop {
+            changes.borrow_and_update();
+            match Self::attempt(&view, &query, from) {
+                Err(Ended::Unavailable(_)) if Instant::now() < patience => {
+                    let _ = timeout(patience - Instant::now(), changes.changed()).await;
+                }
+                begun => return begun,
+            }
+        }
+    }
+
+    fn attempt(view: &Arc<View>, query: &Arc<Query>, from: Option<&Revision>) -> Result<Self, Ended> {
+        let mut epochs = [Epoch(0); SHARDS];
+        for (epoch, shard) in epochs.iter_mut().zip(Shard::all()) {
+            let data = view.shard(shard).data();
+            *epoch = data.ok_or(Ended::Unavailable("this replica has not read the registry yet"))?.0;
+        }
+        let mut this = Self {
+            view: Arc::clone(view),
+            query: Arc::clone(query),
+            changes: view.changes(),
+            epochs,
+            positions: array::from_fn(|_| Position::default()),
+            next: [0; SHARDS],
+            snapshots: Vec::new(),
+            checkpoint: Instant::now(),
+        };
+        match from {
+            None => this.snapshots = Shard::all().collect(),
+            Some(revision) => this.go_on(revision)?,
+        }
+        Ok(this)
+    }
+
+    fn go_on(&mut self, revision: &Revision) -> Result<(), Ended> {
+        if revision.epoch != Epoch::of_all(self.epochs) {
+            return Err(Ended::OutOfRange("the registry has begun anew since"));
+        }
+        self.positions = revision.positions;
+        for ((shard, next), position) in Shard::all().zip(&mut self.next).zip(&self.positions) {
+            let shard = self.view.shard(shard);
+            if *position > shard.position() {
+                return Err(Ended::Unavailable("this replica has not come as far yet"));
+            }
+            let number = shard.history().behind(*position);
+            *next = number.ok_or(Ended::OutOfRange("what came behind it is not kept any more"))?;
+        }
+        Ok(())
+    }
+
+    /// What comes next, at least one thing, each with where a watch can go on from behind it.
+    pub async fn next(&mut self) -> Result<Vec<(Seen, String)>, Ended> {
+        loop {
+            if let Some(shard) = self.snapshots.pop() {
+                let seen = self.snapshot(shard);
+                if !seen.is_empty() {
+                    return Ok(seen);
+                }
+                continue;
+            }
+            if self.checkpoint <= Instant::now() {
+                self.checkpoint = Instant::now() + CHECKPOINT_EVERY;
+                return Ok(vec![(Seen::Checkpoint(self.view.coverage()), self.revision())]);
+            }
+            self.changes.borrow_and_update();
+            let mut seen = Vec::new();
+            let mut all_read = true;
+            for shard in Shard::all() {
+                all_read &= self.read(shard, &mut seen)?;
+            }
+            if !seen.is_empty() {
+                return Ok(seen);
+            }
+            if !all_read {
+                yield_now().await;
+                continue;
+            }
+            tokio::select! {
+                changed = self.changes.changed() => {
+                    changed.map_err(|_| Ended::Unavailable("the service is stopping"))?;
+                }
+                () = sleep_until(self.checkpoint) => {}
+            }
+        }
+    }
+
+    fn snapshot(&mut self, shard: Shard) -> Vec<(Seen, String)> {
+        let number = shard.number();
+        let shard = self.view.shard(shard);
+        let epoch = shard.data().map(|(epoch, _)| epoch);
+        if let (Some(place), Some(epoch)) = (self.epochs.get_mut(number), epoch) {
+            *place = epoch;
+        }
+        if let Some(next) = self.next.get_mut(number) {
+            *next = shard.history().next();
+        }
+        if let Some(position) = self.positions.get_mut(number) {
+            *position = shard.position();
+        }
+        let found = self.query.members_in(&shard);
+        found.into_iter().map(|member| (Seen::Opened(member), String::new())).collect()
+    }
+
+    /// Reads some of the shard's changes, and says whether those were all.
+    fn read(&mut self, shard: Shard, seen: &mut Vec<(Seen, String)>) -> Result<bool, Ended> {
+        let number = shard.number();
+        let view = Arc::clone(&self.view);
+        let shard = view.shard(shard);
+        let known = self.epochs.get(number).copied();
+        if shard.data().map(|(epoch, _)| epoch) != known {
+            return Err(Ended::OutOfRange("the registry has begun anew"));
+        }
+        let next = self.next.get(number).copied().unwrap_or_default();
+        let entries = shard.history().from(next, AT_ONCE);
+        let entries = entries.ok_or(Ended::OutOfRange("this watcher is slower than the changes"))?;
+        let mut read = 0;
+        for entry in entries {
+            read += 1;
+            if let Some(position) = self.positions.get_mut(number) {
+                *position = entry.known;
+            }
+            if let Some(event) = look(&self.query, entry) {
+                seen.push((event, self.revision()));
+            }
+        }
+        let all_read = next + read == shard.history().next();
+        if let Some(next) = self.next.get_mut(number) {
+            *next += read;
+        }
+        if let Some(position) = self.positions.get_mut(number).filter(|_| all_read) {
+            // Also what is not for watchers is behind it now.
+            *position = shard.position();
+        }
+        Ok(all_read)
+    }
+
+    fn revision(&self) -> String {
+        Revision { epoch: Epoch::of_all(self.epochs), positions: self.positions }.encode()
+    }
+}
+
+/// What an entry is to those who watch this.
+fn look(query: &Query, entry: &Entry) -> Option<Seen> {
+    let matching = |member: &Option<Member>| member.as_ref().filter(|member| query.matches(member)).cloned();
+    match (matching(&entry.before), matching(&entry.now)) {
+        (None, None) => None,
+        (Some(before), Some(now)) if before.record == now.record => None,
+        (_, Some(now)) => Some(Seen::Opened(now)),
+        (Some(before), None) => {
+            let reason = if entry.now.is_some() { Reason::LeftFilter } else { entry.reason };
+            Some(Seen::Closed(before, reason))
+        }
+    }
+}
