@@ -16,8 +16,13 @@ use crate::support::{
 struct Ran {
     code: Option<i32>,
     out: String,
+    /// Without the warning that the service has just begun, which is true of all services here.
     error: String,
+    warming_up: bool,
 }
+
+const WARMING_UP: &str = "warning: incomplete: the registry began without data a moment ago, and gateways may not have \
+                          come back yet\n";
 
 impl Ran {
     fn lines(&self) -> Vec<Value> {
@@ -28,7 +33,13 @@ impl Ran {
 async fn run(command: &mut Command) -> Ran {
     let output = command.stdin(Stdio::null()).output().await.unwrap();
     let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
-    Ran { code: output.status.code(), out: text(output.stdout), error: text(output.stderr) }
+    let error = text(output.stderr);
+    Ran {
+        code: output.status.code(),
+        out: text(output.stdout),
+        error: error.replace(WARMING_UP, ""),
+        warming_up: error.contains(WARMING_UP),
+    }
 }
 
 /// A service, and a fleet that has listed its sockets.
@@ -57,9 +68,10 @@ impl World {
     /// How many sockets of the fleet are of this team.
     fn of_team(&self, team: &str) -> usize {
         let team = Value::from(team);
-        let teams = self.options.listing().map(|socket| {
-            socketpass::grpc::convert::json_object(&socket.user.unwrap())["team"].clone()
-        });
+        let teams = self
+            .options
+            .listing()
+            .map(|socket| socketpass::grpc::convert::json_object(&socket.user.unwrap())["team"].clone());
         teams.filter(|each| *each == team).count()
     }
 }
@@ -87,7 +99,11 @@ async fn list_shows_the_sockets_that_match() {
     let ran = world.run(&["sockets", "list", "--limit", "5", "--columns", "socket_id,user,user.team"]).await;
     let lines: Vec<_> = ran.out.lines().collect();
     assert_eq!(lines.len(), 6, "{}", ran.out);
-    assert!(lines[0].starts_with("socket_id             user ") && lines[0].ends_with("user.team"), "{}", ran.out);
+    assert!(
+        lines[0].starts_with("socket_id             user ") && lines[0].ends_with("user.team"),
+        "{}",
+        ran.out
+    );
     assert!(!ran.out.contains('\u{1b}'), "colours where there is no terminal");
     assert!(ran.error.contains("the first 5 sockets; there are more"), "{}", ran.error);
 
@@ -210,10 +226,17 @@ async fn an_answer_that_is_not_whole_comes_with_a_warning() {
     let addr = world.service.grpc.trim_start_matches("http://").to_owned();
     let count = async || run(socketpass().args(["sockets", "count", "--addr", &addr])).await;
     until("the gateways are late", async || {
-        count().await.error.contains("warning: incomplete: gateway-1, gateway-2, gateway-3 reported nothing lately")
+        count()
+            .await
+            .error
+            .contains("warning: incomplete: gateway-1, gateway-2, gateway-3 reported nothing lately")
     })
     .await;
     assert_eq!(count().await.out, "90 sockets\n");
+
+    let began = ServiceProcess::start(&[]).await;
+    let ran = run(socketpass().args(["gateways", "--addr", began.grpc.trim_start_matches("http://")])).await;
+    assert!(ran.warming_up, "{}", ran.error);
 }
 
 #[tokio::test]
@@ -223,8 +246,7 @@ async fn watch_goes_on_when_the_service_comes_back() {
     let options = FleetOptions { gateways: 2, sockets: 20, ..FleetOptions::new(&service.grpc) };
     let fleet = Fleet::start(&options).unwrap();
     fleet.filled().await.unwrap();
-    let watch =
-        Process::start(socketpass().args(["sockets", "watch", "--json", "--addr", &grpc]));
+    let watch = Process::start(socketpass().args(["sockets", "watch", "--json", "--addr", &grpc]));
     watch.output().line("\"checkpoint\"").await;
     assert_eq!(watch.output().text().matches("\"opened\"").count(), 20);
     fleet.set_rate(100.0);
@@ -277,7 +299,9 @@ async fn bench_registry_measures_a_running_service() {
     // It said goodbye.
     let ran = run(socketpass().args(["gateways", "--addr", addr])).await;
     assert_eq!(ran.error, "no gateway reports here\n");
-    let ran = run(socketpass().args(["bench", "registry", "--addr", service.http.trim_start_matches("http://")])).await;
+    let ran =
+        run(socketpass().args(["bench", "registry", "--addr", service.http.trim_start_matches("http://")]))
+            .await;
     assert_eq!(ran.code, Some(1));
     assert!(ran.error.contains("Unimplemented"), "{}", ran.error);
 }
