@@ -41,7 +41,12 @@ pub fn object(json: Value) -> Struct {
 }
 
 pub fn socket(socket_id: &str, user: Value) -> Socket {
-    Socket { socket_id: socket_id.to_owned(), user: Some(object(user)), namespace: "/".to_owned(), ..Socket::default() }
+    Socket {
+        socket_id: socket_id.to_owned(),
+        user: Some(object(user)),
+        namespace: "/".to_owned(),
+        ..Socket::default()
+    }
 }
 
 pub fn opened(socket: Socket) -> Event {
