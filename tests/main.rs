@@ -26,5 +26,6 @@ mod registry_model;
 mod registry_redis;
 mod secrets;
 mod session_stores;
+mod sockets_commands;
 mod support;
 mod vectors;

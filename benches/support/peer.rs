@@ -135,7 +135,8 @@ impl Redis {
             "--loglevel",
             "warning",
         ]);
-        let process = command.kill_on_drop(true).spawn().expect("redis-server is installed");
+        let process =
+            command.stdout(Stdio::null()).kill_on_drop(true).spawn().expect("redis-server is installed");
         while TcpStream::connect(("127.0.0.1", port)).await.is_err() {
             tokio::time::sleep(Duration::from_millis(5)).await;
         }

@@ -99,6 +99,16 @@ impl Connection {
     }
 }
 
+/// What a status says, and of a lost connection what the system says.
+pub(super) fn words(status: &Status) -> String {
+    let cause = std::error::Error::source(status).map(causes).unwrap_or_default();
+    match (status.message(), cause.as_str()) {
+        (message, "") => message.to_owned(),
+        (message, cause) if cause.contains(message) => cause.to_owned(),
+        (message, cause) => format!("{message}: {cause}"),
+    }
+}
+
 /// Whether the connection or the replica went, and not the request: another attempt may well succeed.
 pub(super) fn is_lost(status: &Status) -> bool {
     match status.code() {

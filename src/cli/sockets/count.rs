@@ -72,7 +72,7 @@ fn print_json(answer: &CountSocketsResponse) -> Result<(), Error> {
     Ok(writeln!(io::stdout(), "{}", json!({"total": total, "groups": groups, "view": view}))?)
 }
 
-/// Characters of the longest bar.
+/// Characters of the largest group's bar.
 const BAR: u64 = 24;
 
 fn print_text(answer: &CountSocketsResponse, by: Option<&str>) -> Result<(), Error> {
@@ -84,14 +84,15 @@ fn print_text(answer: &CountSocketsResponse, by: Option<&str>) -> Result<(), Err
         writeln!(pager)?;
         let columns =
             vec![Column::text(by), Column::figure("sockets"), Column::figure("share"), Column::text("")];
-        let rows: Vec<_> = groups.iter().map(|group| row(group, *total)).collect();
+        let largest = groups.iter().map(|group| group.count).max().unwrap_or(0);
+        let rows: Vec<_> = groups.iter().map(|group| row(group, *total, largest)).collect();
         Table::print(&mut pager, columns, &rows, pager::terminal().map(|(width, _)| width))
     })();
     pager.finish(printed.map_err(Error::Output))?;
     Ok(())
 }
 
-fn row(group: &Group, total: u64) -> Vec<Cell> {
+fn row(group: &Group, total: u64, largest: u64) -> Vec<Cell> {
     let Group { key, count } = group;
     let key = match key.as_ref().map_or(Value::Null, convert::json) {
         Value::Null => Cell::styled("(nothing there)", DIM),
@@ -101,6 +102,6 @@ fn row(group: &Group, total: u64) -> Vec<Cell> {
         key,
         Cell::new(&people::number(*count)),
         Cell::new(&people::share(*count, total)),
-        Cell::styled(&people::bar(*count, total, BAR), COPY),
+        Cell::styled(&people::bar(*count, largest, BAR), COPY),
     ]
 }

@@ -117,7 +117,7 @@ impl Pages {
 
 /// How long to wait before another attempt: longer each time, and not the same for all who were cut off at once.
 pub(super) fn backoff(attempt: u32) -> Duration {
-    let longest = Duration::from_millis(200).saturating_mul(1 << attempt.min(5));
+    let longest = Duration::from_millis(200).saturating_mul(1 << attempt.min(4));
     longest.mul_f64(rand::rng().random_range(0.5..1.0))
 }
 
@@ -181,7 +181,7 @@ mod tests {
 
     #[test]
     fn attempts_come_ever_later_up_to_a_bound() {
-        for (attempt, least, most) in [(1, 200, 400), (2, 400, 800), (40, 3_200, 6_400)] {
+        for (attempt, least, most) in [(1, 200, 400), (2, 400, 800), (40, 1_600, 3_200)] {
             let backoff = backoff(attempt);
             assert!(
                 (Duration::from_millis(least)..Duration::from_millis(most)).contains(&backoff),

@@ -35,6 +35,17 @@ const KEPT: usize = 200;
 /// A terminal that cannot say how large it is.
 const SMALLEST: (usize, usize) = (80, 24);
 
+/// The columns of the last changes, and from which width of the terminal on there is room for them.
+const LAST: [(&str, usize); 7] = [
+    ("last changes", 0),
+    ("", 0),
+    ("gateway_id", 90),
+    ("socket_id", 70),
+    ("namespace", 110),
+    ("user", 0),
+    ("reason", 0),
+];
+
 /// Paints itself.
 pub(super) struct Live {
     seen: Seen,
@@ -240,9 +251,14 @@ impl Seen {
         let room = height.saturating_sub(used + 2);
         if room > 0 && !self.last.is_empty() {
             writeln!(out)?;
-            let rows: Vec<_> = self.last.iter().take(room).cloned().collect();
-            let columns = ["last changes", "", "gateway_id", "socket_id", "namespace", "user", "reason"];
-            Table::print(out, columns.map(Column::text).into(), &rows, Some(width))?;
+            let shown = |cells: &[Cell]| -> Vec<Cell> {
+                let fitting = cells.iter().zip(LAST).filter(|(_, (_, from))| width >= *from);
+                fitting.map(|(cell, _)| cell.clone()).collect()
+            };
+            let rows: Vec<_> = self.last.iter().take(room).map(|row| shown(row)).collect();
+            let columns = LAST.iter().filter(|(_, from)| width >= *from);
+            let columns = columns.map(|(heading, _)| Column::text(heading)).collect();
+            Table::print(out, columns, &rows, Some(width))?;
         }
         Ok(())
     }
@@ -320,7 +336,7 @@ mod tests {
         assert_eq!(painted[2], "up to date");
         assert!(painted[5].starts_with("g2                2  ████████████████"), "{painted:#?}");
         assert_eq!(painted[6], "g1                1  ████████");
-        assert_eq!(painted[9], "01:00:00Z     closed   g1          b                           CLOSED");
+        assert_eq!(painted[9], "01:00:00Z     closed   b                CLOSED");
     }
 
     #[test]

@@ -1,17 +1,17 @@
 //! Commands to many sockets: how far they are, and how they ended.
 
-use std::io::{self, IsTerminal as _, Write as _};
+use std::{
+    fmt,
+    io::{self, IsTerminal as _, Write as _},
+};
 
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressState, ProgressStyle};
 use serde_json::json;
 use tonic::{Status, Streaming};
 
 use super::{connect::Connection, json, people, view};
 use crate::{
-    cli::{
-        Error,
-        style::{GOOD, plain},
-    },
+    cli::{Error, style::GOOD},
     grpc::pb::{DisconnectSocketsResponse, SendToSocketsResponse, View},
 };
 
@@ -101,10 +101,12 @@ fn bar() -> ProgressBar {
         ProgressDrawTarget::hidden()
     };
     let bar = ProgressBar::with_draw_target(Some(0), target);
-    match ProgressStyle::with_template("{bar:40.green} {human_pos}/{human_len}  {per_sec}  {eta} left") {
-        Ok(style) => bar.with_style(style),
-        Err(_template) => bar,
-    }
+    let template = "{bar:40.green} {human_pos} of {human_len}  {rate}  {eta} left";
+    let Ok(style) = ProgressStyle::with_template(template) else { return bar };
+    bar.with_style(style.with_key("rate", |state: &ProgressState, out: &mut dyn fmt::Write| {
+        // A bar that cannot be drawn whole is drawn again soon.
+        let _ = write!(out, "{:.0}/s", state.per_sec());
+    }))
 }
 
 fn tell(settled: &Settled, words: &Words, json: bool) -> Result<(), Error> {
@@ -125,11 +127,16 @@ fn tell(settled: &Settled, words: &Words, json: bool) -> Result<(), Error> {
     if *failed == 0 && *unreachable == 0 {
         return Ok(());
     }
-    Err(Error::Call(plain(&format!(
-        "not all were {}: the gateways of {} could not, those of {} did not answer; `socketpass gateways` shows \
-         which are late",
+    let mut causes = Vec::new();
+    if *failed > 0 {
+        causes.push(format!("the gateways of {} could not", people::sockets(*failed)));
+    }
+    if *unreachable > 0 {
+        causes.push(format!("the gateways of {} did not answer", people::sockets(*unreachable)));
+    }
+    Err(Error::Call(format!(
+        "not all were {}: {}; `socketpass gateways` shows which are late",
         words.done,
-        people::sockets(*failed),
-        people::sockets(*unreachable)
-    ))))
+        causes.join(", ")
+    )))
 }

@@ -24,7 +24,7 @@ pub(super) fn warnings(view: &View) -> Vec<String> {
             more => format!(" and {more} more"),
         };
         warnings.push(format!(
-            "incomplete: {}{more} did not report lately or did not list all sockets yet; theirs may be others",
+            "incomplete: {}{more} reported nothing lately or still list; their sockets may be others than these",
             named.join(", ")
         ));
     }
@@ -37,7 +37,7 @@ pub(super) fn warnings(view: &View) -> Vec<String> {
     let age = age.and_then(|age| Duration::try_from(age).ok()).unwrap_or_default();
     if age >= OLD {
         warnings.push(format!(
-            "old: this replica knew itself up to date {} ago for the last time; does it reach registry.store?",
+            "old: this replica was last up to date {} ago; does it reach registry.store?",
             super::people::span(age)
         ));
     }

@@ -10,7 +10,7 @@ use tokio::{
 use tonic::{Code, Status, Streaming};
 
 use super::{
-    connect::{ConnectArgs, Connection, is_lost},
+    connect::{ConnectArgs, Connection, is_lost, words},
     lines::Lines,
     list::backoff,
     live::Live,
@@ -103,11 +103,13 @@ impl Watcher {
             };
             if status.code() == Code::OutOfRange {
                 self.request.from_revision.clear();
+                // It answers: there is nothing to wait long for.
+                self.attempt = 0;
                 show.afresh()?;
                 show.note(Some("the changes in between are lost; what is open now is told afresh"))?;
             } else if is_lost(&status) && self.heard {
-                let url = self.connection.refused(&status);
-                show.note(Some(&format!("{url}; connecting again, to go on from where it ended")))?;
+                let words = words(&status);
+                show.note(Some(&format!("connecting again, to go on from where it ended: {words}")))?;
             } else {
                 return Err(self.connection.refused(&status));
             }

@@ -27,7 +27,7 @@ pub struct Counts {
     pub open_sockets: u64,
     /// Commands that were answered.
     pub commands: u64,
-    /// Streams that ended while the fleet ran, each opened again.
+    /// Streams that were welcomed after an earlier one of the same gateway.
     pub reopened: u64,
     /// Streams that are open and were welcomed.
     pub streams: u64,
@@ -103,7 +103,10 @@ impl Counters {
 
     /// A stream has ended.
     pub(super) fn ended(&self, status: &Status) {
-        let problem = format!("{:?}: {}", status.code(), causes(status));
+        let problem = match std::error::Error::source(status) {
+            Some(cause) => format!("{:?}: {}", status.code(), causes(cause)),
+            None => format!("{:?}: {}", status.code(), status.message()),
+        };
         if matches!(
             status.code(),
             Code::Unimplemented | Code::Unauthenticated | Code::PermissionDenied | Code::InvalidArgument

@@ -69,6 +69,7 @@ pub(super) struct Gateway {
     pub(super) closed: VecDeque<(u32, u32)>,
     /// A close comes after each open.
     close_next: bool,
+    was_welcomed: bool,
     /// A listing of this gateway's has been acked.
     pub(super) has_listed: bool,
     /// The events of the next batch.
@@ -94,6 +95,7 @@ impl Gateway {
             dice,
             closed: VecDeque::new(),
             close_next: false,
+            was_welcomed: false,
             has_listed: false,
             events: Buffer::default(),
         }
@@ -111,7 +113,6 @@ impl Gateway {
             };
             let End::Service(status) = ended else { return };
             shared.counters.ended(&status);
-            shared.counters.reopened.fetch_add(1, Relaxed);
             stream += 1;
             tokio::select! {
                 () = sleep(backoff(failures)) => {}
@@ -138,6 +139,9 @@ impl Gateway {
         };
         *failures = 0;
         let _welcomed = Welcomed::new(&shared.counters);
+        if std::mem::replace(&mut self.was_welcomed, true) {
+            shared.counters.reopened.fetch_add(1, Relaxed);
+        }
         // What is not open is not listed.
         self.closed.clear();
         Stream::new(self, lease).run(sender, heard).await
