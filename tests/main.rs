@@ -22,6 +22,7 @@ mod health;
 mod redis_connection;
 mod redis_topologies;
 mod registry_ledgers;
+mod registry_model;
 mod registry_redis;
 mod secrets;
 mod session_stores;
