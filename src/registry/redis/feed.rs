@@ -19,6 +19,9 @@ use crate::{
 /// answer can be while nothing happens.
 const WAIT: Duration = Duration::from_millis(200);
 
+/// A piece can be megabytes: it may take so many times longer than the answer to a command of a gateway's.
+const PIECES: u32 = 5;
+
 /// A connection to the server that has the feeds.
 #[derive(Clone, Debug)]
 pub(super) struct Reader {
@@ -46,8 +49,9 @@ pub(super) struct Place {
 pub(super) type Raw = (StreamId, Vec<Vec<u8>>);
 
 impl Reader {
+    /// `timeout`: how long an answer may take that is small.
     pub(super) fn new(connection: Connection, timeout: Duration) -> Self {
-        Self { connection, timeout }
+        Self { connection, timeout: timeout * PIECES }
     }
 
     /// Asks a command. Why there is no answer is for the log alone.

@@ -25,8 +25,9 @@ use crate::{
     },
 };
 
-/// Entries of one feed that are read at once: enough to keep up, few enough to be held in memory.
-const AT_ONCE: usize = 64;
+/// Entries of one feed that are read at once: enough to keep up, and few enough to be held in memory when gateways list
+/// again and each is as large as a script makes it.
+const AT_ONCE: usize = 16;
 
 /// Messages whose numbers are remembered: a driver says one twice within a second or never.
 const NUMBERS: usize = 64;
@@ -66,7 +67,7 @@ impl Follower {
 
     pub(super) async fn run(mut self) {
         let mut delay = RETRY_FIRST;
-        let mut away = None;
+        let mut away = Away::default();
         loop {
             let begun = Instant::now();
             let Err(cause) = self.follow(&mut away).await;
@@ -74,30 +75,15 @@ impl Follower {
             if begun.elapsed() > PATIENCE {
                 delay = RETRY_FIRST;
             }
-            self.tell(&mut away, &cause);
+            let store_answers = *self.store.connection().health().borrow() == Health::Up;
+            away.goes_on(&cause, store_answers);
             sleep(delay.mul_f64(rand::random_range(0.5..1.0))).await;
             delay = (delay * 2).min(RETRY_AT_MOST);
         }
     }
 
-    /// While the store does not answer that has been said; the feed alone being away is something else.
-    fn tell(&self, away: &mut Option<Instant>, cause: &str) {
-        let since = *away.get_or_insert_with(Instant::now);
-        let store_answers = *self.store.connection().health().borrow() == Health::Up;
-        if store_answers && since.elapsed() > PATIENCE {
-            tracing::warn!(
-                cause,
-                "the registry's changes cannot be followed: answers come from what is known and say their age"
-            );
-            // Not again for a while.
-            *away = Some(Instant::now() + PATIENCE * 12);
-        } else {
-            tracing::debug!(cause, "the registry's changes are not followed at the moment");
-        }
-    }
-
     /// Follows until that fails, and says why it did.
-    async fn follow(&mut self, away: &mut Option<Instant>) -> Result<Infallible, String> {
+    async fn follow(&mut self, away: &mut Away) -> Result<Infallible, String> {
         let Some(first) = self.followed.first() else { return Err("nothing to follow".to_owned()) };
         let feed = self.store.keys(first.shard).feed();
         let connection = self.connector.connect_to_owner(&feed).await?;
@@ -105,8 +91,8 @@ impl Follower {
         for followed in &mut self.followed {
             followed.enter(&self.store, &self.view, &mut reader).await?;
         }
+        away.is_over();
         loop {
-            *away = None;
             self.read(&mut reader).await?;
         }
     }
@@ -116,11 +102,15 @@ impl Follower {
         let feeds: Vec<_> = self
             .followed
             .iter()
-            .filter_map(|followed| Some((self.store.keys(followed.shard).feed(), followed.at?.last)))
+            .map(|followed| (self.store.keys(followed.shard).feed(), followed.last()))
             .collect();
         let found = reader.next(&feeds, AT_ONCE).await?;
         for ((followed, known), entries) in self.followed.iter_mut().zip(known).zip(found) {
             let is_all = entries.len() < AT_ONCE;
+            if !entries.is_empty() {
+                // Handshakes need not wait until all shards are done.
+                tokio::task::yield_now().await;
+            }
             if followed.take_in(&self.view, entries).is_break() {
                 followed.load(&self.store, &self.view, reader).await?;
             }
@@ -130,6 +120,33 @@ impl Follower {
             }
         }
         Ok(())
+    }
+}
+
+/// Since when the feed is not followed, and whether that was told.
+#[derive(Default)]
+struct Away {
+    since: Option<Instant>,
+    is_told: bool,
+}
+
+impl Away {
+    /// While the store does not answer either, that has been said; the feed alone being away is something else.
+    fn goes_on(&mut self, cause: &str, store_answers: bool) {
+        let since = *self.since.get_or_insert_with(Instant::now);
+        if store_answers && since.elapsed() > PATIENCE && !self.is_told {
+            self.is_told = true;
+            tracing::error!(
+                cause,
+                "the registry's changes cannot be followed: answers come from what is known and say their age"
+            );
+        }
+    }
+
+    fn is_over(&mut self) {
+        if std::mem::take(self).is_told {
+            tracing::info!("the registry's changes are followed again");
+        }
     }
 }
 
@@ -177,6 +194,11 @@ impl Followed {
         self.at = Some(Known { epoch: snapshot.epoch, last });
         view.replace(self.shard, snapshot);
         Ok(())
+    }
+
+    /// The last entry that the view has.
+    fn last(&self) -> StreamId {
+        self.at.map_or(StreamId { milliseconds: 0, sequence: 0 }, |at| at.last)
     }
 
     fn take_in(&mut self, view: &View, entries: Vec<Raw>) -> Taken {

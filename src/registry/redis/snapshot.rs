@@ -22,13 +22,14 @@ use crate::registry::{
 
 /// How many gateways are read at the same time.
 const AT_ONCE: usize = 16;
-/// How many things are asked for in one piece, roughly.
-const PIECE: usize = 500;
+/// How many gateways are asked for in one piece, roughly, and how many sockets, which can be large.
+const GATEWAYS: usize = 500;
+const SOCKETS: usize = 200;
 /// What is recalled of the past: so many entries of a shard's feed, and so many bytes.
 const HISTORY_ENTRIES: usize = 4096;
 const HISTORY_BYTES: usize = 4 << 20;
-/// Of the past an entry can be large, so that pieces of it are small.
-const HISTORY_PIECE: usize = 64;
+/// Entries can be larger still.
+const ENTRIES: usize = 64;
 
 /// A gateway's holder, and its sockets by id.
 type Gateway = (Holder, HashMap<Box<str>, Record>);
@@ -47,7 +48,7 @@ pub(super) async fn load(reader: &mut Reader, keys: &Keys) -> Result<(Snapshot, 
     // Whatever was read too early or too late is told again by the entries from `begin` on.
     let mut at = begin.last;
     while at < end.last {
-        let entries = reader.range(&keys.feed(), (next(at), end.last), false, PIECE).await?;
+        let entries = reader.range(&keys.feed(), (next(at), end.last), false, ENTRIES).await?;
         let Some((last, _)) = entries.last() else { break };
         at = *last;
         for (_, fields) in entries {
@@ -104,7 +105,7 @@ async fn read_gateways(
     let mut cursor = "0".to_owned();
     loop {
         let mut command = redis::cmd("ZSCAN");
-        command.arg(keys.seen()).arg(&cursor).arg("COUNT").arg(PIECE);
+        command.arg(keys.seen()).arg(&cursor).arg("COUNT").arg(GATEWAYS);
         let (next, members) = scanned(reader.ask(&command).await?)?;
         // Members, each with its score.
         for gateway_id in members.into_iter().step_by(2) {
@@ -166,7 +167,7 @@ async fn read_gateway(
     let mut cursor = "0".to_owned();
     loop {
         let mut command = redis::cmd("HSCAN");
-        command.arg(keys.sockets(&gateway_id)).arg(&cursor).arg("COUNT").arg(PIECE);
+        command.arg(keys.sockets(&gateway_id)).arg(&cursor).arg("COUNT").arg(SOCKETS);
         let (next, fields) = scanned(reader.ask(&command).await?)?;
         for value in fields.into_iter().skip(1).step_by(2) {
             if let Some(record) = script::bytes(value).and_then(|bytes| Record::from_bytes(&bytes)) {
@@ -202,8 +203,8 @@ async fn read_history(
     let mut bytes = 0;
     let mut before = Some(last);
     while let Some(to) = before.filter(|_| entries.len() < HISTORY_ENTRIES && bytes < HISTORY_BYTES) {
-        let piece = reader.range(&keys.feed(), (first, to), true, HISTORY_PIECE).await?;
-        before = piece.last().and_then(|(id, _)| previous(*id)).filter(|_| piece.len() == HISTORY_PIECE);
+        let piece = reader.range(&keys.feed(), (first, to), true, ENTRIES).await?;
+        before = piece.last().and_then(|(id, _)| previous(*id)).filter(|_| piece.len() == ENTRIES);
         for entry in piece {
             bytes += entry.1.iter().map(Vec::len).sum::<usize>();
             entries.push_front(entry);

@@ -177,3 +177,110 @@ pub(super) fn info(gateway_id: Arc<str>, incarnation: &str, labels: Vec<u8>) -> 
     let are_labels = packed::check(&labels) && matches!(packed::value(&labels), Value::Map(_));
     are_labels.then(|| GatewayInfo { gateway_id, incarnation: incarnation.into(), labels: labels.into() })
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use serde_json::json;
+
+    use super::*;
+    use crate::registry::record::tests::record;
+
+    fn entry(fields: &[(&str, &[u8])]) -> Option<Entry> {
+        Entry::read(
+            fields.iter().flat_map(|(name, value)| [name.as_bytes().to_vec(), value.to_vec()]).collect(),
+        )
+    }
+
+    fn changes(fields: &[(&str, &[u8])]) -> Vec<Change> {
+        entry(fields).expect("it is read").changes
+    }
+
+    #[test]
+    fn what_scripts_write_is_read() {
+        let (before, now) = (record("s1", &json!({"id": 1})), record("s1", &json!({"id": 2})));
+        let info = GatewayInfo::new("g", "i", &[("zone".to_owned(), "eu".to_owned())].into());
+        let read = changes(&[
+            ("v", b"1"),
+            ("g", b"g"),
+            ("t", b"7"),
+            ("i", b"i"),
+            ("l", &info.labels),
+            ("h", b"10"),
+            ("o", before.as_bytes()),
+            ("b", before.as_bytes()),
+            ("o", now.as_bytes()),
+            ("b", now.as_bytes()),
+            ("s", b"s1"),
+            ("c", b"gateway_gone"),
+            ("n", b""),
+        ]);
+        let [Change::Gateway { holder: Some(holder), .. }, opened, changed, closed, gone] = &read[..] else {
+            panic!("{read:?}");
+        };
+        let expected = Holder { info: Arc::new(info), tenure: 7, listing: true, cut: false };
+        assert_eq!(*holder, expected);
+        assert!(matches!(opened, Change::Opened { before: None, now, .. } if *now == before));
+        assert!(
+            matches!(changed, Change::Opened { before: Some(was), now: is, .. } if *was == before && *is == now)
+        );
+        assert!(matches!(
+            closed,
+            Change::Closed { socket_id, before: Some(was), reason: Reason::GatewayGone, .. }
+                if **socket_id == *"s1" && *was == now
+        ));
+        assert!(matches!(gone, Change::Gateway { gateway_id, holder: None } if **gateway_id == *"g"));
+
+        let told = entry(&[("v", b"1"), ("k", b"5"), ("m", b"\0\xff")]).expect("it is read");
+        assert_eq!(told.number.as_deref(), Some(&b"5"[..]));
+        assert!(matches!(&told.changes[..], [Change::Message(message)] if **message == *b"\0\xff"));
+        let begun = entry(&[("v", b"1"), ("e", b"00000000000000ff")]).expect("it is read");
+        assert_eq!(begun.epoch, Some(Epoch(255)));
+    }
+
+    #[test]
+    fn an_entry_that_cannot_be_read_as_a_whole_is_not_read_at_all() {
+        let now = record("s1", &json!({}));
+        for fields in [
+            &[("v", &b"2"[..])][..],
+            &[("v", b"1"), ("o", now.as_bytes())],
+            &[("v", b"1"), ("g", b"g"), ("o", b"no record")],
+            &[("v", b"1"), ("g", b"g"), ("z", b"")],
+            &[("v", b"1"), ("g", b"g"), ("h", b"10")],
+            &[("v", b"1"), ("g", b"g"), ("c", b"closed")],
+            &[("v", b"1"), ("g", b"g"), ("s", b"s1"), ("c", b"for no reason")],
+            &[("v", b"1"), ("g", b"\xff"), ("n", b"")],
+            &[("v", b"1"), ("e", b"no epoch")],
+        ] {
+            assert!(entry(fields).is_none(), "{fields:?}");
+        }
+        assert!(Entry::read(vec![b"v".to_vec()]).is_none());
+    }
+
+    #[test]
+    fn each_change_has_a_place_and_the_last_is_that_of_the_entry() {
+        let id = StreamId::parse("1700000000000-3").expect("an id");
+        assert_eq!(id.to_string(), "1700000000000-3");
+        let changes = || (0..3).map(|number| Change::Message(vec![number].into())).collect();
+        let places = |id: StreamId| {
+            let entry = Entry { changes: changes(), ..Entry::default() };
+            entry.placed(id).map(|(position, _)| position).collect::<Vec<_>>()
+        };
+        let next = StreamId { sequence: 4, ..id };
+        let all = [places(id), places(next)].concat();
+        assert!(all.is_sorted_by(|a, b| a < b), "{all:?}");
+        assert_eq!(all[2], id.position());
+        for text in ["", "1", "1-", "-1", "a-1", "1-1-1"] {
+            assert_eq!(StreamId::parse(text), None, "{text}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn no_fields_do_harm(fields in proptest::collection::vec(
+            ("[vegtilhnbosckmx]", proptest::collection::vec(any::<u8>(), 0..8)), 0..12)) {
+            let fields: Vec<_> = fields.iter().map(|(name, value)| (name.as_str(), value.as_slice())).collect();
+            entry(&fields);
+        }
+    }
+}

@@ -16,15 +16,20 @@ local function publish(fields)
   redis.call('HSET', meta, 'last', published)
 end
 
+local state = redis.call('HMGET', meta, 'epoch', 'void')
+local epoch, void = state[1], tonumber(state[2])
+
 -- Begins with an epoch: every tenure from before it is void. Tenures count on from the clock, so that none comes twice.
 local function begin(new)
+  epoch, void = new, micros
   redis.call('HSET', meta, 'epoch', new, 'began', whole(now), 'tenures', whole(micros), 'void', whole(micros))
   redis.call('HDEL', meta, 'ticked')
   publish({'e', new})
-  return new
 end
 
-local epoch = redis.call('HGET', meta, 'epoch') or begin(ARGV[1])
+if not epoch then
+  begin(ARGV[1])
+end
 
 -- What a script answers: a word, which data it is, the entry that it published, and more.
 local function answer(word, ...)

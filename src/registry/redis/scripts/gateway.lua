@@ -11,8 +11,7 @@ end
 -- Nil when the caller's tenure is the one that counts, else what the caller is answered.
 local function superseded()
   local held = redis.call('HMGET', holder, 'tenure', 'incarnation', 'labels')
-  local void = redis.call('HGET', meta, 'void')
-  if not held[1] or tonumber(held[1]) <= tonumber(void) or redis.call('HEXISTS', ending, gateway) == 1 then
+  if not held[1] or tonumber(held[1]) <= void or redis.call('HEXISTS', ending, gateway) == 1 then
     return answer('superseded')
   end
   if held[1] ~= tenure then

@@ -1,7 +1,7 @@
 -- Where the feed is. ARGV from 2 on: ids of entries. Answers for how long there has been data, the last tenure that is
 -- void, the last and the first id, and of each entry whether it is there.
 if redis.call('EXISTS', feed) == 0 then
-  epoch = begin(ARGV[1])
+  begin(ARGV[1])
 end
 local info = redis.call('XINFO', 'STREAM', feed)
 local last, first
@@ -17,5 +17,5 @@ for at = 2, #ARGV do
   local is_there = ARGV[at] == last or #redis.call('XRANGE', feed, ARGV[at], ARGV[at]) > 0
   there[#there + 1] = is_there and 1 or 0
 end
-local state = redis.call('HMGET', meta, 'began', 'void')
-return answer('done', whole(math.max(now - state[1], 0)), state[2], last, first or last, there)
+local age = math.max(now - redis.call('HGET', meta, 'began'), 0)
+return answer('done', whole(age), whole(void), last, first or last, there)

@@ -2,8 +2,8 @@
 -- microseconds; 5: sockets to close at most; 6: gateways to end at most; 7: why; 8 and 9: what the keys of holders and of
 -- sockets begin with. Answers the time, whether there is more to do, who was ended, and signs of life.
 local lease, at_most = tonumber(ARGV[2]), tonumber(ARGV[5])
-local state = redis.call('HMGET', meta, 'ticked', 'grace')
-local ticked, grace = tonumber(state[1]), tonumber(state[2])
+local last = redis.call('HMGET', meta, 'ticked', 'grace')
+local ticked, grace = tonumber(last[1]), tonumber(last[2])
 -- Nobody has ended leases for a while, so nobody may have been able to give signs of life: leases stood still.
 if not ticked or math.abs(now - ticked) > lease / 3 then
   grace = now + lease
