@@ -54,9 +54,9 @@ impl<'p> Folder<'p> {
     fn evaluate(&mut self, expr: &Expr) -> Result<Expr, CompileError> {
         let params = self.params.unwrap_or_default();
         let mut evaluator = Evaluator::new(&Nowhere, params);
-        std::mem::swap(evaluator.meter(), &mut self.meter);
+        std::mem::swap(&mut evaluator.meter, &mut self.meter);
         let outcome = evaluator.value(expr);
-        std::mem::swap(evaluator.meter(), &mut self.meter);
+        std::mem::swap(&mut evaluator.meter, &mut self.meter);
         match outcome {
             Ok(value) => self.constant(&value).map(Expr::Constant),
             Err(Fault::Steps) => Err(CompileError::whole(Fault::Steps.to_string())),

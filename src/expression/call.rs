@@ -27,7 +27,10 @@ pub(super) fn call<'v>(
             arithmetic(function, &first, &second)
         }
         (Function::Contains | Function::EndsWith, Some(second)) => {
-            text_test(function, &first, &second, meter).map(Value::Bool)
+            let name = function.name();
+            let text = first.text().ok_or(Fault::Type(name, first.kind()))?;
+            let part = second.text().ok_or(Fault::Type(name, second.kind()))?;
+            text_test(function, text, part, meter).map(Value::Bool)
         }
         (Function::Get(part), zone) => get(part, &first, zone.as_ref()).map(Value::Int),
         (Function::Negate, _) => negate(&first),
@@ -41,19 +44,16 @@ pub(super) fn call<'v>(
 /// `contains` and `endsWith`.
 pub(super) fn text_test<'v>(
     function: Function,
-    text: &Value<'v>,
-    part: &Value<'v>,
+    text: &[u8],
+    part: &[u8],
     meter: &mut Meter,
 ) -> Result<bool, Fault<'v>> {
-    let name = function.name();
-    let bytes = text.text().ok_or(Fault::Type(name, text.kind()))?;
-    let part = part.text().ok_or(Fault::Type(name, part.kind()))?;
     if function == Function::EndsWith {
         meter.bytes(part.len())?;
-        return Ok(bytes.ends_with(part));
+        return Ok(text.ends_with(part));
     }
-    meter.bytes(bytes.len())?;
-    Ok(contains(bytes, part))
+    meter.bytes(text.len())?;
+    Ok(contains(text, part))
 }
 
 /// Whether a text is found in another.

@@ -3,7 +3,7 @@
 use std::cmp::Ordering;
 
 use super::{
-    constant::Key,
+    constant::{Constant, Key},
     error::Fault,
     expr::{Operator, Type},
     meter::Meter,
@@ -23,10 +23,7 @@ pub(super) fn compare<'v>(
     match operator {
         Operator::Eq => equal(left, right, meter),
         Operator::Ne => equal(left, right, meter).map(|equal| !equal),
-        Operator::Lt => Ok(order(operator, left, right, meter)? == Some(Ordering::Less)),
-        Operator::Gt => Ok(order(operator, left, right, meter)? == Some(Ordering::Greater)),
-        Operator::Le => Ok(order(operator, left, right, meter)?.is_some_and(Ordering::is_le)),
-        Operator::Ge => Ok(order(operator, left, right, meter)?.is_some_and(Ordering::is_ge)),
+        _ => Ok(order(operator, left, right, meter)?.is_some_and(|order| operator.holds(order))),
     }
 }
 
@@ -91,13 +88,10 @@ pub(super) fn member<'v>(
     Ok(match map {
         Value::Map(map) => {
             let Some(name) = key.text() else { return Ok(None) };
-            // The members in front of it are stepped over.
-            meter.bytes(map.as_bytes().len() / 8)?;
+            meter.map_bytes(map.as_bytes().len())?;
             map.get(name).map(Value::from)
         }
-        Value::ConstantMap(map) => {
-            Key::of(key).and_then(|key| map.get(&key)).map(super::constant::Constant::value)
-        }
+        Value::ConstantMap(map) => Key::of(key).and_then(|key| map.get(&key)).map(Constant::value),
         Value::MadeMap(members) => {
             meter.many(members.len())?;
             let key = Key::of(key);
@@ -116,15 +110,13 @@ pub(super) fn contains<'v>(
     match container {
         Value::ConstantList(list) => {
             meter.bytes(element.text().map_or(0, <[u8]>::len))?;
-            match list.candidates(element) {
+            match list.lookup(element) {
                 Ok(found) => Ok(found),
-                Err(candidates) => {
-                    any_equal(candidates.map(super::constant::Constant::value), element, meter)
-                }
+                Err(others) => any_equal(others.iter().map(Constant::value), element, meter),
             }
         }
         Value::Map(map) if element.text().is_some() => {
-            meter.bytes(map.as_bytes().len() / 8)?;
+            meter.map_bytes(map.as_bytes().len())?;
             Ok(element.text().is_some_and(|name| map.get(name).is_some()))
         }
         Value::Map(_) | Value::ConstantMap(_) | Value::MadeMap(_) => {

@@ -102,8 +102,7 @@ impl PartialEq for List {
 struct Index {
     texts: HashSet<Arc<[u8]>>,
     scalars: HashSet<Scalar>,
-    /// Where the others stand.
-    others: Vec<usize>,
+    others: Vec<Constant>,
 }
 
 /// What is equal has the same one, also where the types of numbers differ.
@@ -146,31 +145,36 @@ impl List {
         &self.elements
     }
 
-    /// The elements that might equal the value and have to be compared with it, unless the answer is plain already.
-    pub(super) fn candidates(&self, value: &Value<'_>) -> Result<bool, impl Iterator<Item = &Constant>> {
-        let all = || (Some(self.elements.iter()), None);
-        let (short, others) = if self.elements.len() <= SHORT {
-            all()
-        } else {
-            let index = self.index.get_or_init(|| self.make_index());
-            match (value.text(), Scalar::of(value)) {
-                (Some(text), _) => return Ok(index.texts.contains(text)),
-                (None, Some(scalar)) => {
-                    return Ok(scalar != Scalar::Never && index.scalars.contains(&scalar));
-                }
-                (None, None) => (None, Some(index.others.iter().filter_map(|at| self.elements.get(*at)))),
-            }
-        };
-        Err(short.into_iter().flatten().chain(others.into_iter().flatten()))
+    /// Whether it contains a value, or else the elements that have to be compared with it one by one.
+    pub(super) fn lookup(&self, value: &Value<'_>) -> Result<bool, &[Constant]> {
+        if self.elements.len() <= SHORT {
+            return Err(&self.elements);
+        }
+        let index = self.index.get_or_init(|| self.make_index());
+        match (value.text(), Scalar::of(value)) {
+            (Some(text), _) => Ok(index.texts.contains(text)),
+            (None, Some(scalar)) => Ok(scalar != Scalar::Never && index.scalars.contains(&scalar)),
+            (None, None) => Err(&index.others),
+        }
+    }
+
+    /// Whether it contains a text.
+    pub(super) fn contains_text(&self, text: &[u8]) -> bool {
+        if self.elements.len() > SHORT {
+            return self.index.get_or_init(|| self.make_index()).texts.contains(text);
+        }
+        self.elements
+            .iter()
+            .any(|element| matches!(element, Constant::Text(found) if found.as_bytes() == text))
     }
 
     fn make_index(&self) -> Index {
         let mut index = Index::default();
-        for (at, element) in self.elements.iter().enumerate() {
+        for element in &self.elements {
             match (element, Scalar::of(&element.value())) {
                 (Constant::Text(text), _) => drop(index.texts.insert(Arc::from(text.as_bytes()))),
                 (_, Some(scalar)) => drop(index.scalars.insert(scalar)),
-                (_, None) => index.others.push(at),
+                (_, None) => index.others.push(element.clone()),
             }
         }
         index

@@ -103,7 +103,7 @@ fn write_bare(f: &mut Formatter<'_>, expr: &Expr) -> fmt::Result {
             write_expr(f, text, Level::Member)?;
             f.write_str(".matches(")?;
             match &pattern.0 {
-                State::Compiled(regex) => write_text(f, regex.as_str())?,
+                State::Compiled { text, .. } => write_text(f, text)?,
                 State::Unbound(unbound) => unbound.fmt(f)?,
             }
             f.write_char(')')

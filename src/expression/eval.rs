@@ -8,39 +8,32 @@ use super::{
     error::Fault,
     expr::{Expr, Loop, LoopKind, Type},
     functions::Function,
-    limits::NESTED_LOOPS,
+    limits::SEARCHED_BYTES_A_STEP,
     meter::Meter,
     number,
     packed::{self, Map},
-    path::{Path, Root},
+    path::Path,
     pattern::{Pattern, State},
     scope::{GatewayField, Scope, SocketField},
-    time::Timestamp,
     value::Value,
 };
 
-type Outcome<'v, T> = Result<T, Fault<'v>>;
+pub(super) type Outcome<'v, T> = Result<T, Fault<'v>>;
 
 /// One evaluation. What lives for `'v` is borrowed from the expression, the scope, or params.
 pub(super) struct Evaluator<'v, 'a, S> {
-    scope: &'v S,
+    pub(super) scope: &'v S,
     /// `params`, while constants are folded.
     params: Map<'v>,
-    meter: Meter,
+    pub(super) meter: Meter,
     /// The elements that loops are at, the outermost first.
-    variables: [Value<'v>; NESTED_LOOPS],
+    variables: Vec<Value<'v>>,
     lives: PhantomData<&'a ()>,
 }
 
 impl<'v, 'a: 'v, S: Scope<'a>> Evaluator<'v, 'a, S> {
     pub(super) fn new(scope: &'v S, params: Map<'v>) -> Self {
-        let variables = [const { Value::Null }; NESTED_LOOPS];
-        Self { scope, params, meter: Meter::default(), variables, lives: PhantomData }
-    }
-
-    /// What is left of its steps.
-    pub(super) fn meter(&mut self) -> &mut Meter {
-        &mut self.meter
+        Self { scope, params, meter: Meter::default(), variables: vec![], lives: PhantomData }
     }
 
     /// Whether an expression is true; anything but true and false is a fault.
@@ -54,11 +47,18 @@ impl<'v, 'a: 'v, S: Scope<'a>> Evaluator<'v, 'a, S> {
                 other => Err(Fault::Type("!", other.kind())),
             },
             Expr::Compare(operator, left, right) => {
+                if let (Expr::Select(path), Expr::Constant(constant)) = (&**left, &**right) {
+                    return self.compare_constant(*operator, path, constant);
+                }
                 let left = self.operand(left)?;
                 let right = self.operand(right)?;
                 compare::compare(*operator, &left, &right, &mut self.meter)
             }
             Expr::In(element, container) => {
+                if let (Expr::Select(path), Expr::Constant(Constant::List(list))) = (&**element, &**container)
+                {
+                    return self.in_constant(path, list);
+                }
                 let element = self.operand(element)?;
                 let container = self.operand(container)?;
                 compare::contains(&container, &element, &mut self.meter)
@@ -69,40 +69,26 @@ impl<'v, 'a: 'v, S: Scope<'a>> Evaluator<'v, 'a, S> {
                 Ok(compare::field(&operand, name, &mut self.meter)?.is_some())
             }
             Expr::StartsWith(text, prefix) => {
-                let text = self.operand(text)?;
-                let prefix = self.operand(prefix)?;
-                let bytes = text.text().ok_or(Fault::Type("startsWith", text.kind()))?;
-                let prefix = prefix.text().ok_or(Fault::Type("startsWith", prefix.kind()))?;
+                let text = self.text(text, "startsWith")?;
+                let prefix = self.text(prefix, "startsWith")?;
                 self.meter.bytes(prefix.len())?;
-                Ok(bytes.starts_with(prefix))
+                Ok(text.starts_with(&prefix))
             }
             Expr::Call(function @ (Function::Contains | Function::EndsWith), operands) => {
                 let [text, part] = &**operands else { return Err(Fault::NoElement) };
-                let text = self.operand(text)?;
-                let part = self.operand(part)?;
+                let text = self.text(text, function.name())?;
+                let part = self.text(part, function.name())?;
                 call::text_test(*function, &text, &part, &mut self.meter)
             }
             Expr::Matches(text, pattern) => self.matches(text, pattern),
+            Expr::Select(path) => match self.select(path)? {
+                Value::Bool(flag) => Ok(flag),
+                other => Err(Fault::Type("true or false", other.kind())),
+            },
             _ => match self.value(expr)? {
                 Value::Bool(flag) => Ok(flag),
                 other => Err(Fault::Type("true or false", other.kind())),
             },
-        }
-    }
-
-    /// The operands that most expressions have, without a call.
-    #[inline(always)]
-    fn operand(&mut self, expr: &'v Expr) -> Outcome<'v, Value<'v>> {
-        match expr {
-            Expr::Select(path) => {
-                self.meter.take(1)?;
-                self.select(path)
-            }
-            Expr::Constant(constant) => {
-                self.meter.take(1)?;
-                Ok(constant.value())
-            }
-            _ => self.value(expr),
         }
     }
 
@@ -171,39 +157,31 @@ impl<'v, 'a: 'v, S: Scope<'a>> Evaluator<'v, 'a, S> {
         }
     }
 
-    #[inline(always)]
-    fn select(&mut self, path: &'v Path) -> Outcome<'v, Value<'v>> {
-        match (path.get(self.scope), path.root) {
-            (Some(packed::Value::Int(time)), Root::Socket(SocketField::ConnectedAt)) => {
-                Ok(Value::Timestamp(Timestamp::from_microseconds(time)))
-            }
-            (Some(value), _) => Ok(value.into()),
-            (None, _) => Err(Fault::Absent(path)),
-        }
-    }
-
     fn has(&mut self, path: &'v Path) -> Outcome<'v, bool> {
-        let Some((last, rest)) = path.names.split_last() else {
+        let Some(last) = path.names.last() else {
             return Ok(match path.get(self.scope) {
                 Some(packed::Value::Text(text)) => !text.as_bytes().is_empty(),
                 Some(packed::Value::Map(map)) => !map.as_bytes().is_empty(),
                 found => found.is_some(),
             });
         };
-        match path.prefix(rest.len(), self.scope) {
-            Some(packed::Value::Map(map)) => Ok(map.get(last.as_bytes()).is_some()),
-            Some(other) => Err(Fault::Type("has", Value::from(other).kind())),
+        let mut bytes = 0;
+        let parent = path.parent(self.scope, &mut bytes);
+        self.meter.map_bytes(bytes)?;
+        match parent {
+            Some(Ok(map)) => Ok(map.get(last.as_bytes()).is_some()),
+            Some(Err(other)) => Err(Fault::Type("has", Value::from(other).kind())),
             None => Err(Fault::Absent(path)),
         }
     }
 
     fn matches(&mut self, text: &'v Expr, pattern: &'v Pattern) -> Outcome<'v, bool> {
-        let text = self.operand(text)?;
-        let bytes = text.text().ok_or(Fault::Type("matches", text.kind()))?;
-        // A pattern takes longer for each byte than a comparison.
-        self.meter.bytes(bytes.len().saturating_mul(4))?;
+        let text = self.text(text, "matches")?;
         match &pattern.0 {
-            State::Compiled(regex) => Ok(regex.is_match(bytes)),
+            State::Compiled { regex, weight, .. } => {
+                self.meter.many(text.len().saturating_mul(*weight) / SEARCHED_BYTES_A_STEP)?;
+                Ok(regex.is_match(&text))
+            }
             State::Unbound(_) => Err(Fault::NoElement),
         }
     }
@@ -281,8 +259,9 @@ impl<'v, 'a: 'v, S: Scope<'a>> Evaluator<'v, 'a, S> {
         let mut made = vec![];
         for element in elements {
             self.meter.take(1)?;
-            if let Some(place) = self.variables.get_mut(found.variable.slot) {
-                *place = element;
+            match self.variables.get_mut(found.variable.slot) {
+                Some(place) => *place = element,
+                None => self.variables.push(element),
             }
             match &found.kind {
                 LoopKind::All | LoopKind::Exists => match self.test(&found.body) {

@@ -30,14 +30,26 @@ pub(super) const PATTERN_BYTES: usize = 4 << 10;
 /// Calls of `matches`: each keeps a compiled pattern.
 pub(super) const PATTERNS: usize = 20;
 
-/// Memory of one compiled pattern, in bytes. `\w{20}` fits, `(\w{100}){100}` does not.
+/// Memory of one compiled pattern, in bytes. `\pL{20}` fits, `((a{100}){100}){100}` does not.
 pub(super) const COMPILED_PATTERN_BYTES: usize = 1 << 20;
+
+/// Memory of a compiled pattern that takes the least steps, in bytes. Most take less.
+pub(super) const SMALL_PATTERN_BYTES: usize = 4 << 10;
+
+/// Memory of what a pattern remembers from search to search, in bytes, in each thread that uses it.
+pub(super) const PATTERN_CACHE_BYTES: usize = 256 << 10;
+
+/// Bytes of text that a small pattern searches in one step; a larger one in proportion fewer.
+pub(super) const SEARCHED_BYTES_A_STEP: usize = 16;
 
 /// Steps of one evaluation: each part that is looked at, each element of a loop, and long texts by their length.
 pub(super) const STEPS: u32 = 10_000;
 
 /// Bytes of text that are searched or compared in one step.
 pub(super) const BYTES_A_STEP: usize = 64;
+
+/// Bytes of a map that are looked through for a name in one step: values are stepped over.
+pub(super) const MAP_BYTES_A_STEP: usize = 1 << 10;
 
 /// Checks everything that can be told from the text alone.
 pub(super) fn check(text: &str) -> Result<(), CompileError> {
@@ -66,7 +78,7 @@ pub(super) fn check(text: &str) -> Result<(), CompileError> {
     if parts == 0 {
         return Err(CompileError::whole("the expression is empty; one that holds for everybody is `true`"));
     }
-    nesting.end().map_err(|(offset, message)| CompileError::at(text, offset, message))
+    nesting.end(text.len()).map_err(|(offset, message)| CompileError::at(text, offset, message))
 }
 
 /// How deep the tree of a text becomes, found with a stack of what is still open: each entry will stand above what
@@ -76,6 +88,8 @@ pub(super) fn check(text: &str) -> Result<(), CompileError> {
 struct Nesting {
     open: Vec<Entry>,
     operand: usize,
+    /// The deepest place so far.
+    deepest: usize,
     /// Whether an operand ends here, so that `-` or `(` goes on from it.
     after_operand: bool,
     after_dot: bool,
@@ -119,7 +133,12 @@ impl Nesting {
             }
             Token::Open(bracket) => {
                 let of_operand = self.after_operand;
-                let left = if of_operand { self.operand } else { 0 };
+                // The dot of `x.f(…)` was counted already.
+                let left = match (of_operand, bracket) {
+                    (false, _) => 0,
+                    (true, '(') => self.operand.saturating_sub(1),
+                    (true, _) => self.operand,
+                };
                 self.push(Kind::Bracket { bracket, offset, of_operand, elements: 0, deepest: 0 }, left);
             }
             Token::Close(bracket) => self.close(bracket)?,
@@ -144,25 +163,36 @@ impl Nesting {
             Token::Minus | Token::Not => self.push(Kind::Operator(Level::Unary), 0),
             Token::Binary(level) => self.binary(level),
         }
-        if self.open.len() + self.operand > DEPTH {
-            return Err(format!(
-                "the expression is too deep: at most {DEPTH} parentheses, brackets and operators inside one another, and each operator of a chain is one deeper"
-            ));
-        }
-        Ok(())
+        self.check()
     }
 
-    fn end(mut self) -> Result<(), (usize, String)> {
+    fn check(&mut self) -> Result<(), String> {
+        self.note();
+        if self.deepest <= DEPTH {
+            return Ok(());
+        }
+        Err(format!(
+            "the expression is too deep: at most {DEPTH} parentheses, brackets and operators inside one another, and each operator of a chain is one deeper"
+        ))
+    }
+
+    fn note(&mut self) {
+        self.deepest = self.deepest.max(self.open.len() + self.operand);
+    }
+
+    fn end(mut self, length: usize) -> Result<(), (usize, String)> {
         match self.bracket() {
             Some(Kind::Bracket { bracket, offset, .. }) => {
                 Err((offset, format!("`{bracket}` is never closed")))
             }
-            _ => Ok(()),
+            _ => self.check().map_err(|message| (length, message)),
         }
     }
 
+    /// Opens something that stands above what follows, and above `left` too.
     fn push(&mut self, kind: Kind, left: usize) {
         self.open.push(Entry { kind, left });
+        self.deepest = self.deepest.max(self.open.len() + left);
         self.begin_operand();
     }
 
@@ -185,6 +215,7 @@ impl Nesting {
             }
             self.operand = self.operand.max(*left) + 1;
             self.open.pop();
+            self.note();
         }
     }
 
@@ -196,6 +227,7 @@ impl Nesting {
             }
             self.operand = self.operand.max(*left) + 1;
             self.open.pop();
+            self.note();
         }
         None
     }
@@ -232,12 +264,7 @@ impl Nesting {
         if !matches!((opened, bracket), ('(', ')') | ('[', ']') | ('{', '}')) {
             return Err(format!("`{bracket}` cannot close `{opened}`"));
         }
-        // The dot of `x.f(…)` was counted already.
-        let within = deepest + 1;
-        self.operand = match (opened, of_operand) {
-            ('[', true) => within.max(left + 1),
-            _ => within.max(left),
-        };
+        self.operand = (deepest + 1).max(left + usize::from(of_operand));
         self.after_operand = true;
         Ok(())
     }

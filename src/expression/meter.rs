@@ -2,7 +2,7 @@
 
 use super::{
     error::Fault,
-    limits::{BYTES_A_STEP, STEPS},
+    limits::{BYTES_A_STEP, MAP_BYTES_A_STEP, STEPS},
 };
 
 /// The steps that an evaluation has left.
@@ -41,5 +41,11 @@ impl Meter {
     #[inline]
     pub(super) fn bytes<'v>(&mut self, bytes: usize) -> Result<(), Fault<'v>> {
         if bytes < BYTES_A_STEP { Ok(()) } else { self.many(bytes / BYTES_A_STEP) }
+    }
+
+    /// For looking through so many bytes of maps for a name.
+    #[inline]
+    pub(super) fn map_bytes<'v>(&mut self, bytes: usize) -> Result<(), Fault<'v>> {
+        if bytes < MAP_BYTES_A_STEP { Ok(()) } else { self.many(bytes / MAP_BYTES_A_STEP) }
     }
 }

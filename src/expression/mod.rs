@@ -23,6 +23,7 @@ mod parse;
 pub mod path;
 mod pattern;
 pub mod scope;
+mod shortcut;
 mod time;
 mod token;
 mod value;

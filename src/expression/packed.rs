@@ -149,7 +149,7 @@ impl<'a> Map<'a> {
         let mut rest = self.0;
         loop {
             let found = text(&mut rest)?;
-            match found.0.cmp(name) {
+            match order(found.0, name) {
                 std::cmp::Ordering::Less => step_over(&mut rest)?,
                 std::cmp::Ordering::Equal => return read(&mut rest),
                 std::cmp::Ordering::Greater => return None,
@@ -331,7 +331,18 @@ pub fn put_bytes(bytes: &mut Vec<u8>, text: &[u8]) {
 }
 
 /// Reads what [`put_varint`] wrote.
+#[inline]
 pub fn take_varint(rest: &mut &[u8]) -> Option<u64> {
+    match rest.split_first() {
+        Some((byte, after)) if *byte < 0x80 => {
+            *rest = after;
+            Some(u64::from(*byte))
+        }
+        _ => take_long_varint(rest),
+    }
+}
+
+fn take_long_varint(rest: &mut &[u8]) -> Option<u64> {
     let mut number = 0;
     for shift in (0..64).step_by(7) {
         let (byte, after) = rest.split_first()?;
@@ -345,11 +356,13 @@ pub fn take_varint(rest: &mut &[u8]) -> Option<u64> {
 }
 
 /// Reads what [`put_bytes`] wrote.
+#[inline]
 pub fn take_bytes<'a>(rest: &mut &'a [u8]) -> Option<&'a [u8]> {
     let length = usize::try_from(take_varint(rest)?).ok()?;
     take(rest, length)
 }
 
+#[inline]
 fn take<'a>(rest: &mut &'a [u8], length: usize) -> Option<&'a [u8]> {
     let (taken, after) = rest.split_at_checked(length)?;
     *rest = after;
@@ -362,15 +375,27 @@ fn take_array<const N: usize>(rest: &mut &[u8]) -> Option<[u8; N]> {
     Some(*taken)
 }
 
+#[inline]
 fn container<'a>(rest: &mut &'a [u8]) -> Option<&'a [u8]> {
     let length = u32::from_le_bytes(take_array(rest)?);
     take(rest, usize::try_from(length).ok()?)
 }
 
+/// As `cmp`, faster where the first byte tells: names of members mostly differ there.
+#[inline]
+fn order(left: &[u8], right: &[u8]) -> std::cmp::Ordering {
+    match (left.first(), right.first()) {
+        (Some(first), Some(other)) if first != other => first.cmp(other),
+        _ => left.cmp(right),
+    }
+}
+
+#[inline]
 fn text<'a>(rest: &mut &'a [u8]) -> Option<Text<'a>> {
     take_bytes(rest).map(Text)
 }
 
+#[inline]
 fn read<'a>(rest: &mut &'a [u8]) -> Option<Value<'a>> {
     let (tag, after) = rest.split_first()?;
     *rest = after;
@@ -391,6 +416,7 @@ fn read<'a>(rest: &mut &'a [u8]) -> Option<Value<'a>> {
 }
 
 /// Steps over one value.
+#[inline]
 pub fn step_over(rest: &mut &[u8]) -> Option<()> {
     let (tag, after) = rest.split_first()?;
     *rest = after;

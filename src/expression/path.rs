@@ -4,7 +4,7 @@ use std::fmt;
 
 use super::{
     expr::Type,
-    packed::Value,
+    packed::{Map, Value},
     scope::{GatewayField, Scope, SocketField},
 };
 
@@ -57,22 +57,70 @@ impl Path {
     /// What stands there; nothing if a name on the way is missing or leads into something that is no map. The time of
     /// `socket.connected_at` is an int, in microseconds since 1970.
     pub fn get<'a, S: Scope<'a>>(&self, scope: &S) -> Option<Value<'a>> {
-        self.prefix(self.names.len(), scope)
+        self.find(scope, &mut 0)
     }
 
-    /// What stands at the end of its first names.
+    /// The same, and adds the bytes of the maps that were looked into.
     #[inline]
-    pub(super) fn prefix<'a, S: Scope<'a>>(&self, names: usize, scope: &S) -> Option<Value<'a>> {
-        let mut value = match self.root {
+    pub(super) fn find<'a, S: Scope<'a>>(&self, scope: &S, bytes: &mut usize) -> Option<Value<'a>> {
+        match self.names.split_last() {
+            None => Some(self.start(scope)),
+            Some((last, way)) => {
+                let map = self.map(way, scope, bytes)?;
+                *bytes += map.as_bytes().len();
+                map.get(last.as_bytes())
+            }
+        }
+    }
+
+    /// What is to be looked into for the last name: nothing if a name in front of it is missing; what is no map is an error.
+    pub(super) fn parent<'a, S: Scope<'a>>(
+        &self,
+        scope: &S,
+        bytes: &mut usize,
+    ) -> Option<Result<Map<'a>, Value<'a>>> {
+        let way = self.names.split_last().map_or(&[][..], |(_, way)| way);
+        let value = match way.split_last() {
+            None => self.start(scope),
+            Some((last, way)) => self.map(way, scope, bytes)?.get(last.as_bytes())?,
+        };
+        Some(match value {
+            Value::Map(map) => {
+                *bytes += map.as_bytes().len();
+                Ok(map)
+            }
+            other => Err(other),
+        })
+    }
+
+    #[inline]
+    fn start<'a, S: Scope<'a>>(&self, scope: &S) -> Value<'a> {
+        match self.root {
             Root::User => Value::Map(scope.user()),
             Root::Socket(field) => scope.socket(field),
             Root::Gateway(field) => scope.gateway(field),
-        };
-        for name in self.names.iter().take(names) {
-            let Value::Map(map) = value else { return None };
-            value = map.get(name.as_bytes())?;
         }
-        Some(value)
+    }
+
+    /// The map at the end of these names.
+    #[inline]
+    fn map<'a, S: Scope<'a>>(&self, names: &[Box<str>], scope: &S, bytes: &mut usize) -> Option<Map<'a>> {
+        let mut map = match self.root {
+            // Straight to where most paths begin.
+            Root::User => scope.user(),
+            _ => match self.start(scope) {
+                Value::Map(map) => map,
+                _ => return None,
+            },
+        };
+        for name in names {
+            *bytes += map.as_bytes().len();
+            match map.get(name.as_bytes())? {
+                Value::Map(inner) => map = inner,
+                _ => return None,
+            }
+        }
+        Some(map)
     }
 }
 

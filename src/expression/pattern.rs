@@ -1,4 +1,5 @@
-//! The regular expressions of `matches`, in RE2's syntax: they run in time linear to the text, whatever they are.
+//! The regular expressions of `matches`, in RE2's syntax: a search takes time in proportion to text and pattern, and no
+//! more.
 
 use std::sync::Arc;
 
@@ -12,7 +13,13 @@ pub struct Pattern(pub(super) State);
 
 #[derive(Clone, Debug)]
 pub(super) enum State {
-    Compiled(Arc<Regex>),
+    Compiled {
+        regex: Arc<Regex>,
+        /// How large it is compiled, in [`limits::SMALL_PATTERN_BYTES`].
+        weight: usize,
+        /// As it was written.
+        text: Arc<str>,
+    },
     /// It comes with params.
     Unbound(Box<Expr>),
 }
@@ -21,7 +28,7 @@ impl Pattern {
     /// What it will come from with params.
     pub(super) fn unbound(&self) -> Option<&Expr> {
         match &self.0 {
-            State::Compiled(_) => None,
+            State::Compiled { .. } => None,
             State::Unbound(expr) => Some(expr),
         }
     }
@@ -30,7 +37,7 @@ impl Pattern {
 impl PartialEq for Pattern {
     fn eq(&self, other: &Self) -> bool {
         match (&self.0, &other.0) {
-            (State::Compiled(left), State::Compiled(right)) => left.as_str() == right.as_str(),
+            (State::Compiled { text: left, .. }, State::Compiled { text: right, .. }) => left == right,
             (State::Unbound(left), State::Unbound(right)) => left == right,
             _ => false,
         }
@@ -46,20 +53,59 @@ pub(super) fn compile(text: &str) -> Result<Pattern, String> {
             limits::PATTERN_BYTES
         ));
     }
-    let regex = RegexBuilder::new(text)
-        .size_limit(limits::COMPILED_PATTERN_BYTES)
-        .dfa_size_limit(limits::COMPILED_PATTERN_BYTES)
-        .build()
-        .map_err(|error| match error {
-            regex::Error::CompiledTooBig(limit) => {
-                format!("the pattern of `matches` is too complex: compiled it exceeds {limit} bytes")
+    let pattern = ascii_classes(text);
+    let mut weight = 1;
+    loop {
+        let size = limits::SMALL_PATTERN_BYTES.saturating_mul(weight);
+        let last = size >= limits::COMPILED_PATTERN_BYTES;
+        let built =
+            RegexBuilder::new(&pattern).size_limit(size).dfa_size_limit(limits::PATTERN_CACHE_BYTES).build();
+        match built {
+            Ok(regex) => {
+                return Ok(Pattern(State::Compiled { regex: Arc::new(regex), weight, text: text.into() }));
             }
-            other => {
+            Err(regex::Error::CompiledTooBig(_)) if !last => weight *= 4,
+            Err(regex::Error::CompiledTooBig(_)) => {
+                return Err(format!(
+                    "the pattern of `matches` is too complex: compiled it exceeds {size} bytes"
+                ));
+            }
+            Err(error) => {
                 // The whole message draws the pattern over several lines; its last line says what is wrong.
-                let message = other.to_string();
+                let message = error.to_string();
                 let last = message.lines().last().unwrap_or_default();
-                format!("the pattern of `matches` is wrong: {}", last.trim_start_matches("error: "))
+                return Err(format!(
+                    "the pattern of `matches` is wrong: {}",
+                    last.trim_start_matches("error: ")
+                ));
             }
-        })?;
-    Ok(Pattern(State::Compiled(Arc::new(regex))))
+        }
+    }
+}
+
+/// `\w`, `\d`, `\s` and `\b` mean ASCII in RE2, and all of Unicode to the crate, at a hundred times the size.
+fn ascii_classes(text: &str) -> String {
+    let mut pattern = String::with_capacity(text.len());
+    let mut characters = text.chars();
+    while let Some(c) = characters.next() {
+        if c != '\\' {
+            pattern.push(c);
+            continue;
+        }
+        match characters.next() {
+            Some('w') => pattern.push_str("[0-9A-Za-z_]"),
+            Some('W') => pattern.push_str("[^0-9A-Za-z_]"),
+            Some('d') => pattern.push_str("[0-9]"),
+            Some('D') => pattern.push_str("[^0-9]"),
+            Some('s') => pattern.push_str("[\\t\\n\\f\\r ]"),
+            Some('S') => pattern.push_str("[^\\t\\n\\f\\r ]"),
+            Some('b') => pattern.push_str("(?-u:\\b)"),
+            Some('B') => pattern.push_str("(?-u:\\B)"),
+            other => {
+                pattern.push(c);
+                pattern.extend(other);
+            }
+        }
+    }
+    pattern
 }

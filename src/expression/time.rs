@@ -25,7 +25,8 @@ pub struct Duration(pub(super) i64);
 impl Timestamp {
     /// Microseconds since 1970, as `socket.connected_at` is kept; none if it is finer than that.
     pub fn microseconds(self) -> Option<i64> {
-        (self.nanoseconds % 1_000 == 0)
+        self.nanoseconds
+            .is_multiple_of(1_000)
             .then(|| self.seconds * 1_000_000 + i64::from(self.nanoseconds / 1_000))
     }
 

@@ -1,5 +1,6 @@
 //! What holds for expressions as a whole.
 
+mod limits;
 mod vectors;
 
 use serde_json::{Value as Json, json};
