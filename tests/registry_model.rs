@@ -337,7 +337,8 @@ impl<'r> World<'r> {
             .map(|((gateway, socket), number)| ((gateway_id(*gateway), socket_id(*socket)), user(*number)))
             .collect();
         for (number, replica) in self.replicas.iter().enumerate() {
-            let same = timeout(SETTLED, until("the view is the model", || async { replica.listed() == expected }));
+            let same =
+                timeout(SETTLED, until("the view is the model", || async { replica.listed() == expected }));
             assert!(same.await.is_ok(), "replica {number}: {:?} instead of {expected:?}", replica.listed());
         }
         for watcher in &mut self.watchers {
@@ -353,7 +354,8 @@ impl<'r> World<'r> {
             // The snapshot ends with a checkpoint; without one there is nowhere to go on from.
             while seen(watcher) != wanted || watcher.revision.is_empty() {
                 let told = timeout(SETTLED, watcher.watch.next()).await;
-                let told = told.unwrap_or_else(|_| panic!("{}: {:?}, not {wanted:?}", watcher.filter, seen(watcher)));
+                let told = told
+                    .unwrap_or_else(|_| panic!("{}: {:?}, not {wanted:?}", watcher.filter, seen(watcher)));
                 for (what, revision) in told.unwrap() {
                     watcher.hear(what, revision);
                 }
@@ -397,7 +399,8 @@ fn user_of(record: &Record) -> usize {
 
 async fn open(url: &str, prefix: &str) -> Replica {
     // In memory time is driven; by Redis' clock none may end by itself while the test takes its time.
-    let lease = if url == "memory:" { humantime::format_duration(LEASE).to_string() } else { "5m".to_owned() };
+    let lease =
+        if url == "memory:" { humantime::format_duration(LEASE).to_string() } else { "5m".to_owned() };
     let replica = Replica::open(url, &[("REGISTRY_LEASE", &lease), ("REGISTRY_PREFIX", prefix)]);
     replica.has_begun().await;
     replica
@@ -409,7 +412,12 @@ async fn watch(replica: &Replica, filter: &str, from: Option<&Revision>) -> Resu
 }
 
 fn run(cases: u32, steps: usize, case: impl Fn(Vec<Vec<Step>>)) {
-    let config = ProptestConfig { cases, max_shrink_iters: 60, failure_persistence: None, ..ProptestConfig::default() };
+    let config = ProptestConfig {
+        cases,
+        max_shrink_iters: 60,
+        failure_persistence: None,
+        ..ProptestConfig::default()
+    };
     // Steps in bunches: within one, changes pile up before anybody looks.
     let sequences = proptest::collection::vec(proptest::collection::vec(any_step(), 1..6), 1..steps);
     let result = TestRunner::new(config).run(&sequences, |bunches| {
@@ -435,7 +443,8 @@ async fn play(mut world: World<'_>, bunches: Vec<Vec<Step>>) {
 fn in_memory_the_view_is_the_model() {
     run(200, 12, |bunches| {
         // Time is driven: a lease ends when nothing else is left to do.
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().start_paused(true).build().unwrap();
+        let runtime =
+            tokio::runtime::Builder::new_current_thread().enable_all().start_paused(true).build().unwrap();
         runtime.block_on(async { play(World::begin("memory:", None).await, bunches).await });
     });
 }

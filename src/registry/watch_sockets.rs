@@ -188,8 +188,8 @@ impl Watch {
         let (mut read, before) = (0, seen.len());
         for entry in entries {
             read += 1;
-            if let Some(position) = self.positions.get_mut(number) {
-                *position = entry.known;
+            if let Some(position) = self.positions.get_mut(number).filter(|_| !entry.goes_on) {
+                *position = entry.position;
             }
             if let Some(event) = look(&self.query, entry) {
                 seen.push((event, self.revision()));

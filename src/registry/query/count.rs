@@ -1,6 +1,11 @@
 //! How many sockets match, and how many of them have which value.
 
-use std::collections::HashMap;
+use std::{
+    collections::HashMap,
+    num::NonZero,
+    sync::atomic::{AtomicU64, AtomicUsize, Ordering},
+    thread,
+};
 
 use super::{Query, set::Set};
 use crate::{
@@ -13,6 +18,9 @@ use crate::{
         view::{View, member::Member, shard::ShardView},
     },
 };
+
+/// Threads that look at sockets for one count: what more would gain, handshakes would lose.
+const LOOKERS: usize = 4;
 
 /// More groups are no overview any more, and each takes memory.
 pub const GROUPS: usize = 10_000;
@@ -34,7 +42,24 @@ pub struct TooManyGroups;
 impl Query {
     /// Counts.
     pub fn count(&self, view: &View) -> u64 {
-        Shard::all().map(|shard| self.count_in(&view.shard(shard))).sum()
+        if !self.looks_at_all() {
+            return Shard::all().map(|shard| self.count_in(&view.shard(shard))).sum();
+        }
+        // What waits for memory waits for it on every processor at the same time.
+        let shards: Vec<_> = Shard::all().collect();
+        let (next, total) = (AtomicUsize::new(0), AtomicU64::new(0));
+        let count = || {
+            while let Some(shard) = shards.get(next.fetch_add(1, Ordering::Relaxed)) {
+                total.fetch_add(self.count_in(&view.shard(*shard)), Ordering::Relaxed);
+            }
+        };
+        thread::scope(|scope| {
+            for _ in 1..thread::available_parallelism().map_or(1, NonZero::get).min(LOOKERS) {
+                scope.spawn(count);
+            }
+            count();
+        });
+        total.into_inner()
     }
 
     fn count_in(&self, shard: &ShardView) -> u64 {

@@ -36,10 +36,10 @@ pub struct Page {
 
 /// So few that may match are gathered from all shards and put in order; going from gateway to gateway would look at every
 /// gateway for them.
-const FEW: u64 = 2_048;
+const FEW: u64 = 1_024;
 
 /// Sockets that are looked at before writers get a turn.
-const TURN: usize = 4_096;
+const TURN: usize = 16_384;
 
 impl Query {
     /// The page behind a place, at most `limit` sockets, of a bounded share of the work: it may have fewer, or none, and
@@ -59,13 +59,15 @@ impl Query {
             let found = self.set.find(&shard, shard.all());
             members.extend(self.matching(&shard, &found).filter(|member| is_behind(member, after)).cloned());
         }
-        members.sort_unstable_by(|one, other| name(one).cmp(&name(other)));
-        let next = if members.len() > limit {
+        let by_name = |one: &Member, other: &Member| name(one).cmp(&name(other));
+        let is_last = members.len() <= limit;
+        if !is_last {
+            // Only those of the page have to be put in order.
+            members.select_nth_unstable_by(limit, by_name);
             members.truncate(limit);
-            members.last().map(place)
-        } else {
-            None
-        };
+        }
+        members.sort_unstable_by(by_name);
+        let next = if is_last { None } else { members.last().map(place) };
         Page { members, next }
     }
 
@@ -134,13 +136,16 @@ impl Query {
     ) -> Option<Box<str>> {
         let test = self.test(found);
         for slot in shard.slots_behind(gateway, after) {
-            let Some(member) = shard.members().get(slot) else { continue };
-            if found.slots.contains(slot) && test.is_none_or(|test| test.matches(&member)) {
+            // The bitmap first: it is in the cache, and most sockets are not.
+            if found.slots.contains(slot)
+                && let Some(member) = shard.members().get(slot)
+                && test.is_none_or(|test| test.matches(&member))
+            {
                 members.push(member.clone());
             }
             *turn = turn.saturating_sub(1);
             if members.len() >= limit || *turn == 0 {
-                return Some(member.record.socket_id().into());
+                return shard.members().get(slot).map(|member| member.record.socket_id().into());
             }
         }
         None
@@ -167,8 +172,10 @@ impl Query {
 /// Whether looking at the gateway's sockets in their order, until as many match as are wanted, is less work than putting
 /// those that may match in order.
 fn is_less_work_in_order(found: &RoaringBitmap, all: &RoaringBitmap, wanted: usize) -> bool {
+    /// To fetch a socket and put it in order takes as long as so many looks into the bitmap.
+    const FETCH: u64 = 64;
     let wanted = u64::try_from(wanted).unwrap_or(u64::MAX);
-    found.len().saturating_mul(found.len()) > all.len().saturating_mul(wanted)
+    found.len().saturating_mul(found.len()).saturating_mul(FETCH) > all.len().saturating_mul(wanted)
 }
 
 fn name(member: &Member) -> (&str, &str) {

@@ -10,8 +10,8 @@ use crate::{reason::Reason, registry::change::Position};
 pub struct Entry {
     /// Where it happened. Several can have happened at once.
     pub position: Position,
-    /// Everything up to here is known to whoever has seen the entries up to this one.
-    pub known: Position,
+    /// More happened at once with it, in the entries behind it.
+    pub goes_on: bool,
     /// The socket before; `None`: it was not open.
     pub before: Option<Member>,
     /// The socket now; `None`: it is closed.
@@ -21,13 +21,10 @@ pub struct Entry {
 }
 
 impl Entry {
-    /// What it keeps alive, roughly, in bytes.
+    /// What it keeps alive, roughly, in bytes: itself, and the socket as it was. As it is now it is kept in any case.
     fn weight(&self) -> usize {
-        /// The entry itself and its place.
-        const ITSELF: usize = 96;
-        let bytes =
-            |member: &Option<Member>| member.as_ref().map_or(0, |member| member.record.as_bytes().len());
-        ITSELF + bytes(&self.before) + bytes(&self.now)
+        let before = self.before.as_ref().map_or(0, |member| member.record.as_bytes().len());
+        size_of::<Self>() + before
     }
 }
 
@@ -76,14 +73,13 @@ impl History {
         }
     }
 
-    /// The entries from this number on happened at once: whoever has seen only some of them knows no more than what was
-    /// `before`.
-    pub fn join_from(&mut self, number: u64, before: Position) {
+    /// The entries from this number on happened at once.
+    pub fn join_from(&mut self, number: u64) {
         let start =
             number.checked_sub(self.dropped).and_then(|start| usize::try_from(start).ok()).unwrap_or(0);
         let all_but_last = self.entries.len().saturating_sub(1);
         for entry in self.entries.range_mut(start.min(all_but_last)..all_but_last) {
-            entry.known = before;
+            entry.goes_on = true;
         }
     }
 
@@ -118,13 +114,7 @@ mod tests {
     fn entry(milliseconds: u64) -> Entry {
         let info = Arc::new(GatewayInfo::new("g", "i", &Default::default()));
         let now = Some(Member { info, record: record("s", &serde_json::json!({})) });
-        Entry {
-            position: at(milliseconds),
-            known: at(milliseconds),
-            before: None,
-            now,
-            reason: Reason::Closed,
-        }
+        Entry { position: at(milliseconds), goes_on: false, before: None, now, reason: Reason::Closed }
     }
 
     fn at(milliseconds: u64) -> Position {
@@ -155,9 +145,9 @@ mod tests {
         for _ in 0..3 {
             history.push(entry(2));
         }
-        history.join_from(first, at(1));
-        let known: Vec<_> = history.from(0, 9).expect("there").map(|entry| entry.known).collect();
-        assert_eq!(known, [at(1), at(1), at(1), at(2)]);
+        history.join_from(first);
+        let go_on: Vec<_> = history.from(0, 9).expect("there").map(|entry| entry.goes_on).collect();
+        assert_eq!(go_on, [false, true, true, false]);
         assert_eq!(history.behind(at(1)), Some(first));
     }
 

@@ -177,7 +177,7 @@ impl View {
         if !same_data {
             view.begin(epoch, began, position, self.bounds);
         }
-        let (before, first) = (view.position(), view.history().next());
+        let first = view.history().next();
         let mut notices = Vec::new();
         let listed: HashSet<Arc<str>> =
             gateways.iter().map(|(holder, _)| Arc::clone(&holder.info.gateway_id)).collect();
@@ -209,7 +209,7 @@ impl View {
                 );
             }
         }
-        view.join_from(first, before);
+        view.join_from(first);
         if !same_data {
             let oldest = history.first().map_or(position, |(first, _)| *first);
             let past = history.into_iter().filter_map(|(at, change)| past(&view, at, change)).collect();
@@ -290,14 +290,14 @@ fn past(view: &ShardView, position: Position, change: Change) -> Option<Entry> {
     match change {
         Change::Opened { gateway_id, before, now } => Some(Entry {
             position,
-            known: position,
+            goes_on: false,
             before: before.map(|before| member(&gateway_id, before)),
             now: Some(member(&gateway_id, now)),
             reason: Reason::Closed,
         }),
         Change::Closed { gateway_id, socket_id: _, before: Some(before), reason } => Some(Entry {
             position,
-            known: position,
+            goes_on: false,
             before: Some(member(&gateway_id, before)),
             now: None,
             reason,

@@ -180,7 +180,7 @@ impl ShardView {
 
     /// A change has happened, and with it everything up to the position.
     pub(super) fn apply(&mut self, position: Position, change: Change) {
-        let before = std::mem::replace(&mut self.position, position);
+        self.position = position;
         let first = self.history.next();
         match change {
             Change::Opened { gateway_id, before: _, now } => self.open(&gateway_id, now),
@@ -191,16 +191,16 @@ impl ShardView {
             Change::Gateway { gateway_id, holder: None } => self.drop_gateway(&gateway_id),
             Change::Message(_) => {}
         }
-        self.history.join_from(first, before);
+        self.history.join_from(first);
     }
 
     /// Everything that was applied since happened at once.
-    pub(super) fn join_from(&mut self, number: u64, before: Position) {
-        self.history.join_from(number, before);
+    pub(super) fn join_from(&mut self, number: u64) {
+        self.history.join_from(number);
     }
 
     fn tell(&mut self, before: Option<Member>, now: Option<Member>, reason: Reason) {
-        self.history.push(Entry { position: self.position, known: self.position, before, now, reason });
+        self.history.push(Entry { position: self.position, goes_on: false, before, now, reason });
     }
 
     fn open(&mut self, gateway_id: &Arc<str>, record: Record) {
