@@ -36,7 +36,10 @@ use crate::{
     registry::Registry,
     session_store::{self, Health as StoreHealth, SessionStore},
     task,
-    telemetry::{causes, metrics::Metrics},
+    telemetry::{
+        causes,
+        metrics::{Metrics, RegistryFigures},
+    },
     user_source::{SessionUser, UserSource},
 };
 
@@ -124,7 +127,11 @@ impl Server {
             authorizer: Arc::new(authorizer(config, Arc::clone(&store))?),
             store: watch::Sender::new(store),
             session: config.session.clone(),
-            registry: Arc::new(Registry::open(&config.registry, &config.user.identity)),
+            registry: Arc::new(Registry::open(
+                &config.registry,
+                &config.user.identity,
+                config.limits.max_gateway_sockets,
+            )),
             reflection: config.grpc.reflection,
             limits: config.limits.clone(),
         })
@@ -190,6 +197,8 @@ impl Server {
             axum::serve(http_listener, router).with_graceful_shutdown(http_stop.clone().cancelled_owned());
         doors.spawn(async move { ("HTTP", http_door.await.map_err(|error| causes(&error))) });
 
+        let asked = Arc::clone(&registry);
+        metrics.ask_registry(move || registry_figures(&asked));
         let follower = task::owned(follow(store, health.clone(), metrics));
         let registry_follower = task::owned(follow_registry(registry.health(), health.clone()));
         health.started().await;
@@ -277,6 +286,20 @@ async fn follow(store: watch::Sender<Arc<dyn SessionStore>>, health: Health, met
                 },
             }
         }
+    }
+}
+
+fn registry_figures(registry: &Registry) -> RegistryFigures {
+    let gateways = registry.gateways();
+    let (late, live): (Vec<_>, Vec<_>) = gateways.iter().partition(|gateway| gateway.is_late);
+    let count = |gateways: Vec<_>| u64::try_from(gateways.len()).unwrap_or(u64::MAX);
+    RegistryFigures {
+        is_up: *registry.health().borrow() == StoreHealth::Up,
+        evicts: registry.store_evicts(),
+        age: registry.coverage().age,
+        sockets: gateways.iter().map(|gateway| gateway.sockets).sum(),
+        live_gateways: count(live),
+        late_gateways: count(late),
     }
 }
 

@@ -12,7 +12,7 @@ use socketpass::{
     reason::Reason,
     registry::{
         change::Shard,
-        ledger::{Event, Fault, Health, Tenure},
+        ledger::{Event, Fault, Health, Ledger, Tenure},
         view::Notice,
     },
 };
@@ -484,11 +484,11 @@ async fn redis_that_may_throw_keys_away_is_noticed() {
     let redis = Redis::start_with(&["--maxmemory-policy", "allkeys-lru"]).await;
     let (_replica, ledger) = Replica::open_redis(&redis.url(), &[]);
     let ledger = ledger.unwrap();
-    until("it is noticed", || async { ledger.evicting() }).await;
+    until("it is noticed", || async { ledger.evicts() }).await;
     let redis = Redis::start().await;
     let (replica, ledger) = Replica::open_redis(&redis.url(), &[]);
     replica.lists_anew("chat-1", "a", &["s1"]).await;
-    assert!(!ledger.unwrap().evicting());
+    assert!(!ledger.unwrap().evicts());
 }
 
 #[tokio::test]
@@ -563,7 +563,7 @@ async fn a_user_who_may_do_no_more_than_the_documents_say_is_enough() {
     replica.is_gone("chat-1").await;
     assert_eq!(*replica.ledger.health().borrow(), Health::Up);
     // What it must not ask it does without.
-    assert!(!ledger.unwrap().evicting());
+    assert!(!ledger.unwrap().evicts());
     let denied: Vec<BTreeMap<String, String>> = ask(&redis, &["ACL", "LOG"]).await;
     let denied: Vec<_> = denied.iter().map(|entry| entry["object"].as_str()).collect();
     assert_eq!(denied, ["info"]);

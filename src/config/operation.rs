@@ -20,6 +20,8 @@ pub struct Limits {
     pub call_timeout: Duration,
     /// How long calls that run when the service is told to stop may go on.
     pub drain_timeout: Duration,
+    /// How many sockets a gateway may have listed.
+    pub max_gateway_sockets: usize,
 }
 
 const MAX_SESSION_BYTES: Setting = Setting {
@@ -51,9 +53,17 @@ const DRAIN_TIMEOUT: Setting = Setting {
     about: "How long calls that run when the service is told to stop (SIGTERM) may go on before they are cut off.",
 };
 
+const MAX_GATEWAY_SOCKETS: Setting = Setting {
+    name: "limits.max_gateway_sockets",
+    kind: Kind::Count,
+    default: Some("1000000"),
+    about: "How many sockets one gateway may have listed; more are rejected in its acks, so that a gateway that has gone wrong \
+            does not fill the registry.",
+};
+
 impl Limits {
     pub(super) const SETTINGS: &[&Setting] =
-        &[&MAX_SESSION_BYTES, &MAX_MESSAGE_BYTES, &CALL_TIMEOUT, &DRAIN_TIMEOUT];
+        &[&MAX_SESSION_BYTES, &MAX_MESSAGE_BYTES, &CALL_TIMEOUT, &DRAIN_TIMEOUT, &MAX_GATEWAY_SOCKETS];
 
     pub(super) fn read(reader: &mut Reader<'_>) -> Self {
         Self {
@@ -61,6 +71,7 @@ impl Limits {
             max_message_bytes: reader.bytes(&MAX_MESSAGE_BYTES),
             call_timeout: reader.duration(&CALL_TIMEOUT),
             drain_timeout: reader.duration(&DRAIN_TIMEOUT),
+            max_gateway_sockets: reader.count(&MAX_GATEWAY_SOCKETS),
         }
     }
 }

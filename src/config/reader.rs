@@ -86,6 +86,15 @@ impl<'l> Reader<'l> {
         .unwrap_or_default()
     }
 
+    /// How many of something, at least one.
+    pub(super) fn count(&mut self, setting: &'static Setting) -> usize {
+        self.parse(setting, |text| {
+            let count = text.parse().ok().filter(|count| *count > 0);
+            count.ok_or_else(|| "it is not a whole number of at least 1".to_owned())
+        })
+        .unwrap_or_default()
+    }
+
     /// An address to listen on.
     pub(super) fn address(&mut self, setting: &'static Setting) -> SocketAddr {
         self.parse(setting, |text| {
@@ -241,7 +250,7 @@ fn scalar(kind: Kind, value: &Value) -> Option<String> {
         (_, Value::String(text)) => Some(text.clone()),
         // A policy such as `true` reads as a boolean where it stands alone.
         (Kind::Flag | Kind::Choice(_), Value::Boolean(flag)) => Some(flag.to_string()),
-        (Kind::Bytes, Value::Integer(size)) => Some(size.to_string()),
+        (Kind::Bytes | Kind::Count, Value::Integer(size)) => Some(size.to_string()),
         _ => None,
     }
 }

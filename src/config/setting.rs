@@ -28,6 +28,8 @@ pub enum Kind {
     Duration,
     /// A size in bytes, such as `4096` or `4MiB`.
     Bytes,
+    /// How many of something, such as `1000`.
+    Count,
     /// An IP address and a port; port 0 takes a free one.
     Address,
     /// One of a few words.
@@ -64,6 +66,7 @@ impl fmt::Display for Kind {
             Self::Flag => f.write_str("true or false"),
             Self::Duration => f.write_str("duration"),
             Self::Bytes => f.write_str("bytes"),
+            Self::Count => f.write_str("number"),
             Self::Address => f.write_str("address:port"),
             Self::Choice(words) => f.write_str(&words.join(", ")),
             Self::List => f.write_str("list of texts"),

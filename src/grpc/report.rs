@@ -6,12 +6,18 @@ use tokio::sync::mpsc;
 use tonic::{Status, Streaming};
 
 use super::{
-    convert::{commands, invalid, sockets},
-    pb::{Ack, ReportRequest, ReportResponse, Welcome, report_request, report_response},
+    convert::{
+        commands, invalid,
+        sockets::{self, Known},
+    },
+    pb::{Ack, Rejection, ReportRequest, ReportResponse, Welcome, report_request, report_response},
 };
 use crate::registry::{
     Registry,
-    streams::{End, stream::Stream},
+    streams::{
+        End,
+        stream::{Batch, Stream},
+    },
 };
 
 type Answers = mpsc::Sender<Result<ReportResponse, Status>>;
@@ -67,12 +73,23 @@ async fn attend(
 }
 
 async fn keep(registry: &Registry, stream: &mut Stream, batch: super::pb::Batch) -> Result<Ack, Status> {
-    let gateway_id = Arc::clone(stream.gateway_id());
-    let connected_at = |socket_id: &str| registry.connected_at(&gateway_id, socket_id);
-    let (batch, rejected) = sockets::batch(batch, &connected_at, now())?;
+    let (batch, rejected) = read(registry, stream.gateway_id(), batch)?;
     let sequence = batch.sequence;
     stream.batch(batch).await.map_err(|end| status(&end))?;
     Ok(Ack { sequence, rejected })
+}
+
+fn read(
+    registry: &Registry,
+    gateway_id: &str,
+    batch: super::pb::Batch,
+) -> Result<(Batch, Vec<Rejection>), Status> {
+    let known = Known {
+        connected_at: &|socket_id| registry.connected_at(gateway_id, socket_id),
+        room: registry.room(gateway_id),
+        now: now(),
+    };
+    sockets::batch(batch, &known)
 }
 
 /// A gateway that does not read is not read either: its batches wait until it does.

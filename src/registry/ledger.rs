@@ -89,6 +89,9 @@ pub trait Ledger: fmt::Debug + Send + Sync + 'static {
     /// Tells all replicas, this one among them, in the order of the shard's changes.
     async fn tell(&self, shard: Shard, message: Arc<[u8]>) -> Result<(), Fault>;
 
+    /// Whether what it is kept in throws things away when it is full, and with them sockets that are open.
+    fn evicts(&self) -> bool;
+
     /// Follows whether the ledger answers.
     fn health(&self) -> watch::Receiver<Health>;
 }

@@ -290,6 +290,10 @@ impl Ledger for MemoryLedger {
         Ok(())
     }
 
+    fn evicts(&self) -> bool {
+        false
+    }
+
     fn health(&self) -> watch::Receiver<Health> {
         self.health.subscribe()
     }

@@ -62,6 +62,7 @@ pub struct Registry {
     streams: Arc<Streams>,
     dispatch: Arc<Dispatch>,
     programs: Programs,
+    max_gateway_sockets: usize,
     cut: mpsc::UnboundedSender<Tenure>,
     /// Looks at many sockets that may go on at once: each takes a processor, and handshakes need one too.
     looks: Arc<Semaphore>,
@@ -83,7 +84,7 @@ pub struct GatewayStanding {
 
 impl Registry {
     /// Opens the registry that the settings name, where this path leads to who a user is. Does not wait for its store.
-    pub fn open(settings: &Settings, identity: &Path) -> Self {
+    pub fn open(settings: &Settings, identity: &Path, max_gateway_sockets: usize) -> Self {
         let bounds = Bounds { age: settings.history, bytes: settings.history_bytes };
         let indexed: Vec<_> = std::iter::once(identity).chain(&settings.indexes).cloned().collect();
         let (view, notices) = View::new(&indexed, bounds, settings.lease);
@@ -91,11 +92,6 @@ impl Registry {
             RegistryUrl::Memory => Arc::new(MemoryLedger::open(Arc::clone(&view))),
             RegistryUrl::Redis(url) => Arc::new(RedisLedger::open(url, settings, &view)),
         };
-        Self::on(ledger, view, notices)
-    }
-
-    /// A registry whose truth is in this ledger, and whose view it fills.
-    pub fn on(ledger: Arc<dyn Ledger>, view: Arc<View>, notices: mpsc::UnboundedReceiver<Notice>) -> Self {
         let streams = Arc::new(Streams::default());
         let dispatch = Dispatch::new(Arc::clone(&ledger), Arc::clone(&streams), Arc::clone(&view));
         let dispatch = Arc::new(dispatch);
@@ -109,6 +105,7 @@ impl Registry {
             streams,
             dispatch,
             programs: Programs::default(),
+            max_gateway_sockets,
             cut,
             looks: Arc::new(Semaphore::new(processors.saturating_sub(1).max(1))),
             _tasks: [task::owned(listener), task::owned(cutter)],
@@ -139,9 +136,21 @@ impl Registry {
         Some(member.record.connected_at())
     }
 
+    /// How many more sockets a gateway may have listed.
+    pub fn room(&self, gateway_id: &str) -> usize {
+        let shard = self.view.shard(Shard::of(gateway_id));
+        let listed = shard.gateways().get(gateway_id).map_or(0, |gateway| gateway.slots().len());
+        self.max_gateway_sockets.saturating_sub(usize::try_from(listed).unwrap_or(usize::MAX))
+    }
+
     /// Whether the ledger answers.
     pub fn health(&self) -> watch::Receiver<Health> {
         self.ledger.health()
+    }
+
+    /// Whether the registry's store throws things away when it is full, and with them sockets that are open.
+    pub fn store_evicts(&self) -> bool {
+        self.ledger.evicts()
     }
 
     /// How much an answer knows that is given now.

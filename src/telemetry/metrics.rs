@@ -1,6 +1,10 @@
 //! Metrics in the OpenMetrics text format. Every handle is made once, at the start.
 
-use std::{fmt, time::Duration};
+use std::{
+    fmt,
+    sync::{OnceLock, atomic::AtomicU64},
+    time::Duration,
+};
 
 use prometheus_client::{
     encoding::{EncodeLabelSet, text::encode},
@@ -14,9 +18,77 @@ use crate::{authorize::Decision, reason::Reason, session_store::Health};
 const AUTHORIZE_SECONDS: [f64; 14] =
     [0.000_1, 0.000_2, 0.000_5, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0];
 
+/// How the registry stands, asked for at each scrape.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct RegistryFigures {
+    /// Its store answers.
+    pub is_up: bool,
+    /// Its store throws keys away when it is full.
+    pub evicts: bool,
+    /// How old this replica's answers may be.
+    pub age: Duration,
+    /// Open sockets.
+    pub sockets: u64,
+    /// Gateways that are heard of.
+    pub live_gateways: u64,
+    /// Gateways that are late.
+    pub late_gateways: u64,
+}
+
+type AskRegistry = Box<dyn Fn() -> RegistryFigures + Send + Sync>;
+
+#[derive(Default)]
+struct RegistryGauges {
+    up: Gauge,
+    evicts: Gauge,
+    age_seconds: Gauge<f64, AtomicU64>,
+    sockets: Gauge,
+    gateways: Family<StateLabel, Gauge>,
+}
+
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct StateLabel {
+    state: &'static str,
+}
+
+impl RegistryGauges {
+    fn register(&self, registry: &mut Registry) {
+        let Self { up, evicts, age_seconds, sockets, gateways } = self;
+        registry.register("registry_store_up", "1 while the registry's store answers", up.clone());
+        registry.register(
+            "registry_store_evicts",
+            "1 while the registry's Redis has a maxmemory-policy other than noeviction, and so can lose open sockets",
+            evicts.clone(),
+        );
+        registry.register_with_unit(
+            "registry_age",
+            "How old this replica's answers about the registry may be",
+            Unit::Seconds,
+            age_seconds.clone(),
+        );
+        registry.register("registry_sockets", "Open sockets that this replica knows of", sockets.clone());
+        let about = "Gateways, by whether they are heard of";
+        registry.register("registry_gateways", about, gateways.clone());
+    }
+
+    fn set(&self, figures: RegistryFigures) {
+        let number = |count: u64| i64::try_from(count).unwrap_or(i64::MAX);
+        let RegistryFigures { is_up, evicts, age, sockets, live_gateways, late_gateways } = figures;
+        self.up.set(is_up.into());
+        self.evicts.set(evicts.into());
+        self.age_seconds.set(age.as_secs_f64());
+        self.sockets.set(number(sockets));
+        for (state, count) in [("live", live_gateways), ("late", late_gateways)] {
+            self.gateways.get_or_create_owned(&StateLabel { state }).set(number(count));
+        }
+    }
+}
+
 /// All metrics of the service.
 pub struct Metrics {
     registry: Registry,
+    sockets: RegistryGauges,
+    ask_registry: OnceLock<AskRegistry>,
     decisions: Vec<(Reason, [Counter; 2])>,
     authorize_seconds: Histogram,
     session_store_up: Gauge,
@@ -62,7 +134,16 @@ impl Metrics {
             .filter(|reason| reason.is_of_decisions())
             .map(|reason| (reason, [counter(reason, "false"), counter(reason, "true")]))
             .collect();
-        Self { registry, decisions, authorize_seconds, session_store_up }
+        let sockets = RegistryGauges::default();
+        sockets.register(&mut registry);
+        let ask_registry = OnceLock::new();
+        Self { registry, sockets, ask_registry, decisions, authorize_seconds, session_store_up }
+    }
+
+    /// From now on the registry is asked how it stands, at each scrape.
+    pub fn ask_registry(&self, ask: impl Fn() -> RegistryFigures + Send + Sync + 'static) {
+        // The registry does not change while the service runs.
+        let _ = self.ask_registry.set(Box::new(ask));
     }
 
     /// Counts a decision.
@@ -85,6 +166,9 @@ impl Metrics {
 
     /// What a scrape is answered.
     pub fn exposition(&self) -> String {
+        if let Some(ask) = self.ask_registry.get() {
+            self.sockets.set(ask());
+        }
         let mut text = String::new();
         // Writing to a String does not fail.
         let _ = encode(&mut text, &self.registry);

@@ -70,23 +70,47 @@ pub(in crate::grpc) fn hello(hello: &pb::Hello) -> Result<GatewayInfo, Status> {
     Ok(GatewayInfo::new(gateway_id, incarnation, labels))
 }
 
-/// A batch, and what of it could not be taken. `connected_at` says when a socket was opened that is known already.
+/// What a batch is read by.
+pub(in crate::grpc) struct Known<'k> {
+    /// When a socket was opened that is listed already, in microseconds since 1970.
+    pub connected_at: &'k dyn Fn(&str) -> Option<i64>,
+    /// How many more sockets the gateway may have listed.
+    pub room: usize,
+    /// Microseconds since 1970.
+    pub now: i64,
+}
+
+/// A batch, and what of it could not be taken.
 pub(in crate::grpc) fn batch(
     batch: pb::Batch,
-    connected_at: &dyn Fn(&str) -> Option<i64>,
-    now: i64,
+    known: &Known<'_>,
 ) -> Result<(Batch, Vec<pb::Rejection>), Status> {
     let pb::Batch { sequence, events, complete } = batch;
     if events.len() > EVENTS {
         return Err(invalid("batch.events", "there are more than 1,000"));
     }
     let mut rejected = Vec::new();
+    let mut room = known.room;
+    let is_tight = room < events.len();
     let events = events
         .into_iter()
         .filter_map(|event| match event.event {
             Some(pb::event::Event::Opened(socket)) => {
-                let known = socket.connected_at.is_none().then(|| connected_at(&socket.socket_id));
-                record(&socket, known.flatten().unwrap_or(now), &mut rejected).map(Event::Opened)
+                let listed = if is_tight || socket.connected_at.is_none() {
+                    (known.connected_at)(&socket.socket_id)
+                } else {
+                    None
+                };
+                if is_tight && listed.is_none() {
+                    let Some(less) = room.checked_sub(1) else {
+                        let problem =
+                            "the gateway has as many as limits.max_gateway_sockets allows: it is not listed";
+                        rejected.push(rejection(&socket.socket_id, "socket_id", problem));
+                        return None;
+                    };
+                    room = less;
+                }
+                record(&socket, listed.unwrap_or(known.now), &mut rejected).map(Event::Opened)
             }
             Some(pb::event::Event::Closed(pb::SocketClosed { socket_id })) => {
                 // An id that no socket can have is one that is not open.

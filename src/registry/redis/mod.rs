@@ -102,11 +102,6 @@ impl RedisLedger {
         Self { store, lease: settings.lease, evicting, _tasks: tasks }
     }
 
-    /// Whether Redis is set to throw keys away when it is full, and with them sockets that are open.
-    pub fn evicting(&self) -> bool {
-        self.evicting.load(Ordering::Relaxed)
-    }
-
     /// A script about a gateway.
     fn call<'a>(&self, script: &'static Script, gateway_id: &'a str) -> Call<'a> {
         let keys = self.store.keys(Shard::of(gateway_id)).of_gateway(gateway_id);
@@ -242,6 +237,10 @@ impl Ledger for RedisLedger {
         let mut call = Call::new(&TELL, self.store.keys(shard).of_shard());
         call.arg(&*message).arg(rand::random::<u64>().to_string());
         self.store.run_once(shard, &call).await.map(drop)
+    }
+
+    fn evicts(&self) -> bool {
+        self.evicting.load(Ordering::Relaxed)
     }
 
     fn health(&self) -> watch::Receiver<Health> {
