@@ -4,7 +4,7 @@
 PACKAGES := redis-server redis-tools nodejs npm
 BUF := npx --yes @bufbuild/buf@1.75.0
 
-.PHONY: help test tools check format docs proto deny bench bench-registry demo
+.PHONY: help test tools check format docs proto publish-proto deny bench bench-registry demo
 
 help: ## List the tasks.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -28,8 +28,12 @@ format: ## Format the code.
 docs: ## Make the documents that are made from the code.
 	cargo run --quiet -- config --reference > docs/settings.md
 
-proto: tools ## Lint the API.
+proto: tools ## Lint the API, and hold it to what was published.
 	$(BUF) lint
+	$(BUF) breaking --against proto/published.binpb
+
+publish-proto: tools ## Publish the API as it is: from now on it may only grow.
+	$(BUF) build --output proto/published.binpb
 
 deny: ## Check the dependencies' licences and sources (deny.toml).
 	@scripts/install-cargo-deny

@@ -73,7 +73,9 @@ async fn attend(
 }
 
 async fn keep(registry: &Registry, stream: &mut Stream, batch: super::pb::Batch) -> Result<Ack, Status> {
+    let turn = registry.reading_turn().await;
     let (batch, rejected) = read(registry, stream.gateway_id(), batch)?;
+    drop(turn);
     let sequence = batch.sequence;
     stream.batch(batch).await.map_err(|end| status(&end))?;
     Ok(Ack { sequence, rejected })

@@ -10,6 +10,7 @@ use std::{
 use async_trait::async_trait;
 use tokio::{
     sync::watch,
+    task::yield_now,
     time::{Instant, MissedTickBehavior, interval},
 };
 use tokio_util::task::AbortOnDropHandle;
@@ -24,6 +25,9 @@ use crate::{reason::Reason, task};
 /// How many incarnations of a gateway that others have replaced are remembered: a process that is restarted again and
 /// again must not fill the memory.
 const RETIRED: usize = 16;
+
+/// Events that are kept before others get a turn: handshakes wait for no more than this of each gateway that lists.
+const TURN: usize = 128;
 
 /// The ledger.
 #[derive(Debug)]
@@ -112,6 +116,19 @@ impl Books {
         self.view.apply(shard, changes);
         self.view.seen(shard, [(&**gateway_id, Duration::ZERO)]);
         Ok(done)
+    }
+
+    fn write(&self, tenure: &Tenure, events: impl Iterator<Item = Event>) -> Result<(), Fault> {
+        let gateway_id = &tenure.info.gateway_id;
+        self.with(tenure, |book, changes| {
+            changes.extend(events.map(|event| match event {
+                Event::Opened(now) => {
+                    let gateway_id = Arc::clone(gateway_id);
+                    (book.next(), Change::Opened { gateway_id, before: None, now })
+                }
+                Event::Closed { socket_id, reason } => book.close(gateway_id, &socket_id, reason),
+            }));
+        })
     }
 
     async fn watch_leases(self: Arc<Self>) {
@@ -236,16 +253,14 @@ impl Ledger for MemoryLedger {
     }
 
     async fn write(&self, tenure: &Tenure, events: Vec<Event>) -> Result<(), Fault> {
-        let gateway_id = &tenure.info.gateway_id;
-        self.books.with(tenure, |book, changes| {
-            changes.extend(events.into_iter().map(|event| match event {
-                Event::Opened(now) => {
-                    let gateway_id = Arc::clone(gateway_id);
-                    (book.next(), Change::Opened { gateway_id, before: None, now })
-                }
-                Event::Closed { socket_id, reason } => book.close(gateway_id, &socket_id, reason),
-            }));
-        })
+        let mut events = events.into_iter().peekable();
+        loop {
+            self.books.write(tenure, events.by_ref().take(TURN))?;
+            if events.peek().is_none() {
+                return Ok(());
+            }
+            yield_now().await;
+        }
     }
 
     async fn complete(&self, tenure: &Tenure, named: &HashSet<Box<str>>) -> Result<(), Fault> {

@@ -4,7 +4,7 @@
 use std::{sync::Arc, time::Duration};
 
 use tokio::{
-    sync::{Semaphore, mpsc, watch},
+    sync::{Semaphore, SemaphorePermit, mpsc, watch},
     task::spawn_blocking,
 };
 use tokio_util::task::AbortOnDropHandle;
@@ -65,7 +65,9 @@ pub struct Registry {
     max_gateway_sockets: usize,
     cut: mpsc::UnboundedSender<Tenure>,
     /// Looks at many sockets that may go on at once: each takes a processor, and handshakes need one too.
-    looks: Arc<Semaphore>,
+    looks: Semaphore,
+    /// Batches that may be taken apart at once: when a hundred gateways list, a processor is left for handshakes.
+    readers: Semaphore,
     _tasks: [AbortOnDropHandle<()>; 2],
 }
 
@@ -107,7 +109,8 @@ impl Registry {
             programs: Programs::default(),
             max_gateway_sockets,
             cut,
-            looks: Arc::new(Semaphore::new(processors.saturating_sub(1).max(1))),
+            looks: Semaphore::new(processors.saturating_sub(1).max(1)),
+            readers: Semaphore::new((processors / 2).max(1)),
             _tasks: [task::owned(listener), task::owned(cutter)],
         }
     }
@@ -243,6 +246,11 @@ impl Registry {
     /// Has all gateways go to other replicas.
     pub fn send_gateways_away(&self) {
         self.streams.end_all("this replica is stopping");
+    }
+
+    /// Waits for a turn to take a batch apart, which lasts until it is dropped.
+    pub async fn reading_turn(&self) -> Option<SemaphorePermit<'_>> {
+        self.readers.acquire().await.ok()
     }
 
     /// Looks at sockets, on a thread that nobody waits for but the caller. `None`: the program is ending.
