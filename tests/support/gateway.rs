@@ -143,6 +143,11 @@ impl Gateway {
         }
     }
 
+    /// How many commands have come beside the answers, which are forgotten.
+    pub fn waiting_commands(&mut self) -> usize {
+        self.commands.drain(..).count()
+    }
+
     pub async fn done(&self, command: &pb::Command, done: &[&str]) {
         let result = pb::CommandResult {
             command_id: command.command_id.clone(),

@@ -1,5 +1,6 @@
 //! What tests stand on: real servers that end with the test that started them.
 
+pub mod callers;
 pub mod gateway;
 pub mod http;
 pub mod ports;

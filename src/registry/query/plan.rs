@@ -6,7 +6,7 @@
 
 use std::ops::Bound;
 
-use super::set::{Leaf, Scalar, Set, Test};
+use super::set::{Edge, Leaf, Scalar, Set, Test};
 use crate::expression::{
     Bound as Filter,
     constant::Constant,
@@ -218,7 +218,7 @@ fn scalar(constant: &Constant) -> Option<Scalar> {
 }
 
 /// Between which texts those lie that begin with this one.
-fn beginning_with(start: &str) -> (Bound<Box<[u8]>>, Bound<Box<[u8]>>) {
+fn beginning_with(start: &str) -> (Edge, Edge) {
     let mut behind: Box<[u8]> = start.as_bytes().into();
     let to = match behind.last_mut() {
         // No byte of UTF-8 is the last there is.

@@ -54,10 +54,13 @@ pub enum Test {
     /// It is a number between these.
     Numbers(Bound<f64>, Bound<f64>),
     /// It is a text between these, bytewise.
-    Texts(Bound<Box<[u8]>>, Bound<Box<[u8]>>),
+    Texts(Edge, Edge),
     /// It is a text, and not between these.
-    TextsBeside(Bound<Box<[u8]>>, Bound<Box<[u8]>>),
+    TextsBeside(Edge, Edge),
 }
+
+/// Where a stretch of texts begins or ends.
+pub type Edge = Bound<Box<[u8]>>;
 
 /// A value that an index can be asked for.
 #[derive(Clone, Debug, PartialEq)]
@@ -243,7 +246,7 @@ fn gateways<'s>(shard: &'s ShardView, filter: &'s Filter) -> impl Iterator<Item 
         .map(|gateway| gateway.slots())
 }
 
-fn bytes(bound: &Bound<Box<[u8]>>) -> Bound<&[u8]> {
+fn bytes(bound: &Edge) -> Bound<&[u8]> {
     match bound {
         Bound::Included(text) => Bound::Included(text),
         Bound::Excluded(text) => Bound::Excluded(text),
