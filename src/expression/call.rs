@@ -71,7 +71,9 @@ fn contains(text: &[u8], part: &[u8]) -> bool {
     let Some(places) = (text.len() + 1).checked_sub(part.len()).and_then(|end| text.get(..end)) else {
         return false;
     };
-    let fits = |at: usize| text.get(at + 1..at + part.len()) == Some(rest);
+    let fits = |at: usize| {
+        text.get(at + 1..).is_some_and(|text| text.iter().zip(rest).all(|(one, other)| one == other))
+    };
     places.iter().enumerate().any(|(at, byte)| byte == first && fits(at))
 }
 

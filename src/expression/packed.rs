@@ -381,13 +381,10 @@ fn container<'a>(rest: &mut &'a [u8]) -> Option<&'a [u8]> {
     take(rest, usize::try_from(length).ok()?)
 }
 
-/// As `cmp`, faster where the first byte tells: names of members mostly differ there.
+/// As `cmp`, byte by byte: names of members mostly differ in the first one, and are too short for anything cleverer.
 #[inline]
 fn order(left: &[u8], right: &[u8]) -> std::cmp::Ordering {
-    match (left.first(), right.first()) {
-        (Some(first), Some(other)) if first != other => first.cmp(other),
-        _ => left.cmp(right),
-    }
+    left.iter().cmp(right)
 }
 
 #[inline]

@@ -142,7 +142,7 @@ where
 }
 
 /// tonic says OUT_OF_RANGE of a message that is too large, everybody else RESOURCE_EXHAUSTED.
-fn in_grpcs_words(status: Status) -> Status {
+pub(super) fn in_grpcs_words(status: Status) -> Status {
     match status.code() {
         Code::OutOfRange if status.message().contains("message length too large") => {
             Status::resource_exhausted("the message is larger than limits.max_message_bytes allows")

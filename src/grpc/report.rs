@@ -6,6 +6,7 @@ use tokio::sync::mpsc;
 use tonic::{Status, Streaming};
 
 use super::{
+    calls::in_grpcs_words,
     convert::{
         commands, invalid,
         sockets::{self, Known},
@@ -35,7 +36,7 @@ async fn attend(
     mut messages: Streaming<ReportRequest>,
     answers: &Answers,
 ) -> Result<(), Status> {
-    let Some(first) = messages.message().await? else { return Ok(()) };
+    let Some(first) = messages.message().await.map_err(in_grpcs_words)? else { return Ok(()) };
     let Some(report_request::Message::Hello(hello)) = first.message else {
         return Err(invalid("message", "the first on a stream has to be hello"));
     };
@@ -49,7 +50,7 @@ async fn attend(
                 answer(answers, report_response::Message::Command(command)).await;
                 continue;
             }
-            message = messages.message() => message?,
+            message = messages.message() => message.map_err(in_grpcs_words)?,
         };
         let Some(message) = message else { return Ok(()) };
         match message.message {

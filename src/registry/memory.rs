@@ -80,6 +80,7 @@ impl MemoryLedger {
                 position: Position::default(),
                 gateways: Vec::new(),
                 history: Vec::new(),
+                history_from: Position::default(),
             };
             books.view.replace(shard, snapshot);
             books.view.stays_up_to_date(shard);

@@ -83,6 +83,14 @@ impl Record {
         &self.0
     }
 
+    /// Something of what lies where the user lies, whatever it is: it has the processor fetch it.
+    pub(super) fn glance(&self) -> u8 {
+        /// Bytes that come together.
+        const LINE: usize = 64;
+        let at = |place: usize| self.0.get(place).copied().unwrap_or_default();
+        at(0) ^ at(LINE)
+    }
+
     /// The user.
     pub fn user(&self) -> Map<'_> {
         // It comes first, and is looked at most.

@@ -130,15 +130,15 @@ impl Watch {
                 }
                 continue;
             }
-            if self.checkpoint <= Instant::now() {
-                self.checkpoint = Instant::now() + CHECKPOINT_EVERY;
-                return Ok(vec![(Seen::Checkpoint(self.view.coverage()), self.revision())]);
-            }
             self.changes.borrow_and_update();
             let mut seen = Vec::new();
             let mut all_read = true;
             for shard in Shard::all() {
                 all_read &= self.read(shard, &mut seen)?;
+            }
+            if all_read && self.checkpoint <= Instant::now() {
+                self.checkpoint = Instant::now() + CHECKPOINT_EVERY;
+                seen.push((Seen::Checkpoint(self.view.coverage()), self.revision()));
             }
             if !seen.is_empty() {
                 return Ok(seen);

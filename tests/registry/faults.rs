@@ -394,7 +394,8 @@ async fn a_hundred_gateways_that_list_again_do_not_starve_handshakes() {
     }
     // All at once.
     network.cut();
-    until("all have been cut off", async || caller.clone().view().await.incomplete_gateways.len() == 100).await;
+    until("all have been cut off", async || caller.clone().view().await.incomplete_gateways.len() == 100)
+        .await;
     network.mend();
     until("all have listed again", async || {
         fleet.counts().streams == 100 && caller.clone().view().await.incomplete_gateways.is_empty()
@@ -403,7 +404,10 @@ async fn a_hundred_gateways_that_list_again_do_not_starve_handshakes() {
     stop.store(true, std::sync::atomic::Ordering::Relaxed);
     assert_eq!(caller.total("true").await, 50_000);
     for (count, longest) in callers.join_all().await {
-        assert!(count > 20 && longest < Duration::from_secs(1), "{count} handshakes, the longest {longest:?}");
+        assert!(
+            count > 20 && longest < Duration::from_secs(1),
+            "{count} handshakes, the longest {longest:?}"
+        );
     }
     fleet.stop(Stop::Cut).await;
 }

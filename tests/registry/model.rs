@@ -258,19 +258,20 @@ impl<'r> World<'r> {
 
     async fn lease_ends(&mut self, ends: usize) {
         match &self.redis {
-            // By Redis' clock, which nobody turns: the lease is said to have ended.
+            // By Redis' clock, which nobody turns: the lease is said to have ended, and so is the time in which none ends
+            // after a beginning, which begins when a replica first looks at the shard's leases.
             Some(redis) => {
                 let id = gateway_id(ends);
-                let mut connection = redis.connection().await;
-                let key = format!("{{{}{}}}:leases", self.prefix, Shard::of(&id).number());
-                let () = redis::cmd("ZADD")
-                    .arg(key)
-                    .arg("XX")
-                    .arg(1)
-                    .arg(&id)
-                    .query_async(&mut connection)
-                    .await
-                    .unwrap();
+                let shard = format!("{{{}{}}}", self.prefix, Shard::of(&id).number());
+                let connection = redis.connection().await;
+                until("the lease has ended", async || {
+                    let mut ending = redis::pipe();
+                    ending.hset(format!("{shard}:meta"), "grace", 1);
+                    ending.cmd("ZADD").arg(format!("{shard}:leases")).arg("XX").arg(1).arg(&id);
+                    let () = ending.query_async(&mut connection.clone()).await.unwrap();
+                    self.replica(0).holder(&id).is_none()
+                })
+                .await;
             }
             None => {
                 for _ in 0..4 {
@@ -453,7 +454,7 @@ fn in_memory_the_view_is_the_model() {
 fn in_redis_the_view_is_the_model() {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let redis = runtime.block_on(Redis::start());
-    run(24, 8, |bunches| {
+    run(60, 8, |bunches| {
         runtime.block_on(async { play(World::begin(&redis.url(), Some(&redis)).await, bunches).await });
     });
 }

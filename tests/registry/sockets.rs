@@ -197,7 +197,7 @@ async fn too_many_groups_are_refused() {
     let mut world = World::start(&[], 2_501, |number| json!({"id": number})).await;
     let status = world.caller.count("true", "user.id").await.unwrap_err();
     assert_eq!(status.code(), Code::InvalidArgument, "{status:?}");
-    assert!(status.message().contains("10,000"), "{status:?}");
+    assert!(status.message().contains("10000"), "{status:?}");
     assert_eq!(world.caller.count("user.id < 10000", "user.id").await.unwrap().groups.len(), 10_000);
 }
 
@@ -216,13 +216,13 @@ async fn the_plan_is_shown() {
     assert_eq!(explain("user.id in params.ids").await, [step("user.id", 2, "user.id in [1, 2]")]);
     assert_eq!(
         explain("user.team == 'a' && user.team.size() == 1").await,
-        [step("user.team", 40, r#"user.team == "a""#), step("", 40, "user.team.size() == 1")]
+        [step("user.team", 40, r#"user.team == "a""#), step("", 40, "size(user.team) == 1")]
     );
     let unindexed = explain("user.name == 'x'").await;
     assert_eq!(unindexed, [step("", 120, r#"user.name == "x""#)]);
     for (filter, index) in [
         ("socket.session_id == ''", "socket.session_id"),
-        ("socket.gateway_id == 'gateway-1'", "socket.gateway_id"),
+        ("socket.gateway_id == 'gateway-1'", "gateway"),
         ("socket.socket_id == 's001'", "socket.socket_id"),
         ("socket.namespace == '/'", "socket.namespace"),
         ("socket.namespace.startsWith('/')", "socket.namespace"),

@@ -148,7 +148,9 @@ impl Sentinel {
         );
         let file = directory.path().join("sentinel.conf");
         std::fs::write(&file, settings).unwrap();
-        let process = Process::start(Command::new("redis-sentinel").arg(&file).current_dir(directory.path()));
+        let process = Process::start(
+            Command::new("redis-server").arg(&file).arg("--sentinel").current_dir(directory.path()),
+        );
         Self { port, process, _directory: directory }
     }
 
@@ -158,7 +160,7 @@ impl Sentinel {
 
     /// By default it hears of a replica within ten seconds, and takes a machine that is busy for one whose clock jumps.
     async fn hurry(&self) {
-        until("redis-sentinel listens", || async {
+        until("the Sentinel listens", || async {
             TcpStream::connect(("127.0.0.1", self.port)).await.is_ok()
         })
         .await;

@@ -70,8 +70,7 @@ impl Query {
         }
         let number = |count: usize| u64::try_from(count).unwrap_or(u64::MAX);
         if let (Set::All, Some(rest)) = (&self.set, &self.rest) {
-            // Slot by slot, as they lie in memory.
-            return number(shard.members().iter().filter(|(_, member)| rest.matches(member)).count());
+            return number(shard.members().count(|member| rest.matches(&member)));
         }
         let found = self.set.find(shard, shard.all());
         if self.test(&found).is_none() {

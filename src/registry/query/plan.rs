@@ -113,6 +113,7 @@ impl Planner<'_> {
             Expr::In(element, list) => match (&**element, &**list) {
                 (Expr::Select(path), Expr::Constant(Constant::List(list))) => {
                     let scalars = list.elements().iter().map(scalar).collect::<Option<Vec<_>>>()?;
+                    let scalars = Scalar::distinct(scalars);
                     self.field(path, if wanted { Test::AnyOf(scalars) } else { Test::NoneOf(scalars) })
                 }
                 _ => None,

@@ -1,6 +1,6 @@
 //! Sets of slots, as indexes give them: what may match, before anything is evaluated.
 
-use std::{borrow::Cow, ops::Bound};
+use std::{borrow::Cow, cmp::Ordering, ops::Bound};
 
 use roaring::RoaringBitmap;
 
@@ -47,9 +47,9 @@ pub enum Test {
     Present,
     /// It is not there.
     Absent,
-    /// It is one of these.
+    /// It is one of these, of which no two are the same.
     AnyOf(Vec<Scalar>),
-    /// It is there and none of these.
+    /// It is there and none of these, of which no two are the same.
     NoneOf(Vec<Scalar>),
     /// It is a number between these.
     Numbers(Bound<f64>, Bound<f64>),
@@ -76,6 +76,29 @@ pub enum Scalar {
 }
 
 impl Scalar {
+    /// Each of these once, in some order: a socket must not be counted twice for having what was said twice.
+    pub fn distinct(mut scalars: Vec<Self>) -> Vec<Self> {
+        scalars.sort_unstable_by(Self::order);
+        scalars.dedup();
+        scalars
+    }
+
+    fn order(&self, other: &Self) -> Ordering {
+        let kind = |scalar: &Self| match scalar {
+            Self::Null => 0,
+            Self::Bool(_) => 1,
+            Self::Number(_) => 2,
+            Self::Text(_) => 3,
+        };
+        match (self, other) {
+            (Self::Bool(one), Self::Bool(other)) => one.cmp(other),
+            // Both zeros are one.
+            (Self::Number(one), Self::Number(other)) => (one + 0.0).total_cmp(&(other + 0.0)),
+            (Self::Text(one), Self::Text(other)) => one.cmp(other),
+            _ => kind(self).cmp(&kind(other)),
+        }
+    }
+
     fn key(&self) -> Key<'_> {
         match self {
             Self::Null => Key::Null,
@@ -124,7 +147,6 @@ impl Set {
     pub fn count(&self, shard: &ShardView) -> Option<u64> {
         match self {
             Self::All => Some(shard.all().len()),
-            Self::Leaf(Leaf::Field { test: Test::AnyOf(values), .. }) if values.len() != 1 => None,
             Self::Leaf(leaf) => Some(leaf.estimate(shard)),
             Self::And(_) | Self::Or(_) => None,
         }

@@ -57,6 +57,7 @@ pub(super) async fn load(reader: &mut Reader, keys: &Keys) -> Result<(Snapshot, 
             }
         }
     }
+    let (history_from, history) = read_history(reader, keys, end.first, end.last).await?;
     let snapshot = Snapshot {
         epoch: end.epoch,
         began: end.age,
@@ -65,7 +66,8 @@ pub(super) async fn load(reader: &mut Reader, keys: &Keys) -> Result<(Snapshot, 
             .into_values()
             .map(|(holder, records)| (holder, records.into_values().collect()))
             .collect(),
-        history: read_history(reader, keys, end.first, end.last).await?,
+        history,
+        history_from,
     };
     Ok((snapshot, end.last))
 }
@@ -192,13 +194,13 @@ fn scanned(answer: Value) -> Result<(String, Vec<Value>), String> {
     Err("an answer that a scan does not give".to_owned())
 }
 
-/// The latest entries, as far back as is worth it.
+/// The latest changes, as far back as is worth it, and the entry that reading them ended with.
 async fn read_history(
     reader: &mut Reader,
     keys: &Keys,
     first: StreamId,
     last: StreamId,
-) -> Result<Vec<(Position, Change)>, String> {
+) -> Result<(Position, Vec<(Position, Change)>), String> {
     let mut entries: VecDeque<Raw> = VecDeque::new();
     let mut bytes = 0;
     let mut before = Some(last);
@@ -210,7 +212,8 @@ async fn read_history(
             entries.push_front(entry);
         }
     }
-    Ok(entries.into_iter().flat_map(|(id, fields)| feed::understood(fields).placed(id)).collect())
+    let from = entries.front().map_or(last, |(id, _)| *id).position();
+    Ok((from, entries.into_iter().flat_map(|(id, fields)| feed::understood(fields).placed(id)).collect()))
 }
 
 fn previous(id: StreamId) -> Option<StreamId> {

@@ -47,6 +47,8 @@ pub struct Snapshot {
     pub gateways: Vec<(Holder, Vec<Record>)>,
     /// What led there, as far as it is known, the oldest first; watchers go on from within it.
     pub history: Vec<(Position, Change)>,
+    /// Everything that came behind this position is in the history. It need not be a change itself.
+    pub history_from: Position,
 }
 
 /// What somebody else than a watcher has to hear of.
@@ -170,7 +172,7 @@ impl View {
     /// From now on this is what the shard holds. Watchers of the same epoch are told the differences; those of another
     /// one have to start afresh.
     pub fn replace(&self, shard: Shard, snapshot: Snapshot) {
-        let Snapshot { epoch, began, position, gateways, history } = snapshot;
+        let Snapshot { epoch, began, position, gateways, history, history_from } = snapshot;
         let mut view = self.shard_mut(shard);
         let same_data = view.data().is_some_and(|(known, _)| known == epoch);
         let is_first = view.data().is_none();
@@ -211,9 +213,8 @@ impl View {
         }
         view.join_from(first);
         if !same_data {
-            let oldest = history.first().map_or(position, |(first, _)| *first);
             let past = history.into_iter().filter_map(|(at, change)| past(&view, at, change)).collect();
-            view.recall(self.bounds, oldest, past);
+            view.recall(self.bounds, history_from, past);
         }
         drop(view);
         if !same_data && !is_first {
