@@ -8,7 +8,7 @@ use super::{
     error::Fault,
     expr::{Expr, Loop, LoopKind, Type},
     functions::Function,
-    limits::SEARCHED_BYTES_A_STEP,
+    limits::{ELEMENTS_A_STEP, SEARCHED_BYTES_A_STEP},
     meter::Meter,
     number,
     packed::{self, Map},
@@ -214,10 +214,12 @@ impl<'v, 'a: 'v, S: Scope<'a>> Evaluator<'v, 'a, S> {
                 let element = match &operand {
                     Value::ConstantList(list) => list.elements().get(at).map(Constant::value),
                     Value::MadeList(list) => list.get(at).cloned(),
-                    list => {
-                        self.meter.many(at / 8)?;
-                        list.elements().and_then(|mut elements| elements.nth(at))
+                    Value::List(list) => {
+                        // Each takes a byte at least: beyond the last one nothing is gone through.
+                        self.meter.many(at.min(list.as_bytes().len()) / ELEMENTS_A_STEP)?;
+                        list.iter().nth(at).map(Value::from)
                     }
+                    _ => None,
                 };
                 element.ok_or(Fault::NoElement)
             }
@@ -254,14 +256,18 @@ impl<'v, 'a: 'v, S: Scope<'a>> Evaluator<'v, 'a, S> {
         let Some(elements) = range.elements() else {
             return Err(Fault::Type(found.kind.name(), range.kind()));
         };
+        let slot = found.variable.slot;
+        if self.variables.len() <= slot {
+            // Also those of the loops around it, which are not there when it is folded by itself.
+            self.variables.resize(slot + 1, Value::Null);
+        }
         let mut fault = None;
         let mut holds = 0_u32;
         let mut made = vec![];
         for element in elements {
             self.meter.take(1)?;
-            match self.variables.get_mut(found.variable.slot) {
-                Some(place) => *place = element,
-                None => self.variables.push(element),
+            if let Some(place) = self.variables.get_mut(slot) {
+                *place = element;
             }
             match &found.kind {
                 LoopKind::All | LoopKind::Exists => match self.test(&found.body) {
@@ -273,7 +279,7 @@ impl<'v, 'a: 'v, S: Scope<'a>> Evaluator<'v, 'a, S> {
                 LoopKind::ExistsOne => holds += u32::from(self.test(&found.body)?),
                 LoopKind::Filter => {
                     if self.test(&found.body)? {
-                        made.extend(self.variables.get(found.variable.slot).cloned());
+                        made.extend(self.variables.get(slot).cloned());
                     }
                 }
                 LoopKind::Map(condition) => {

@@ -48,6 +48,9 @@ pub(super) const STEPS: u32 = 10_000;
 /// Bytes of text that are searched or compared in one step.
 pub(super) const BYTES_A_STEP: usize = 64;
 
+/// Elements of a list that are stepped over in one step, on the way to one of them.
+pub(super) const ELEMENTS_A_STEP: usize = 8;
+
 /// Bytes of a map that are looked through for a name in one step: values are stepped over.
 pub(super) const MAP_BYTES_A_STEP: usize = 1 << 10;
 

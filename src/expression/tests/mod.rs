@@ -1,6 +1,7 @@
 //! What holds for expressions as a whole.
 
 mod limits;
+mod oracle;
 mod vectors;
 
 use serde_json::{Value as Json, json};
