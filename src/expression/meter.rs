@@ -33,6 +33,12 @@ impl Meter {
         }
     }
 
+    /// Steps that were taken so far.
+    #[inline]
+    pub(super) fn taken(&self) -> u32 {
+        STEPS - self.left
+    }
+
     pub(super) fn many<'v>(&mut self, steps: usize) -> Result<(), Fault<'v>> {
         self.take(u32::try_from(steps).unwrap_or(u32::MAX))
     }
@@ -47,5 +53,36 @@ impl Meter {
     #[inline]
     pub(super) fn map_bytes<'v>(&mut self, bytes: usize) -> Result<(), Fault<'v>> {
         if bytes < MAP_BYTES_A_STEP { Ok(()) } else { self.many(bytes / MAP_BYTES_A_STEP) }
+    }
+}
+
+/// The steps that many evaluations may take together before others get a turn. What has begun ends.
+#[derive(Debug)]
+pub struct Steps {
+    of: u64,
+    taken: u64,
+}
+
+impl Steps {
+    /// So many.
+    pub fn new(of: u64) -> Self {
+        Self { of, taken: 0 }
+    }
+
+    /// Takes some.
+    #[inline]
+    pub fn take(&mut self, steps: u64) {
+        self.taken = self.taken.saturating_add(steps);
+    }
+
+    /// How many were taken.
+    pub fn taken(&self) -> u64 {
+        self.taken
+    }
+
+    /// Whether none are left.
+    #[inline]
+    pub fn are_used_up(&self) -> bool {
+        self.taken >= self.of
     }
 }

@@ -34,6 +34,7 @@ pub use self::{
     constant::Constant,
     error::{CompileError, EvaluationError},
     expr::{Expr, Operator},
+    meter::Steps,
     path::Path,
     pattern::Pattern,
     time::{Duration, Timestamp},
@@ -114,6 +115,14 @@ impl Bound {
     /// Whether it is true. What fails, or is anything else than true, does not match.
     pub fn matches<'a, S: Scope<'a>>(&self, scope: &S) -> bool {
         Evaluator::new(scope, Map::default()).test(&self.0) == Ok(true)
+    }
+
+    /// As [`Bound::matches`], and takes the steps of it, one at least, from those of many evaluations together.
+    pub fn matches_within<'a, S: Scope<'a>>(&self, scope: &S, steps: &mut Steps) -> bool {
+        let mut evaluator = Evaluator::new(scope, Map::default());
+        let matches = evaluator.test(&self.0) == Ok(true);
+        steps.take(evaluator.meter.taken().into());
+        matches
     }
 
     /// Whether it is true or false.

@@ -31,7 +31,7 @@ use self::{
     memory::MemoryLedger,
     query::{
         Query,
-        count::{Count, TooManyGroups},
+        count::{Count, Counting, Grouping, TooManyGroups},
         page::{Page, Place},
         programs::Programs,
     },
@@ -198,14 +198,28 @@ impl Registry {
 
     /// How many sockets match.
     pub async fn count(&self, query: &Arc<Query>) -> u64 {
-        let (query, view) = (Arc::clone(query), Arc::clone(&self.view));
-        self.look(move || query.count(&view)).await.unwrap_or_default()
+        let counting = Arc::new(Counting::default());
+        loop {
+            let (query, view, under_way) = (Arc::clone(query), Arc::clone(&self.view), Arc::clone(&counting));
+            if self.look(move || query.count(&view, &under_way)).await.unwrap_or(true) {
+                return counting.total();
+            }
+        }
     }
 
     /// How many sockets match, by the value at a path.
     pub async fn count_by(&self, query: &Arc<Query>, path: Path) -> Result<Count, TooManyGroups> {
-        let (query, view) = (Arc::clone(query), Arc::clone(&self.view));
-        self.look(move || query.count_by(&view, &path)).await.unwrap_or(Ok(Count::default()))
+        let mut grouping = Grouping::by(path);
+        loop {
+            let (query, view) = (Arc::clone(query), Arc::clone(&self.view));
+            let look = move || query.group(&view, &mut grouping).map(|is_over| (is_over, grouping));
+            let Some(looked) = self.look(look).await else { return Ok(Count::default()) };
+            let (is_over, going_on) = looked?;
+            if is_over {
+                return Ok(going_on.into_count());
+            }
+            grouping = going_on;
+        }
     }
 
     /// How a filter is answered.

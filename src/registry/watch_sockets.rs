@@ -17,7 +17,7 @@ use super::{
     token::Revision,
     view::{Coverage, View, history::Entry, member::Member},
 };
-use crate::reason::Reason;
+use crate::{expression::Steps, reason::Reason};
 
 /// What a watcher sees.
 #[derive(Clone, Debug)]
@@ -44,6 +44,9 @@ pub enum Ended {
 /// Changes that are read at once from a shard.
 const AT_ONCE: usize = 256;
 
+/// Steps of evaluations before others get a turn, about a millisecond.
+const TURN: u64 = 1 << 15;
+
 /// How often a watcher to whom nothing happens hears that all is told.
 const CHECKPOINT_EVERY: Duration = Duration::from_secs(5);
 
@@ -63,6 +66,8 @@ pub struct Watch {
     /// Shards whose snapshot is still to come.
     snapshots: Vec<Shard>,
     checkpoint: Instant,
+    /// Those of evaluations until others get a turn.
+    steps: Steps,
 }
 
 impl Watch {
@@ -96,6 +101,7 @@ impl Watch {
             next: [0; SHARDS],
             snapshots: Vec::new(),
             checkpoint: Instant::now(),
+            steps: Steps::new(TURN),
         };
         match from {
             None => this.snapshots = Shard::all().collect(),
@@ -124,7 +130,7 @@ impl Watch {
     pub async fn next(&mut self) -> Result<Vec<(Seen, String)>, Ended> {
         loop {
             if let Some(shard) = self.snapshots.pop() {
-                let seen = self.snapshot(shard);
+                let seen = self.snapshot(shard).await;
                 if !seen.is_empty() {
                     return Ok(seen);
                 }
@@ -134,7 +140,7 @@ impl Watch {
             let mut seen = Vec::new();
             let mut all_read = true;
             for shard in Shard::all() {
-                all_read &= self.read(shard, &mut seen)?;
+                all_read &= self.read(shard, &mut seen).await?;
             }
             if all_read && self.checkpoint <= Instant::now() {
                 self.checkpoint = Instant::now() + CHECKPOINT_EVERY;
@@ -156,52 +162,72 @@ impl Watch {
         }
     }
 
-    fn snapshot(&mut self, shard: Shard) -> Vec<(Seen, String)> {
+    /// What is there is gathered while the shard is locked, and looked at when it is not any more.
+    async fn snapshot(&mut self, shard: Shard) -> Vec<(Seen, String)> {
         let number = shard.number();
-        let shard = self.view.shard(shard);
-        let epoch = shard.data().map(|(epoch, _)| epoch);
-        if let (Some(place), Some(epoch)) = (self.epochs.get_mut(number), epoch) {
-            *place = epoch;
+        let (candidates, sure) = {
+            let shard = self.view.shard(shard);
+            let epoch = shard.data().map(|(epoch, _)| epoch);
+            if let (Some(place), Some(epoch)) = (self.epochs.get_mut(number), epoch) {
+                *place = epoch;
+            }
+            if let Some(next) = self.next.get_mut(number) {
+                *next = shard.history().next();
+            }
+            if let Some(position) = self.positions.get_mut(number) {
+                *position = shard.position();
+            }
+            self.query.candidates_in(&shard)
+        };
+        let mut seen = Vec::new();
+        for member in candidates {
+            if sure || self.matches(&member).await {
+                seen.push((Seen::Opened(member), String::new()));
+            }
         }
-        if let Some(next) = self.next.get_mut(number) {
-            *next = shard.history().next();
+        seen
+    }
+
+    /// Whether a socket matches. Others get a turn now and then.
+    async fn matches(&mut self, member: &Member) -> bool {
+        let matches = self.query.matches(member, &mut self.steps);
+        if self.steps.are_used_up() {
+            self.steps = Steps::new(TURN);
+            yield_now().await;
         }
-        if let Some(position) = self.positions.get_mut(number) {
-            *position = shard.position();
-        }
-        let found = self.query.members_in(&shard);
-        found.into_iter().map(|member| (Seen::Opened(member), String::new())).collect()
+        matches
     }
 
     /// Reads some of the shard's changes, and says whether those were all.
-    fn read(&mut self, shard: Shard, seen: &mut Vec<(Seen, String)>) -> Result<bool, Ended> {
+    async fn read(&mut self, shard: Shard, seen: &mut Vec<(Seen, String)>) -> Result<bool, Ended> {
         let number = shard.number();
-        let view = Arc::clone(&self.view);
-        let shard = view.shard(shard);
-        let known = self.epochs.get(number).copied();
-        if shard.data().map(|(epoch, _)| epoch) != known {
-            return Err(Ended::OutOfRange("the registry has begun anew"));
-        }
-        let next = self.next.get(number).copied().unwrap_or_default();
-        let entries = shard.history().from(next, AT_ONCE);
-        let entries = entries.ok_or(Ended::OutOfRange("this watcher is slower than the changes"))?;
-        let (mut read, before) = (0, seen.len());
-        for entry in entries {
-            read += 1;
-            if let Some(position) = self.positions.get_mut(number).filter(|_| !entry.goes_on) {
-                *position = entry.position;
+        let (entries, all_read, position) = {
+            let shard = self.view.shard(shard);
+            let known = self.epochs.get(number).copied();
+            if shard.data().map(|(epoch, _)| epoch) != known {
+                return Err(Ended::OutOfRange("the registry has begun anew"));
             }
-            if let Some(event) = look(&self.query, entry) {
+            let next = self.next.get_mut(number).ok_or(Ended::Unavailable("there is no such shard"))?;
+            let entries = shard.history().from(*next, AT_ONCE);
+            let entries: Vec<Entry> = entries
+                .ok_or(Ended::OutOfRange("this watcher is slower than the changes"))?
+                .cloned()
+                .collect();
+            *next += u64::try_from(entries.len()).unwrap_or(u64::MAX);
+            (entries, *next == shard.history().next(), shard.position())
+        };
+        let before = seen.len();
+        for entry in entries {
+            if let Some(place) = self.positions.get_mut(number).filter(|_| !entry.goes_on) {
+                *place = entry.position;
+            }
+            if let Some(event) = self.look(entry).await {
                 seen.push((event, self.revision()));
             }
         }
-        let all_read = next + read == shard.history().next();
-        if let Some(next) = self.next.get_mut(number) {
-            *next += read;
-        }
-        if let Some(position) = self.positions.get_mut(number).filter(|_| all_read) {
+        if let Some(place) = self.positions.get_mut(number).filter(|_| all_read) {
             // Also what is not for watchers is behind it now.
-            *position = shard.position();
+            *place = position;
         }
         if seen.len() > before {
             // Whoever has seen the last of them has seen all that was read: also what came behind it and is not theirs.
@@ -213,21 +239,28 @@ impl Watch {
         Ok(all_read)
     }
 
+    /// What an entry is to those who watch this.
+    async fn look(&mut self, entry: Entry) -> Option<Seen> {
+        let Entry { before, now, reason, .. } = entry;
+        let is_open = now.is_some();
+        let before = self.matching(before).await;
+        let now = self.matching(now).await;
+        match (before, now) {
+            (None, None) => None,
+            (Some(before), Some(now)) if before.record == now.record => None,
+            (_, Some(now)) => Some(Seen::Opened(now)),
+            (Some(before), None) => {
+                Some(Seen::Closed(before, if is_open { Reason::LeftFilter } else { reason }))
+            }
+        }
+    }
+
+    async fn matching(&mut self, member: Option<Member>) -> Option<Member> {
+        let member = member?;
+        self.matches(&member).await.then_some(member)
+    }
+
     fn revision(&self) -> String {
         Revision { epoch: Epoch::of_all(self.epochs), positions: self.positions }.encode()
-    }
-}
-
-/// What an entry is to those who watch this.
-fn look(query: &Query, entry: &Entry) -> Option<Seen> {
-    let matching = |member: &Option<Member>| member.as_ref().filter(|member| query.matches(member)).cloned();
-    match (matching(&entry.before), matching(&entry.now)) {
-        (None, None) => None,
-        (Some(before), Some(now)) if before.record == now.record => None,
-        (_, Some(now)) => Some(Seen::Opened(now)),
-        (Some(before), None) => {
-            let reason = if entry.now.is_some() { Reason::LeftFilter } else { entry.reason };
-            Some(Seen::Closed(before, reason))
-        }
     }
 }

@@ -6,7 +6,7 @@ use std::{
     time::Duration,
 };
 
-use redis::{FromRedisValue, cmd};
+use redis::{FromRedisValue, aio::MultiplexedConnection, cmd};
 use serde_json::json;
 use socketpass::{
     reason::Reason,
@@ -571,11 +571,11 @@ async fn a_user_who_may_do_no_more_than_the_documents_say_is_enough() {
 }
 
 /// Waits until the replica of a primary has everything.
-async fn is_replicated(primary: &Redis) {
+async fn is_replicated(primary: MultiplexedConnection, key: &str) {
     until("the replica has it", || async {
-        let mut primary = sentinel::connection(primary).await;
+        let mut primary = primary.clone();
         // Waited for is what this connection has written, and everything before it.
-        let () = cmd("SET").arg("written").arg("").query_async(&mut primary).await.unwrap();
+        let () = cmd("SET").arg(key).arg("").query_async(&mut primary).await.unwrap();
         cmd("WAIT").arg(1).arg(100).query_async::<u32>(&mut primary).await.unwrap() == 1
     })
     .await;
@@ -588,7 +588,7 @@ async fn when_the_primary_dies_the_registry_goes_on_at_its_replica() {
     let tenure = replicas[0].lists_anew("chat-1", "a", &["s1"]).await;
     replicas[1].lists("chat-1", &["s1"]).await;
     let _alive = Alive::keep(&replicas[0].ledger, &tenure, Duration::from_millis(200));
-    is_replicated(&sentinels.first).await;
+    is_replicated(sentinel::connection(&sentinels.first).await, "written").await;
     sentinels.kill_primary().await;
     is_written(&replicas[0], &tenure, || vec![open("s2", 1), close("s1")]).await;
     for replica in &replicas {
@@ -603,7 +603,7 @@ async fn when_primary_and_replica_change_roles_the_registry_goes_on_at_the_new_p
     let replicas = [(); 2].map(|()| Replica::open(&sentinels.url(0), &[]));
     let tenure = replicas[0].lists_anew("chat-1", "a", &["s1"]).await;
     replicas[1].lists("chat-1", &["s1"]).await;
-    is_replicated(&sentinels.first).await;
+    is_replicated(sentinel::connection(&sentinels.first).await, "written").await;
     sentinels.fail_over().await;
     is_written(&replicas[0], &tenure, || vec![open("s2", 1), close("s1")]).await;
     for replica in &replicas {
@@ -671,6 +671,7 @@ async fn when_a_nodes_replica_takes_its_place_the_shard_goes_on_there() {
     let gateway_id = one_on_each(&cluster).await.remove(1);
     let tenure = replicas[0].lists_anew(&gateway_id, "a", &["s1"]).await;
     replicas[1].lists(&gateway_id, &["s1"]).await;
+    is_replicated(connect(&cluster.nodes[1].url()).await.unwrap(), &key(&gateway_id, "written")).await;
     cluster.nodes[1].kill().await;
     is_written(&replicas[0], &tenure, || vec![open("s2", 1)]).await;
     for replica in &replicas {

@@ -2,12 +2,20 @@
 
 use std::{
     collections::HashMap,
+    convert::Infallible,
     num::NonZero,
-    sync::atomic::{AtomicU64, AtomicUsize, Ordering},
+    sync::{
+        Mutex, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
     thread,
 };
 
-use super::{Query, set::Set};
+use super::{
+    Query,
+    look::{self, Part},
+    set::Set,
+};
 use crate::{
     expression::{
         packed::{Packer, Value},
@@ -15,7 +23,7 @@ use crate::{
     },
     registry::{
         change::Shard,
-        view::{View, member::Member, shard::ShardView},
+        view::{View, shard::ShardView},
     },
 };
 
@@ -39,79 +47,187 @@ pub struct Count {
 #[error("it has more than {GROUPS} different values")]
 pub struct TooManyGroups;
 
-impl Query {
-    /// Counts.
-    pub fn count(&self, view: &View) -> u64 {
-        if !self.looks_at_all() {
-            return Shard::all().map(|shard| self.count_in(&view.shard(shard))).sum();
-        }
-        // What waits for memory waits for it on every processor at the same time.
-        let shards: Vec<_> = Shard::all().collect();
-        let (next, total) = (AtomicUsize::new(0), AtomicU64::new(0));
-        let count = || {
-            while let Some(shard) = shards.get(next.fetch_add(1, Ordering::Relaxed)) {
-                total.fetch_add(self.count_in(&view.shard(*shard)), Ordering::Relaxed);
-            }
-        };
-        thread::scope(|scope| {
-            for _ in 1..thread::available_parallelism().map_or(1, NonZero::get).min(LOOKERS) {
-                scope.spawn(count);
-            }
-            count();
-        });
-        total.into_inner()
+/// A count under way.
+#[derive(Debug)]
+pub struct Counting {
+    left: Mutex<Vec<Work>>,
+    total: AtomicU64,
+}
+
+/// A count by the value at a path, under way.
+#[derive(Debug)]
+pub struct Grouping {
+    path: Path,
+    left: Vec<Work>,
+    groups: Groups,
+}
+
+/// What is left of a shard.
+#[derive(Debug)]
+enum Work {
+    /// Nothing has been done yet.
+    All(Shard),
+    /// These are to be looked at.
+    Part(Part),
+}
+
+fn all_shards() -> Vec<Work> {
+    Shard::all().map(Work::All).collect()
+}
+
+impl Default for Counting {
+    fn default() -> Self {
+        Self { left: Mutex::new(all_shards()), total: AtomicU64::new(0) }
+    }
+}
+
+impl Counting {
+    /// How many match of what has been counted.
+    pub fn total(&self) -> u64 {
+        self.total.load(Ordering::Relaxed)
     }
 
-    fn count_in(&self, shard: &ShardView) -> u64 {
+    fn add(&self, count: u64) {
+        self.total.fetch_add(count, Ordering::Relaxed);
+    }
+
+    fn take(&self) -> Option<Work> {
+        self.left.lock().unwrap_or_else(PoisonError::into_inner).pop()
+    }
+
+    fn put_back(&self, part: Part) {
+        self.left.lock().unwrap_or_else(PoisonError::into_inner).push(Work::Part(part));
+    }
+
+    fn is_over(&self) -> bool {
+        self.left.lock().unwrap_or_else(PoisonError::into_inner).is_empty()
+    }
+}
+
+impl Grouping {
+    /// By the value at this path.
+    pub fn by(path: Path) -> Self {
+        Self { path, left: all_shards(), groups: Groups::default() }
+    }
+
+    /// The groups, and how many sockets there are in all.
+    pub fn into_count(self) -> Count {
+        self.groups.into_count()
+    }
+}
+
+impl Query {
+    /// Goes on counting, for one look. Whether that was all.
+    pub fn count(&self, view: &View, counting: &Counting) -> bool {
+        let work = || {
+            let mut steps = look::steps();
+            while !steps.are_used_up()
+                && let Some(work) = counting.take()
+            {
+                let mut part = match work {
+                    Work::Part(part) => part,
+                    Work::All(shard) => match self.count_by_index(&view.shard(shard), shard) {
+                        Ok(count) => {
+                            counting.add(count);
+                            continue;
+                        }
+                        Err(part) => part,
+                    },
+                };
+                let mut count = 0;
+                let see = |_: &_| -> Result<(), Infallible> {
+                    count += 1;
+                    Ok(())
+                };
+                let Ok(is_over) = self.go_through(view, &mut part, &mut steps, see);
+                counting.add(count);
+                if !is_over {
+                    counting.put_back(part);
+                }
+            }
+        };
+        if self.looks_at_all() {
+            // What waits for memory waits for it on every processor at the same time.
+            thread::scope(|scope| {
+                for _ in 1..thread::available_parallelism().map_or(1, NonZero::get).min(LOOKERS) {
+                    scope.spawn(work);
+                }
+                work();
+            });
+        } else {
+            work();
+        }
+        counting.is_over()
+    }
+
+    /// How many match in a shard as far as indexes alone can tell, else what has to be looked at.
+    fn count_by_index(&self, shard: &ShardView, number: Shard) -> Result<u64, Part> {
         if self.rest.is_none()
             && let Some(count) = self.set.count(shard)
         {
-            return count;
+            return Ok(count);
         }
-        let number = |count: usize| u64::try_from(count).unwrap_or(u64::MAX);
-        if let (Set::All, Some(rest)) = (&self.set, &self.rest) {
-            return number(shard.members().count(|member| rest.matches(&member)));
+        if matches!(self.set, Set::All) {
+            return Err(Part::of(number, &self.set, shard.all().clone()));
         }
         let found = self.set.find(shard, shard.all());
         if self.test(&found).is_none() {
-            return found.slots.len();
+            return Ok(found.slots.len());
         }
-        number(self.matching(shard, &found).count())
+        Err(Part::of(number, &self.set, found.slots.into_owned()))
     }
 
-    /// Counts by the value at a path. Those that have nothing there are under null.
-    pub fn count_by(&self, view: &View, path: &Path) -> Result<Count, TooManyGroups> {
-        let mut groups = Groups::default();
-        for shard in Shard::all() {
-            let shard = view.shard(shard);
-            let found = self.set.find(&shard, shard.all());
-            if self.test(&found).is_none()
-                && let Some((index, _)) = shard.index(path)
-                && let (common, true) = index.common()
-            {
-                // Every value has its bitmap: nothing has to be looked at.
-                let mut rest = found.slots.len();
-                for (key, slots) in common {
-                    let count = slots.intersection_len(&found.slots);
-                    rest = rest.saturating_sub(count);
-                    groups.add(key.value(), count)?;
-                }
-                groups.add(Value::Null, rest)?;
-                continue;
-            }
-            for member in self.matching(&shard, &found) {
-                groups.add(value_at(path, member), 1)?;
+    /// Goes on counting by the value at a path, for one look. Whether that was all. Those that have nothing there are under
+    /// null.
+    pub fn group(&self, view: &View, grouping: &mut Grouping) -> Result<bool, TooManyGroups> {
+        let Grouping { path, left, groups } = grouping;
+        let mut steps = look::steps();
+        while !steps.are_used_up()
+            && let Some(work) = left.pop()
+        {
+            let mut part = match work {
+                Work::Part(part) => part,
+                Work::All(shard) => match self.group_by_index(&view.shard(shard), shard, path, groups)? {
+                    None => continue,
+                    Some(part) => part,
+                },
+            };
+            let see = |member: &_| groups.add(path.get(&member).unwrap_or(Value::Null), 1);
+            if !self.go_through(view, &mut part, &mut steps, see)? {
+                left.push(Work::Part(part));
             }
         }
-        Ok(groups.into_count())
+        Ok(left.is_empty())
+    }
+
+    /// The groups of a shard as far as indexes alone can tell, else what has to be looked at.
+    fn group_by_index(
+        &self,
+        shard: &ShardView,
+        number: Shard,
+        path: &Path,
+        groups: &mut Groups,
+    ) -> Result<Option<Part>, TooManyGroups> {
+        let found = self.set.find(shard, shard.all());
+        if self.test(&found).is_none()
+            && let Some((index, _)) = shard.index(path)
+            && let (common, true) = index.common()
+        {
+            // Every value has its bitmap: nothing has to be looked at.
+            let mut rest = found.slots.len();
+            for (key, slots) in common {
+                let count = slots.intersection_len(&found.slots);
+                rest = rest.saturating_sub(count);
+                groups.add(key.value(), count)?;
+            }
+            groups.add(Value::Null, rest)?;
+            return Ok(None);
+        }
+        Ok(Some(Part::of(number, &self.set, found.slots.into_owned())))
     }
 }
 
-fn value_at<'m>(path: &Path, member: &'m Member) -> Value<'m> {
-    path.get(&member).unwrap_or(Value::Null)
-}
-
-#[derive(Default)]
+#[derive(Debug, Default)]
 struct Groups {
     counts: HashMap<Box<[u8]>, u64>,
     key: Vec<u8>,

@@ -3,7 +3,7 @@
 use sha2::{Digest as _, Sha256};
 
 use crate::{
-    expression::{Bound as Filter, CompileError, Program, Variables, path::Path},
+    expression::{Bound as Filter, CompileError, Program, Steps, Variables, path::Path},
     registry::{
         change::Shard,
         view::{View, member::Member},
@@ -11,6 +11,7 @@ use crate::{
 };
 
 pub mod count;
+mod look;
 pub mod page;
 pub mod plan;
 pub mod programs;
@@ -60,9 +61,9 @@ impl Query {
         Ok(Self { set: plan.set(), rest: plan.rest(), whole, plan, hash })
     }
 
-    /// Whether a socket matches.
-    pub fn matches(&self, member: &Member) -> bool {
-        self.whole.matches(&member)
+    /// Whether a socket matches; takes the steps that it takes to know.
+    pub fn matches(&self, member: &Member, steps: &mut Steps) -> bool {
+        self.whole.matches_within(&member, steps)
     }
 
     /// Tells this filter and its params from others, in every replica.

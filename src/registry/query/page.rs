@@ -1,12 +1,16 @@
 //! The sockets that match, in the order of their names, a page at a time.
 //!
-//! A page holds no lock for long and remembers nothing: it begins behind a name, wherever that stands by now.
+//! A page holds no lock for long and remembers nothing: it begins behind a name, wherever that stands by now. What may match
+//! is gathered while a shard is locked, and looked at when it is not any more.
 
 use std::sync::Arc;
 
 use roaring::RoaringBitmap;
 
-use super::{Query, set::Found};
+use super::{
+    Query, look,
+    set::{Found, Set},
+};
 use crate::registry::{
     change::Shard,
     view::{
@@ -38,8 +42,22 @@ pub struct Page {
 /// gateway for them.
 const FEW: u64 = 1_024;
 
-/// Sockets that are looked at before writers get a turn.
-const TURN: usize = 16_384;
+/// Sockets that are passed before writers get a turn.
+const TURN: u64 = 16_384;
+
+/// Sockets that are gathered at least where not all of them will match.
+const GATHER: usize = 256;
+
+/// Some of a gateway's sockets, in order.
+struct Candidates {
+    members: Vec<Member>,
+    /// They match: nothing has to be asked of them.
+    sure: bool,
+    /// There is more behind this socket.
+    more: Option<Box<str>>,
+    /// Sockets that were passed on the way.
+    passed: u64,
+}
 
 impl Query {
     /// The page behind a place, at most `limit` sockets, of a bounded share of the work: it may have fewer, or none, and
@@ -53,13 +71,17 @@ impl Query {
     }
 
     fn few(&self, view: &View, after: Option<&Place>, limit: usize) -> Page {
-        let mut members = Vec::new();
+        let (mut members, mut all_sure) = (Vec::new(), true);
         for shard in Shard::all() {
-            let shard = view.shard(shard);
-            let found = self.set.find(&shard, shard.all());
-            members.extend(self.matching(&shard, &found).filter(|member| is_behind(member, after)).cloned());
+            let (candidates, sure) = self.candidates_in(&view.shard(shard));
+            members.extend(candidates.into_iter().filter(|member| is_behind(member, after)));
+            all_sure &= sure;
         }
         let by_name = |one: &Member, other: &Member| name(one).cmp(&name(other));
+        if !all_sure {
+            members.sort_unstable_by(by_name);
+            return self.sift(members, limit);
+        }
         let is_last = members.len() <= limit;
         if !is_last {
             // Only those of the page have to be put in order.
@@ -71,102 +93,122 @@ impl Query {
         Page { members, next }
     }
 
+    /// A page of those of the candidates that match.
+    fn sift(&self, candidates: Vec<Member>, limit: usize) -> Page {
+        let mut steps = look::steps();
+        let mut members = Vec::new();
+        let mut candidates = candidates.into_iter().peekable();
+        while let Some(candidate) = candidates.next() {
+            let at = place(&candidate);
+            if self.matches(&candidate, &mut steps) {
+                members.push(candidate);
+            }
+            if (members.len() >= limit || steps.are_used_up()) && candidates.peek().is_some() {
+                return Page { members, next: Some(at) };
+            }
+        }
+        Page { members, next: None }
+    }
+
     /// From gateway to gateway, and within one from socket to socket.
     fn along(&self, view: &View, after: Option<&Place>, limit: usize) -> Page {
         let mut members = Vec::new();
+        let mut steps = look::steps();
         let mut place = after.cloned().or_else(|| next_gateway(view, None));
-        let mut turn = TURN;
         while let Some(at) = place {
             let shard = view.shard(Shard::of(&at.gateway_id));
-            let reached = match shard.gateways().get(&at.gateway_id) {
-                None => None,
-                Some(gateway) => {
-                    self.of_gateway(&shard, gateway, at.socket_id.as_deref(), limit, &mut members, &mut turn)
-                }
-            };
+            let gateway = shard.gateways().get(&at.gateway_id);
+            let wanted = limit.saturating_sub(members.len());
+            let candidates =
+                gateway.map(|gateway| self.candidates(&shard, gateway, at.socket_id.as_deref(), wanted));
             drop(shard);
-            place = match reached {
+            let mut more = None;
+            if let Some(candidates) = candidates {
+                steps.take(candidates.passed);
+                more = candidates.more;
+                let mut rest = candidates.members.into_iter().peekable();
+                while let Some(candidate) = rest.next() {
+                    let socket_id: Box<str> = candidate.record.socket_id().into();
+                    if candidates.sure || self.matches(&candidate, &mut steps) {
+                        members.push(candidate);
+                    }
+                    if (members.len() >= limit || steps.are_used_up()) && rest.peek().is_some() {
+                        more = Some(socket_id);
+                        break;
+                    }
+                }
+            }
+            place = match more {
                 Some(socket_id) => Some(Place { socket_id: Some(socket_id), ..at }),
                 None => next_gateway(view, Some(&at.gateway_id)),
             };
-            if members.len() >= limit || turn == 0 {
+            if members.len() >= limit || steps.are_used_up() {
                 break;
             }
         }
         Page { members, next: place }
     }
 
-    /// The gateway's next sockets. The last name that was looked at, if there is more behind it.
-    fn of_gateway(
+    /// The gateway's next sockets that may match.
+    fn candidates(
         &self,
         shard: &ShardView,
         gateway: &Gateway,
         after: Option<&str>,
-        limit: usize,
-        members: &mut Vec<Member>,
-        turn: &mut usize,
-    ) -> Option<Box<str>> {
+        wanted: usize,
+    ) -> Candidates {
         let found = self.set.find(shard, gateway.slots());
-        let wanted = limit.saturating_sub(members.len());
-        if is_less_work_in_order(&found.slots, gateway.slots(), wanted) {
-            return self.walk(shard, gateway, after, &found, limit, members, turn);
+        let sure = self.test(&found).is_none();
+        let at_most = if sure { wanted } else { wanted.max(GATHER) };
+        if is_less_work_in_order(&found.slots, gateway.slots(), at_most) {
+            return walk(shard, gateway, after, &found, at_most, sure);
         }
-        let mut matching: Vec<_> = self
-            .matching(shard, &found)
-            .filter(|member| after.is_none_or(|after| member.record.socket_id() > after))
-            .collect();
-        matching.sort_unstable_by_key(|member| member.record.socket_id());
-        *turn = turn.saturating_sub(usize::try_from(found.slots.len()).unwrap_or(usize::MAX));
-        members.extend(matching.iter().take(wanted).map(|member| (*member).clone()));
-        let last = matching.len().checked_sub(1).filter(|last| *last >= wanted)?;
-        let reached = matching.get(wanted.saturating_sub(1).min(last))?;
-        Some(reached.record.socket_id().into())
-    }
-
-    #[expect(clippy::too_many_arguments, reason = "the state of one page, apart from the way it is filled")]
-    fn walk(
-        &self,
-        shard: &ShardView,
-        gateway: &Gateway,
-        after: Option<&str>,
-        found: &Found<'_>,
-        limit: usize,
-        members: &mut Vec<Member>,
-        turn: &mut usize,
-    ) -> Option<Box<str>> {
-        let test = self.test(found);
-        for slot in shard.slots_behind(gateway, after) {
-            // The bitmap first: it is in the cache, and most sockets are not.
-            if found.slots.contains(slot)
-                && let Some(member) = shard.members().get(slot)
-                && test.is_none_or(|test| test.matches(&member))
-            {
-                members.push(member.clone());
-            }
-            *turn = turn.saturating_sub(1);
-            if members.len() >= limit || *turn == 0 {
-                return shard.members().get(slot).map(|member| member.record.socket_id().into());
-            }
-        }
-        None
-    }
-
-    /// All sockets of a shard that match.
-    pub fn members_in(&self, shard: &ShardView) -> Vec<Member> {
-        let found = self.set.find(shard, shard.all());
-        self.matching(shard, &found).cloned().collect()
-    }
-
-    /// Those of the slots that match.
-    pub(super) fn matching<'s>(
-        &'s self,
-        shard: &'s ShardView,
-        found: &'s Found<'_>,
-    ) -> impl Iterator<Item = &'s Member> {
-        let test = self.test(found);
         let members = found.slots.iter().filter_map(|slot| shard.members().get(slot));
-        members.filter(move |member| test.is_none_or(|test| test.matches(member)))
+        let mut members: Vec<_> =
+            members.filter(|member| after.is_none_or(|after| member.record.socket_id() > after)).collect();
+        members.sort_unstable_by_key(|member| member.record.socket_id());
+        let is_more = members.len() > at_most;
+        let members: Vec<_> = members.into_iter().take(at_most).cloned().collect();
+        let more = members.last().filter(|_| is_more).map(|last| last.record.socket_id().into());
+        Candidates { members, sure, more, passed: found.slots.len() }
     }
+
+    /// All sockets of a shard that may match, and whether it is sure that they do.
+    pub fn candidates_in(&self, shard: &ShardView) -> (Vec<Member>, bool) {
+        let found = self.set.find(shard, shard.all());
+        let sure = self.test(&found).is_none();
+        let members = || shard.members().iter().map(|(_, member)| member.clone());
+        let members = match &self.set {
+            Set::All => members().collect(),
+            _ => found.slots.iter().filter_map(|slot| shard.members().get(slot).cloned()).collect(),
+        };
+        (members, sure)
+    }
+}
+
+fn walk(
+    shard: &ShardView,
+    gateway: &Gateway,
+    after: Option<&str>,
+    found: &Found<'_>,
+    at_most: usize,
+    sure: bool,
+) -> Candidates {
+    let mut walked = Candidates { members: Vec::new(), sure, more: None, passed: 0 };
+    for slot in shard.slots_behind(gateway, after) {
+        walked.passed += 1;
+        // The bitmap first: it is in the cache, and most sockets are not.
+        if found.slots.contains(slot)
+            && let Some(member) = shard.members().get(slot)
+        {
+            walked.members.push(member.clone());
+        }
+        if walked.members.len() >= at_most || walked.passed == TURN {
+            walked.more = shard.members().get(slot).map(|member| member.record.socket_id().into());
+            break;
+        }
+    }
+    walked
 }
 
 /// Whether looking at the gateway's sockets in their order, until as many match as are wanted, is less work than putting

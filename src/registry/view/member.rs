@@ -88,16 +88,13 @@ impl Members {
         (0..).zip(&self.slots).filter_map(|(slot, member)| Some((slot, member.as_ref()?)))
     }
 
-    /// How many of them this holds for. For when all have to be looked at: they are asked for in bunches, so that memory,
-    /// which takes its time with each, brings many at once.
-    pub fn count(&self, holds: impl Fn(&Member) -> bool) -> usize {
-        let bunches = self.slots.chunks(BUNCH);
-        let count = |bunch: &[Option<Member>]| {
-            let members = || bunch.iter().flatten();
-            black_box(members().fold(0, |read, member| read ^ member.record.glance()));
-            members().filter(|member| holds(member)).count()
-        };
-        bunches.map(count).sum()
+    /// The slots from this one on, in bunches, for when all have to be looked at. Those of a bunch are asked for together:
+    /// memory takes its time with each and brings many at once.
+    pub fn bunches(&self, from: usize) -> impl Iterator<Item = &[Option<Member>]> {
+        let bunches = self.slots.get(from..).unwrap_or_default().chunks(BUNCH);
+        bunches.inspect(|bunch| {
+            black_box(bunch.iter().flatten().fold(0, |read, member| read ^ member.record.glance()));
+        })
     }
 
     /// A slot that nobody is in; it counts as taken until it is cleared.
