@@ -5,6 +5,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use serde_json::json;
 use socketpass::{
     cli::bench::gateways::{Fleet, FleetOptions, Stop},
     grpc::pb::GatewayState,
@@ -15,6 +16,7 @@ use crate::support::{
     ANA, ANA_ID,
     callers::Caller,
     cookie,
+    gateway::{Gateway, hello, socket},
     ports::lasting_port,
     process::Process,
     proxy::Proxy,
@@ -410,4 +412,54 @@ async fn a_hundred_gateways_that_list_again_do_not_starve_handshakes() {
         );
     }
     fleet.stop(Stop::Cut).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn filters_that_take_all_the_steps_there_are_hold_up_nobody() {
+    let redis = Redis::start().await;
+    redis.put(ANA_ID, ANA.as_bytes()).await;
+    let service = ServiceProcess::start(&[("SESSION_STORE", &*redis.url())]).await;
+    let user = json!({"list": (0..2_000).collect::<Vec<u32>>()});
+    let mut gateway = Gateway::open(&service.grpc, hello("g", "one")).await;
+    for bunch in 0..20 {
+        let id = |number| format!("s{}", bunch * 50 + number);
+        gateway.opens((0..50).map(|number| socket(&id(number), user.clone())).collect()).await;
+    }
+    gateway.report(Vec::new(), true).await.unwrap();
+    let stop = Arc::new(std::sync::atomic::AtomicBool::new(false));
+    let mut callers = JoinSet::new();
+    for _ in 0..2 {
+        let (stop, url) = (Arc::clone(&stop), service.grpc.clone());
+        callers.spawn(async move { handshakes(&url, stop).await });
+    }
+    let costly = "user.list.all(a, user.list.all(b, a + b >= 0))";
+    let mut askers = JoinSet::new();
+    for _ in 0..3 {
+        let mut caller = Caller::of(&service.grpc).await;
+        let mut watching = caller.clone();
+        askers.spawn(async move { assert_eq!(watching.watch(costly).await.told().await, [""; 0]) });
+        askers.spawn(async move {
+            assert_eq!(caller.ids(costly).await, [""; 0]);
+            assert_eq!(caller.total(costly).await, 0);
+        });
+    }
+    // Reports go on meanwhile, and so do others' questions.
+    let mut caller = Caller::of(&service.grpc).await;
+    while askers.len() > 0 {
+        let begun = Instant::now();
+        gateway.opens(vec![socket("another", json!({"id": 1}))]).await;
+        assert!(begun.elapsed() < Duration::from_secs(1), "{:?}", begun.elapsed());
+        assert_eq!(caller.total("user.id == 1").await, 1);
+        assert!(begun.elapsed() < Duration::from_secs(3), "{:?}", begun.elapsed());
+        while let Some(asked) = askers.try_join_next() {
+            asked.unwrap();
+        }
+    }
+    stop.store(true, std::sync::atomic::Ordering::Relaxed);
+    for (count, longest) in callers.join_all().await {
+        assert!(
+            count > 20 && longest < Duration::from_secs(1),
+            "{count} handshakes, the longest {longest:?}"
+        );
+    }
 }
