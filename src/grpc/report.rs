@@ -1,8 +1,11 @@
 //! A gateway's stream: messages to and from the registry's.
 
-use std::{sync::Arc, time::SystemTime};
+use std::{
+    sync::Arc,
+    time::{Duration, SystemTime},
+};
 
-use tokio::sync::mpsc;
+use tokio::{sync::mpsc, time::timeout};
 use tonic::{Status, Streaming};
 
 use super::{
@@ -23,6 +26,9 @@ use crate::registry::{
 
 type Answers = mpsc::Sender<Result<ReportResponse, Status>>;
 
+/// Nobody has to think about who they are; a stream that says nothing is nobody's.
+const HELLO_WITHIN: Duration = Duration::from_secs(10);
+
 /// Runs the stream to its end.
 pub(super) async fn run(registry: Arc<Registry>, messages: Streaming<ReportRequest>, answers: Answers) {
     if let Err(status) = attend(&registry, messages, &answers).await {
@@ -36,7 +42,9 @@ async fn attend(
     mut messages: Streaming<ReportRequest>,
     answers: &Answers,
 ) -> Result<(), Status> {
-    let Some(first) = messages.message().await.map_err(in_grpcs_words)? else { return Ok(()) };
+    let first = timeout(HELLO_WITHIN, messages.message()).await;
+    let first = first.map_err(|_elapsed| Status::deadline_exceeded("no hello has come: it is the first message"))?;
+    let Some(first) = first.map_err(in_grpcs_words)? else { return Ok(()) };
     let Some(report_request::Message::Hello(hello)) = first.message else {
         return Err(invalid("message", "the first on a stream has to be hello"));
     };

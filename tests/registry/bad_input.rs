@@ -243,6 +243,15 @@ async fn what_comes_before_hello() {
 }
 
 #[tokio::test]
+async fn a_stream_that_says_nothing_is_ended() {
+    let (service, _caller) = start().await;
+    let mut silent = Gateway::connect(&service.grpc).await;
+    let status = silent.end().await;
+    assert_eq!(status.code(), Code::DeadlineExceeded, "{status:?}");
+    assert!(status.message().contains("hello"), "{status:?}");
+}
+
+#[tokio::test]
 async fn streams_that_break_the_rules_end_and_their_sockets_stay() {
     let (service, mut caller) = start().await;
     let batch =
