@@ -127,11 +127,7 @@ impl Server {
             authorizer: Arc::new(authorizer(config, Arc::clone(&store))?),
             store: watch::Sender::new(store),
             session: config.session.clone(),
-            registry: Arc::new(Registry::open(
-                &config.registry,
-                &config.user.identity,
-                config.limits.max_gateway_sockets,
-            )),
+            registry: Arc::new(Registry::open(&config.registry, &config.user.identity, &config.limits)),
             reflection: config.grpc.reflection,
             limits: config.limits.clone(),
         })

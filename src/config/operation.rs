@@ -22,6 +22,10 @@ pub struct Limits {
     pub drain_timeout: Duration,
     /// How many sockets a gateway may have listed.
     pub max_gateway_sockets: usize,
+    /// How many gateways there may be.
+    pub max_gateways: usize,
+    /// How many watches may be open in one replica.
+    pub max_watches: usize,
 }
 
 const MAX_SESSION_BYTES: Setting = Setting {
@@ -61,9 +65,31 @@ const MAX_GATEWAY_SOCKETS: Setting = Setting {
             does not fill the registry.",
 };
 
+const MAX_GATEWAYS: Setting = Setting {
+    name: "limits.max_gateways",
+    kind: Kind::Count,
+    default: Some("10000"),
+    about: "How many gateways there may be in the fleet; the hello of one more is RESOURCE_EXHAUSTED. Answers name all that are \
+            late, which has to fit into a message.",
+};
+
+const MAX_WATCHES: Setting = Setting {
+    name: "limits.max_watches",
+    kind: Kind::Count,
+    default: Some("1000"),
+    about: "How many WatchSockets may be open in one replica; one more is RESOURCE_EXHAUSTED. Each looks at every change.",
+};
+
 impl Limits {
-    pub(super) const SETTINGS: &[&Setting] =
-        &[&MAX_SESSION_BYTES, &MAX_MESSAGE_BYTES, &CALL_TIMEOUT, &DRAIN_TIMEOUT, &MAX_GATEWAY_SOCKETS];
+    pub(super) const SETTINGS: &[&Setting] = &[
+        &MAX_SESSION_BYTES,
+        &MAX_MESSAGE_BYTES,
+        &CALL_TIMEOUT,
+        &DRAIN_TIMEOUT,
+        &MAX_GATEWAY_SOCKETS,
+        &MAX_GATEWAYS,
+        &MAX_WATCHES,
+    ];
 
     pub(super) fn read(reader: &mut Reader<'_>) -> Self {
         Self {
@@ -72,6 +98,8 @@ impl Limits {
             call_timeout: reader.duration(&CALL_TIMEOUT),
             drain_timeout: reader.duration(&DRAIN_TIMEOUT),
             max_gateway_sockets: reader.count(&MAX_GATEWAY_SOCKETS),
+            max_gateways: reader.count(&MAX_GATEWAYS),
+            max_watches: reader.count(&MAX_WATCHES),
         }
     }
 }

@@ -10,13 +10,13 @@ use super::{
     limits,
     meter::Meter,
     packed,
-    pattern::{self, Pattern, State},
+    pattern::{self, Pattern, Room, State},
     value::Value,
 };
 
 /// Folds an expression. Without params, what depends on them stays as it is.
 pub(super) fn fold(expr: &Expr, params: Option<packed::Map<'_>>) -> Result<Expr, CompileError> {
-    Folder { params, meter: Meter::default(), copied: HashMap::new() }.fold(expr)
+    Folder { params, meter: Meter::default(), room: Room::default(), copied: HashMap::new() }.fold(expr)
 }
 
 /// Whether an expression has the same value for every socket once params are known.
@@ -28,6 +28,7 @@ struct Folder<'p> {
     params: Option<packed::Map<'p>>,
     /// Shared by all parts that are folded, as one evaluation would share it.
     meter: Meter,
+    room: Room,
     /// What lists and objects of params have become, by where they are packed and how long they are: one that is named
     /// again is not copied again.
     copied: HashMap<(usize, usize), Constant>,
@@ -126,10 +127,13 @@ impl<'p> Folder<'p> {
 
     fn matches(&mut self, text: &Expr, pattern: &Pattern) -> Result<Expr, CompileError> {
         let text = self.boxed(text)?;
-        let State::Unbound(unbound) = &pattern.0 else { return Ok(Expr::Matches(text, pattern.clone())) };
+        let State::Unbound(unbound) = &pattern.0 else {
+            self.room.take(pattern).map_err(CompileError::whole)?;
+            return Ok(Expr::Matches(text, pattern.clone()));
+        };
         Ok(match self.fold(unbound)? {
             Expr::Constant(Constant::Text(found)) => {
-                Expr::Matches(text, pattern::compile(&found).map_err(CompileError::whole)?)
+                Expr::Matches(text, pattern::compile(&found, &mut self.room).map_err(CompileError::whole)?)
             }
             Expr::Constant(other) => Expr::Fails(Fault::Type("matches", other.kind()).to_string().into()),
             Expr::Fails(message) => Expr::Fails(message),

@@ -20,8 +20,8 @@ struct Position {
 
 impl CompileError {
     /// About the expression as a whole.
-    pub(super) fn whole(message: impl Into<String>) -> Self {
-        Self { position: None, message: message.into() }
+    pub fn whole(message: impl Into<String>) -> Self {
+        Self { position: None, message: shortened(message.into()) }
     }
 
     /// About what begins at this byte of the text.
@@ -29,13 +29,24 @@ impl CompileError {
         let before = text.get(..offset).unwrap_or(text);
         let line = before.matches('\n').count() + 1;
         let column = before.rsplit('\n').next().unwrap_or_default().chars().count() + 1;
-        Self { position: Some(Position { line, column }), message: message.into() }
+        Self { position: Some(Position { line, column }), message: shortened(message.into()) }
     }
 
     /// About what begins in this line and column.
     pub(super) fn in_line(line: usize, column: usize, message: impl Into<String>) -> Self {
-        Self { position: Some(Position { line, column }), message: message.into() }
+        Self { position: Some(Position { line, column }), message: shortened(message.into()) }
     }
+}
+
+/// A message may name what stands in the text, and a text has 16 KiB: more than headers have room for.
+fn shortened(mut message: String) -> String {
+    /// Bytes that every message fits in that repeats nothing long.
+    const BYTES: usize = 600;
+    if message.len() > BYTES {
+        message.truncate(message.floor_char_boundary(BYTES));
+        message.push('…');
+    }
+    message
 }
 
 impl fmt::Display for CompileError {

@@ -30,14 +30,15 @@ pub(super) const PATTERN_BYTES: usize = 4 << 10;
 /// Calls of `matches`: each keeps a compiled pattern.
 pub(super) const PATTERNS: usize = 20;
 
-/// Memory of one compiled pattern, in bytes. `\pL{20}` fits, `((a{100}){100}){100}` does not.
-pub(super) const COMPILED_PATTERN_BYTES: usize = 1 << 20;
-
 /// Memory of a compiled pattern that takes the least steps, in bytes. Most take less.
 pub(super) const SMALL_PATTERN_BYTES: usize = 4 << 10;
 
+/// Memory of all compiled patterns of an expression together, in [`SMALL_PATTERN_BYTES`]: a thousand watches may be open, each
+/// with patterns of its own. `(ab|cd){500}` fits, `((a{100}){100}){100}` does not.
+pub(super) const PATTERNS_WEIGHT: usize = 64;
+
 /// Memory of what a pattern remembers from search to search, in bytes, in each thread that uses it.
-pub(super) const PATTERN_CACHE_BYTES: usize = 256 << 10;
+pub(super) const PATTERN_CACHE_BYTES: usize = 64 << 10;
 
 /// Bytes of text that a small pattern searches in one step; a larger one in proportion fewer.
 pub(super) const SEARCHED_BYTES_A_STEP: usize = 16;

@@ -13,7 +13,7 @@ use super::{
     limits, macros,
     parse::Parsed,
     path::{Path, Root},
-    pattern::{self, Pattern, State},
+    pattern::{self, Pattern, Room, State},
     scope::{GatewayField, SocketField},
 };
 
@@ -21,7 +21,7 @@ type Lowered = Result<Expr, CompileError>;
 
 /// Lowers a whole expression.
 pub(super) fn lower(parsed: &Parsed<'_>, variables: Variables) -> Lowered {
-    Lowering { parsed, variables, loops: vec![], patterns: 0 }.expr(&parsed.root)
+    Lowering { parsed, variables, loops: vec![], patterns: 0, room: Room::default() }.expr(&parsed.root)
 }
 
 struct Lowering<'p> {
@@ -30,6 +30,7 @@ struct Lowering<'p> {
     /// The variables of the loops around this place, the outermost first.
     loops: Vec<Arc<str>>,
     patterns: usize,
+    room: Room,
 }
 
 impl Lowering<'_> {
@@ -112,7 +113,12 @@ impl Lowering<'_> {
         known.extend(self.variables.gateway.then_some("gateway"));
         known.extend(self.variables.params.then_some("params"));
         known.extend(self.loops.iter().map(|name| &**name));
-        format!("there is no `{name}`; there is {}{}", list(&known), meant(name, known.iter().copied()))
+        format!(
+            "there is no `{}`; there is {}{}",
+            short(name),
+            list(&known),
+            meant(name, known.iter().copied())
+        )
     }
 
     /// Whether a part is the name of something whose fields are known.
@@ -268,7 +274,7 @@ impl Lowering<'_> {
         }
         match self.expr(part)? {
             Expr::Constant(Constant::Text(text)) => {
-                pattern::compile(&text).map_err(|message| self.error(part, message))
+                pattern::compile(&text, &mut self.room).map_err(|message| self.error(part, message))
             }
             unbound if bind::is_constant(&unbound) => Ok(Pattern(State::Unbound(Box::new(unbound)))),
             _ => Err(self.error(
@@ -350,9 +356,16 @@ fn unknown_function(name: &str) -> String {
     let meant = meant(name, Function::names());
     let names: Vec<_> = Function::names().collect();
     format!(
-        "there is no function `{name}`{}",
+        "there is no function `{}`{}",
+        short(name),
         if meant.is_empty() { format!("; there is {}", list(&names)) } else { meant }
     )
+}
+
+/// A name as a message repeats it.
+fn short(name: &str) -> &str {
+    const BYTES: usize = 60;
+    name.get(..name.floor_char_boundary(BYTES)).unwrap_or_default()
 }
 
 fn list(names: &[&str]) -> String {

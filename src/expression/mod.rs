@@ -86,6 +86,13 @@ impl Program {
         &self.text
     }
 
+    /// Whether params bring patterns, which take a while to compile.
+    pub fn has_open_patterns(&self) -> bool {
+        self.bound
+            .expr()
+            .any(&|part| matches!(part, Expr::Matches(_, pattern) if pattern.unbound().is_some()))
+    }
+
     /// Puts in params: a packed object, checked, or nothing.
     ///
     /// # Errors

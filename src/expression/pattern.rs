@@ -44,8 +44,35 @@ impl PartialEq for Pattern {
     }
 }
 
+/// The memory that an expression's patterns may still take, in [`limits::SMALL_PATTERN_BYTES`].
+#[derive(Debug)]
+pub(super) struct Room(usize);
+
+impl Default for Room {
+    fn default() -> Self {
+        Self(limits::PATTERNS_WEIGHT)
+    }
+}
+
+impl Room {
+    /// Takes what a pattern takes that was compiled before.
+    pub(super) fn take(&mut self, pattern: &Pattern) -> Result<(), String> {
+        if let State::Compiled { weight, .. } = pattern.0 {
+            self.0 = self.0.checked_sub(weight).ok_or_else(too_complex)?;
+        }
+        Ok(())
+    }
+}
+
+fn too_complex() -> String {
+    format!(
+        "the patterns of `matches` are too complex: compiled they exceed {} bytes",
+        limits::PATTERNS_WEIGHT * limits::SMALL_PATTERN_BYTES
+    )
+}
+
 /// Compiles a pattern, or says what is wrong with it.
-pub(super) fn compile(text: &str) -> Result<Pattern, String> {
+pub(super) fn compile(text: &str, room: &mut Room) -> Result<Pattern, String> {
     if text.len() > limits::PATTERN_BYTES {
         return Err(format!(
             "the pattern of `matches` has {} bytes, and at most {} are allowed",
@@ -56,20 +83,17 @@ pub(super) fn compile(text: &str) -> Result<Pattern, String> {
     let pattern = ascii_classes(text);
     let mut weight = 1;
     loop {
+        weight = weight.min(room.0);
         let size = limits::SMALL_PATTERN_BYTES.saturating_mul(weight);
-        let last = size >= limits::COMPILED_PATTERN_BYTES;
         let built =
             RegexBuilder::new(&pattern).size_limit(size).dfa_size_limit(limits::PATTERN_CACHE_BYTES).build();
         match built {
             Ok(regex) => {
+                room.0 = room.0.saturating_sub(weight);
                 return Ok(Pattern(State::Compiled { regex: Arc::new(regex), weight, text: text.into() }));
             }
-            Err(regex::Error::CompiledTooBig(_)) if !last => weight *= 4,
-            Err(regex::Error::CompiledTooBig(_)) => {
-                return Err(format!(
-                    "the pattern of `matches` is too complex: compiled it exceeds {size} bytes"
-                ));
-            }
+            Err(regex::Error::CompiledTooBig(_)) if weight < room.0 => weight *= 4,
+            Err(regex::Error::CompiledTooBig(_)) => return Err(too_complex()),
             Err(error) => {
                 // The whole message draws the pattern over several lines; its last line says what is wrong.
                 let message = error.to_string();

@@ -2,7 +2,7 @@
 
 use std::{pin::Pin, sync::Arc, time::SystemTime};
 
-use tokio::sync::mpsc;
+use tokio::sync::mpsc::{self, error::SendTimeoutError};
 use tokio_stream::{Stream, wrappers::ReceiverStream};
 use tokio_util::{sync::CancellationToken, task::AbortOnDropHandle};
 use tonic::{Request, Response, Status, Streaming};
@@ -35,7 +35,7 @@ use crate::{
         mass::{Progress, Work},
         query::{Query, page::Place},
         token::{Cursor, Revision},
-        watch_sockets::{Ended, Seen},
+        watch_sockets::{Ended, READ_WITHIN, Seen},
     },
     task,
 };
@@ -64,12 +64,13 @@ impl RegistryDoor {
         Self { registry, draining }
     }
 
-    fn query(&self, filter: &str, params: Option<&prost_types::Struct>) -> Result<Arc<Query>, Status> {
+    async fn query(&self, filter: String, params: Option<prost_types::Struct>) -> Result<Arc<Query>, Status> {
         let mut packer = Packer::default();
         if let Some(params) = params {
-            structs::pack(params, &mut packer).map_err(|unfit| invalid("params", unfit))?;
+            structs::pack(&params, &mut packer).map_err(|unfit| invalid("params", unfit))?;
         }
-        self.registry.query(filter, &packer.into_bytes()).map_err(|error| invalid("filter", error))
+        let query = self.registry.query(filter, packer.into_bytes()).await.ok_or_else(stopping)?;
+        query.map_err(|error| invalid("filter", error))
     }
 
     /// A stream that `work` fills. Dropped by its caller, the work stops.
@@ -157,7 +158,7 @@ impl RegistryService for RegistryDoor {
         request: Request<FilterSocketsRequest>,
     ) -> Result<Response<Self::FilterSocketsStream>, Status> {
         let FilterSocketsRequest { filter, params, limit, cursor } = request.into_inner();
-        let query = self.query(&filter, params.as_ref())?;
+        let query = self.query(filter, params).await?;
         let after = place(&cursor, &query)?;
         let limit = if limit == 0 { usize::MAX } else { usize::try_from(limit).unwrap_or(usize::MAX) };
         let registry = Arc::clone(&self.registry);
@@ -169,7 +170,7 @@ impl RegistryService for RegistryDoor {
         request: Request<CountSocketsRequest>,
     ) -> Result<Response<CountSocketsResponse>, Status> {
         let CountSocketsRequest { filter, params, group_by } = request.into_inner();
-        let query = self.query(&filter, params.as_ref())?;
+        let query = self.query(filter, params).await?;
         let (total, groups) = if group_by.is_empty() {
             (self.registry.count(&query).await, Vec::new())
         } else {
@@ -191,7 +192,7 @@ impl RegistryService for RegistryDoor {
         request: Request<WatchSocketsRequest>,
     ) -> Result<Response<Self::WatchSocketsStream>, Status> {
         let WatchSocketsRequest { filter, params, from_revision } = request.into_inner();
-        let query = self.query(&filter, params.as_ref())?;
+        let query = self.query(filter, params).await?;
         let from = match from_revision.as_str() {
             "" => None,
             token => {
@@ -202,18 +203,28 @@ impl RegistryService for RegistryDoor {
         let registry = Arc::clone(&self.registry);
         let mut watch = registry.watch(&query, from.as_ref()).await.map_err(ended)?;
         Ok(Response::new(self.answers(move |answers| async move {
+            // Room for the last word, which has to be there when nothing is read.
+            let Ok(end) = answers.clone().reserve_owned().await else { return };
             loop {
                 let seen = match watch.next().await {
                     Ok(seen) => seen,
-                    Err(end) => {
-                        let _ = answers.send(Err(ended(end))).await;
+                    Err(why) => {
+                        end.send(Err(ended(why)));
                         return;
                     }
                 };
                 for (seen, revision) in seen {
                     let event = Some(watched(&seen));
-                    if answers.send(Ok(WatchSocketsResponse { event, revision })).await.is_err() {
-                        return;
+                    match answers
+                        .send_timeout(Ok(WatchSocketsResponse { event, revision }), READ_WITHIN)
+                        .await
+                    {
+                        Ok(()) => {}
+                        Err(SendTimeoutError::Timeout(_)) => {
+                            end.send(Err(ended(Ended::NotRead)));
+                            return;
+                        }
+                        Err(SendTimeoutError::Closed(_)) => return,
                     }
                 }
             }
@@ -225,7 +236,7 @@ impl RegistryService for RegistryDoor {
         request: Request<DisconnectSocketsRequest>,
     ) -> Result<Response<Self::DisconnectSocketsStream>, Status> {
         let DisconnectSocketsRequest { filter, params, close, max_per_second } = request.into_inner();
-        let query = self.query(&filter, params.as_ref())?;
+        let query = self.query(filter, params).await?;
         let max_per_second = (max_per_second > 0).then_some(max_per_second);
         let work = Work { task: commands::disconnect(close)?, max_per_second };
         let message = |progress, view| {
@@ -240,7 +251,7 @@ impl RegistryService for RegistryDoor {
         request: Request<SendToSocketsRequest>,
     ) -> Result<Response<Self::SendToSocketsStream>, Status> {
         let SendToSocketsRequest { filter, params, event, args } = request.into_inner();
-        let query = self.query(&filter, params.as_ref())?;
+        let query = self.query(filter, params).await?;
         let work = Work { task: commands::send(event, &args)?, max_per_second: None };
         let message = |progress, view| {
             let Progress { matched, done, failed, unreachable } = progress;
@@ -254,7 +265,7 @@ impl RegistryService for RegistryDoor {
         request: Request<ExplainFilterRequest>,
     ) -> Result<Response<ExplainFilterResponse>, Status> {
         let ExplainFilterRequest { filter, params } = request.into_inner();
-        let query = self.query(&filter, params.as_ref())?;
+        let query = self.query(filter, params).await?;
         let steps = self.registry.explain(&query).await.into_iter();
         let step = |crate::registry::query::Step { expression, index, sockets }| FilterStep {
             expression,
@@ -357,7 +368,8 @@ fn group_path(text: &str) -> Result<Path, Status> {
 fn ended(ended: Ended) -> Status {
     match ended {
         Ended::OutOfRange(_) => Status::out_of_range(ended.to_string()),
-        Ended::Unavailable(_) => Status::unavailable(ended.to_string()),
+        Ended::TooMany => Status::resource_exhausted(ended.to_string()),
+        Ended::Unavailable(_) | Ended::NotRead => Status::unavailable(ended.to_string()),
     }
 }
 

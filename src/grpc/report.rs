@@ -43,7 +43,8 @@ async fn attend(
     answers: &Answers,
 ) -> Result<(), Status> {
     let first = timeout(HELLO_WITHIN, messages.message()).await;
-    let first = first.map_err(|_elapsed| Status::deadline_exceeded("no hello has come: it is the first message"))?;
+    let first =
+        first.map_err(|_elapsed| Status::deadline_exceeded("no hello has come: it is the first message"))?;
     let Some(first) = first.map_err(in_grpcs_words)? else { return Ok(()) };
     let Some(report_request::Message::Hello(hello)) = first.message else {
         return Err(invalid("message", "the first on a stream has to be hello"));
@@ -123,6 +124,7 @@ fn status(end: &End) -> Status {
             "another process reports under this gateway id: each needs one of its own, or this one is its successor and \
              too early",
         ),
+        End::Full => Status::resource_exhausted("there are as many gateways as limits.max_gateways allows"),
         End::StartOver(why) => Status::unavailable(format!("{why}: open another stream and list again")),
         End::Invalid(field, problem) => invalid(field, problem),
     }

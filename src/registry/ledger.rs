@@ -3,7 +3,7 @@
 //!
 //! [`View`]: super::view::View
 
-use std::{collections::HashSet, fmt, sync::Arc};
+use std::{collections::HashSet, fmt, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use tokio::sync::watch;
@@ -28,13 +28,24 @@ pub struct Tenure {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Sign(pub String);
 
+/// How many incarnations of a gateway that others have replaced are remembered, and for how long since one was added or
+/// came back: a process that is restarted again and again must not fill the memory.
+pub const RETIRED: usize = 16;
+/// See [`RETIRED`].
+pub const RETIRED_FOR: Duration = Duration::from_secs(24 * 60 * 60);
+
 /// What a stream that asks for a gateway id is told.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Claimed {
     /// It is theirs.
     Granted(Tenure),
     /// Another incarnation holds it. Ask again, to see whether it still speaks.
-    Held(Sign),
+    Held {
+        /// Its last sign of life.
+        sign: Sign,
+        /// Its stream has ended without a goodbye.
+        is_cut: bool,
+    },
     /// Another incarnation has taken it from this one, for good.
     Retired,
 }

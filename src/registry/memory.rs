@@ -8,6 +8,7 @@ use std::{
 };
 
 use async_trait::async_trait;
+use roaring::RoaringBitmap;
 use tokio::{
     sync::watch,
     task::yield_now,
@@ -17,14 +18,13 @@ use tokio_util::task::AbortOnDropHandle;
 
 use super::{
     change::{Change, Epoch, GatewayInfo, Holder, Position, SHARDS, Shard},
-    ledger::{Claimed, Event, Fault, Health, Ledger, Sign, Tenure},
+    ledger::{Claimed, Event, Fault, Health, Ledger, RETIRED, RETIRED_FOR, Sign, Tenure},
     view::{Snapshot, View},
 };
 use crate::{reason::Reason, task};
 
-/// How many incarnations of a gateway that others have replaced are remembered: a process that is restarted again and
-/// again must not fill the memory.
-const RETIRED: usize = 16;
+/// Gateways of a shard whose replaced incarnations are remembered.
+const RETIRED_GATEWAYS: usize = 1_024;
 
 /// Events that are kept before others get a turn: handshakes wait for no more than this of each gateway that lists.
 const TURN: usize = 128;
@@ -49,7 +49,17 @@ struct Book {
     tenures: u64,
     position: Position,
     held: HashMap<Arc<str>, Held>,
+    /// Also of gateways that nobody holds now.
+    retired: HashMap<Arc<str>, Retired>,
     looked_at: Instant,
+}
+
+/// Incarnations of a gateway that others have replaced.
+struct Retired {
+    /// The latest first.
+    incarnations: Vec<Arc<str>>,
+    /// When one was added, or came back, last.
+    since: Instant,
 }
 
 struct Held {
@@ -57,7 +67,6 @@ struct Held {
     /// Counts signs of life.
     signs: u64,
     deadline: Instant,
-    retired: Vec<Arc<str>>,
 }
 
 impl MemoryLedger {
@@ -69,6 +78,7 @@ impl MemoryLedger {
                 tenures: 0,
                 position: Position::default(),
                 held: HashMap::new(),
+                retired: HashMap::new(),
                 looked_at: Instant::now(),
             })
         };
@@ -141,12 +151,25 @@ impl Books {
         loop {
             ticks.tick().await;
             for shard in Shard::all() {
-                self.end_leases(shard);
+                self.end_leases(shard).await;
             }
         }
     }
 
-    fn end_leases(&self, shard: Shard) {
+    async fn end_leases(&self, shard: Shard) {
+        for gateway_id in self.leases_that_end(shard) {
+            tracing::warn!(
+                gateway_id = &*gateway_id,
+                "a gateway is gone: no sign of life within registry.lease"
+            );
+            while self.remove_some(shard, &gateway_id) {
+                yield_now().await;
+            }
+        }
+    }
+
+    /// The gateways whose leases have ended. From now on nobody holds their ids.
+    fn leases_that_end(&self, shard: Shard) -> Vec<Arc<str>> {
         let now = Instant::now();
         let mut book = self.book(shard);
         // This process stood still, and whatever was said to it meanwhile is still to be read.
@@ -157,24 +180,72 @@ impl Books {
                 held.deadline = held.deadline.max(now + self.lease);
             }
         }
+        book.retired.retain(|_, retired| retired.since.elapsed() < RETIRED_FOR);
+        let ends = |held: &Held| held.deadline < now;
         let gone: Vec<_> =
-            book.held.iter().filter(|(_, held)| held.deadline < now).map(|(id, _)| Arc::clone(id)).collect();
-        let mut changes = Vec::new();
-        for gateway_id in gone {
-            tracing::warn!(
-                gateway_id = &*gateway_id,
-                "a gateway is gone: no sign of life within registry.lease"
-            );
-            book.held.remove(&gateway_id);
-            changes.push((book.next(), Change::Gateway { gateway_id, holder: None }));
+            book.held.iter().filter(|(_, held)| ends(held)).map(|(id, _)| Arc::clone(id)).collect();
+        for gateway_id in &gone {
+            book.held.remove(gateway_id);
         }
-        if !changes.is_empty() {
-            self.view.apply(shard, changes);
+        gone
+    }
+
+    /// Removes some sockets of a gateway that nobody holds, and when none is left the gateway. Whether there are more.
+    fn remove_some(&self, shard: Shard, gateway_id: &Arc<str>) -> bool {
+        let mut book = self.book(shard);
+        if book.held.contains_key(gateway_id) {
+            // Another stream lists by now, and what it does not name is closed then.
+            return false;
         }
+        let ids = self.view.some_sockets(gateway_id);
+        let is_last = ids.len() < TURN;
+        let mut changes: Vec<_> =
+            ids.iter().map(|socket_id| book.close(gateway_id, socket_id, Reason::GatewayGone)).collect();
+        if is_last {
+            changes.push((book.next(), Change::Gateway { gateway_id: Arc::clone(gateway_id), holder: None }));
+        }
+        self.view.apply(shard, changes);
+        !is_last
+    }
+
+    /// Closes what is open of a gateway and not among these.
+    async fn close_all_but(&self, tenure: &Tenure, named: &HashSet<Box<str>>) -> Result<(), Fault> {
+        let gateway_id = &tenure.info.gateway_id;
+        let mut slots = self.view.slots_of(gateway_id);
+        while let Some(ids) = self.view.take_sockets(gateway_id, &mut slots) {
+            let gone = ids.into_iter().filter(|id| !named.contains(id));
+            let close = |id: Box<str>| Event::Closed { socket_id: id.into(), reason: Reason::Closed };
+            self.write(tenure, gone.map(close))?;
+            yield_now().await;
+        }
+        Ok(())
     }
 }
 
 impl Book {
+    fn is_retired(&mut self, info: &GatewayInfo) -> bool {
+        let Some(retired) = self.retired.get_mut(&info.gateway_id) else { return false };
+        let is_retired = retired.incarnations.contains(&info.incarnation);
+        if is_retired {
+            retired.since = Instant::now();
+        }
+        is_retired
+    }
+
+    fn retire(&mut self, gateway_id: &Arc<str>, incarnation: Arc<str>) {
+        if self.retired.len() >= RETIRED_GATEWAYS && !self.retired.contains_key(gateway_id) {
+            let oldest = self.retired.iter().min_by_key(|(_, retired)| retired.since);
+            if let Some(oldest) = oldest.map(|(id, _)| Arc::clone(id)) {
+                self.retired.remove(&oldest);
+            }
+        }
+        let none = || Retired { incarnations: Vec::new(), since: Instant::now() };
+        let retired = self.retired.entry(Arc::clone(gateway_id)).or_insert_with(none);
+        retired.incarnations.insert(0, incarnation);
+        retired.incarnations.truncate(RETIRED);
+        retired.since = Instant::now();
+    }
+
     fn next(&mut self) -> Position {
         let now = SystemTime::UNIX_EPOCH.elapsed().map(|elapsed| elapsed.as_millis()).unwrap_or_default();
         let now = u64::try_from(now).unwrap_or(u64::MAX);
@@ -210,12 +281,28 @@ impl fmt::Debug for Books {
 }
 
 impl View {
-    /// The ids of a gateway's sockets that these are not.
-    fn sockets_not_among(&self, gateway_id: &str, named: &HashSet<Box<str>>) -> Vec<Box<str>> {
+    fn slots_of(&self, gateway_id: &str) -> RoaringBitmap {
+        let shard = self.shard(Shard::of(gateway_id));
+        shard.gateways().get(gateway_id).map(|gateway| gateway.slots().clone()).unwrap_or_default()
+    }
+
+    /// The ids of the gateway's sockets in the next of these slots, which are taken out; `None`: there are no more.
+    fn take_sockets(&self, gateway_id: &str, slots: &mut RoaringBitmap) -> Option<Vec<Box<str>>> {
+        let some: Vec<u32> = slots.iter().take(TURN).collect();
+        slots.remove_range(..=*some.last()?);
+        let shard = self.shard(Shard::of(gateway_id));
+        let members = some.into_iter().filter_map(|slot| shard.members().get(slot));
+        // By now another gateway's socket may be there.
+        let members = members.filter(|member| &*member.info.gateway_id == gateway_id);
+        Some(members.map(|member| member.record.socket_id().into()).collect())
+    }
+
+    /// The ids of some of a gateway's sockets, of all if there are fewer than a turn has.
+    fn some_sockets(&self, gateway_id: &str) -> Vec<Box<str>> {
         let shard = self.shard(Shard::of(gateway_id));
         let slots = shard.gateways().get(gateway_id).into_iter().flat_map(|gateway| gateway.slots());
-        let ids = slots.filter_map(|slot| shard.members().get(slot)).map(|member| member.record.socket_id());
-        ids.filter(|id| !named.contains(*id)).map(Into::into).collect()
+        let members = slots.take(TURN).filter_map(|slot| shard.members().get(slot));
+        members.map(|member| member.record.socket_id().into()).collect()
     }
 }
 
@@ -225,27 +312,23 @@ impl Ledger for MemoryLedger {
         let gateway_id = &info.gateway_id;
         let shard = Shard::of(gateway_id);
         let mut book = self.books.book(shard);
-        let mut retired = Vec::new();
-        if let Some(held) = book.held.get_mut(gateway_id) {
-            let holds = &held.holder.info.incarnation;
-            if held.retired.contains(&info.incarnation) {
-                return Ok(Claimed::Retired);
-            }
+        if book.is_retired(info) {
+            return Ok(Claimed::Retired);
+        }
+        if let Some(held) = book.held.get(gateway_id) {
+            let holds = Arc::clone(&held.holder.info.incarnation);
             let sign = Sign(format!("{}.{}", held.holder.tenure, held.signs));
-            if *holds != info.incarnation && silent != Some(&sign) {
-                return Ok(Claimed::Held(sign));
-            }
-            retired = std::mem::take(&mut held.retired);
-            if *holds != info.incarnation {
-                retired.insert(0, Arc::clone(holds));
-                retired.truncate(RETIRED);
+            if holds != info.incarnation {
+                if silent != Some(&sign) {
+                    return Ok(Claimed::Held { sign, is_cut: held.holder.cut });
+                }
+                book.retire(gateway_id, holds);
             }
         }
         book.tenures += 1;
         let number = book.tenures;
         let holder = Holder { info: Arc::clone(info), tenure: number, listing: true, cut: false };
-        let held =
-            Held { holder: holder.clone(), signs: 0, deadline: Instant::now() + self.books.lease, retired };
+        let held = Held { holder: holder.clone(), signs: 0, deadline: Instant::now() + self.books.lease };
         book.held.insert(Arc::clone(gateway_id), held);
         let change = Change::Gateway { gateway_id: Arc::clone(gateway_id), holder: Some(holder) };
         let change = (book.next(), change);
@@ -265,21 +348,16 @@ impl Ledger for MemoryLedger {
     }
 
     async fn complete(&self, tenure: &Tenure, named: &HashSet<Box<str>>) -> Result<(), Fault> {
-        let gateway_id = &tenure.info.gateway_id;
+        self.books.close_all_but(tenure, named).await?;
         self.books.with(tenure, |book, changes| {
-            for socket_id in self.books.view.sockets_not_among(gateway_id, named) {
-                changes.push(book.close(gateway_id, &socket_id, Reason::Closed));
-            }
-            changes.extend(book.change_holder(gateway_id, |holder| holder.listing = false));
+            changes.extend(book.change_holder(&tenure.info.gateway_id, |holder| holder.listing = false));
         })
     }
 
     async fn goodbye(&self, tenure: &Tenure) -> Result<(), Fault> {
+        self.books.close_all_but(tenure, &HashSet::new()).await?;
         let gateway_id = &tenure.info.gateway_id;
         self.books.with(tenure, |book, changes| {
-            for socket_id in self.books.view.sockets_not_among(gateway_id, &HashSet::new()) {
-                changes.push(book.close(gateway_id, &socket_id, Reason::Closed));
-            }
             book.held.remove(gateway_id);
             changes.push((book.next(), Change::Gateway { gateway_id: Arc::clone(gateway_id), holder: None }));
         })

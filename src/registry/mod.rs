@@ -4,7 +4,7 @@
 use std::{sync::Arc, time::Duration};
 
 use tokio::{
-    sync::{Semaphore, SemaphorePermit, mpsc, watch},
+    sync::{OwnedSemaphorePermit, Semaphore, SemaphorePermit, mpsc, watch},
     task::spawn_blocking,
 };
 use tokio_util::task::AbortOnDropHandle;
@@ -42,10 +42,13 @@ use self::{
     },
     token::Revision,
     view::{Coverage, Notice, View, history::Bounds, member::Member},
-    watch_sockets::{Ended, Watch},
+    watch_sockets::{Ended, Seen, Watch},
 };
 use crate::{
-    config::registry::{Registry as Settings, RegistryUrl},
+    config::{
+        operation::Limits,
+        registry::{Registry as Settings, RegistryUrl},
+    },
     expression::{CompileError, path::Path},
     health::Health,
     task,
@@ -61,11 +64,16 @@ pub struct Registry {
     ledger: Arc<dyn Ledger>,
     streams: Arc<Streams>,
     dispatch: Arc<Dispatch>,
-    programs: Programs,
+    programs: Arc<Programs>,
     max_gateway_sockets: usize,
+    max_gateways: usize,
+    /// Watches that may still be opened.
+    watches: Arc<Semaphore>,
     cut: mpsc::UnboundedSender<Tenure>,
     /// Looks at many sockets that may go on at once: each takes a processor, and handshakes need one too.
-    looks: Semaphore,
+    looks: Arc<Semaphore>,
+    /// Filters that may be compiled at once.
+    compiling: Arc<Semaphore>,
     /// Batches that may be taken apart at once: when a hundred gateways list, a processor is left for handshakes.
     readers: Semaphore,
     _tasks: [AbortOnDropHandle<()>; 2],
@@ -84,9 +92,23 @@ pub struct GatewayStanding {
     pub seen_ago: Duration,
 }
 
+/// One of the watches that may be open.
+#[derive(Debug)]
+pub struct PlacedWatch {
+    watch: Watch,
+    _place: OwnedSemaphorePermit,
+}
+
+impl PlacedWatch {
+    /// See [`Watch::next`].
+    pub async fn next(&mut self) -> Result<Vec<(Seen, String)>, Ended> {
+        self.watch.next().await
+    }
+}
+
 impl Registry {
     /// Opens the registry that the settings name, where this path leads to who a user is. Does not wait for its store.
-    pub fn open(settings: &Settings, identity: &Path, max_gateway_sockets: usize) -> Self {
+    pub fn open(settings: &Settings, identity: &Path, limits: &Limits) -> Self {
         let bounds = Bounds { age: settings.history, bytes: settings.history_bytes };
         let indexed: Vec<_> = std::iter::once(identity).chain(&settings.indexes).cloned().collect();
         let (view, notices) = View::new(&indexed, bounds, settings.lease);
@@ -106,10 +128,13 @@ impl Registry {
             ledger,
             streams,
             dispatch,
-            programs: Programs::default(),
-            max_gateway_sockets,
+            programs: Arc::default(),
+            max_gateway_sockets: limits.max_gateway_sockets,
+            max_gateways: limits.max_gateways,
+            watches: Arc::new(Semaphore::new(limits.max_watches.min(Semaphore::MAX_PERMITS))),
             cut,
-            looks: Semaphore::new(processors.saturating_sub(1).max(1)),
+            looks: Arc::new(Semaphore::new(processors.saturating_sub(1).max(1))),
+            compiling: Arc::new(Semaphore::new((processors / 2).max(1))),
             readers: Semaphore::new((processors / 2).max(1)),
             _tasks: [task::owned(listener), task::owned(cutter)],
         }
@@ -124,7 +149,21 @@ impl Registry {
             cut: self.cut.clone(),
             lease: self.lease(),
         };
+        if !self.has_room_for(&info.gateway_id) {
+            return Err(End::Full);
+        }
         Stream::open(parts, info).await
+    }
+
+    fn has_room_for(&self, gateway_id: &str) -> bool {
+        let of = |shard| {
+            let shard = self.view.shard(shard);
+            (shard.gateways().len(), shard.gateways().contains_key(gateway_id))
+        };
+        let (count, known) = Shard::all()
+            .map(of)
+            .fold((0, false), |(count, known), (here, is_here)| (count + here, known || is_here));
+        known || count < self.max_gateways
     }
 
     /// How long gateways' sockets stay listed without a sign of life.
@@ -161,9 +200,20 @@ impl Registry {
         self.view.coverage()
     }
 
-    /// A filter with its params, an object packed.
-    pub fn query(&self, filter: &str, params: &[u8]) -> Result<Arc<Query>, CompileError> {
-        Query::new(&self.programs, &self.view, filter, params).map(Arc::new)
+    /// A filter with its params, an object packed. `None`: the program is ending.
+    pub async fn query(&self, filter: String, params: Vec<u8>) -> Option<Result<Arc<Query>, CompileError>> {
+        /// So many bytes of params are put in at once.
+        const FEW: usize = 4 << 10;
+        if let Some(program) = self.programs.kept(&filter).filter(|program| !program.has_open_patterns())
+            && params.len() <= FEW
+        {
+            return Some(Query::new(&program, &self.view, &params).map(Arc::new));
+        }
+        let (programs, view) = (Arc::clone(&self.programs), Arc::clone(&self.view));
+        let compile = move || {
+            programs.get(&filter).and_then(|program| Query::new(&program, &view, &params)).map(Arc::new)
+        };
+        in_turn(&self.compiling, compile).await
     }
 
     /// The next sockets that match, at most `limit`, ordered by (gateway id, socket id).
@@ -229,8 +279,10 @@ impl Registry {
     }
 
     /// What matches, and then what changes about that; from a revision on, only that.
-    pub async fn watch(&self, query: &Arc<Query>, from: Option<&Revision>) -> Result<Watch, Ended> {
-        Watch::start(Arc::clone(&self.view), Arc::clone(query), from).await
+    pub async fn watch(&self, query: &Arc<Query>, from: Option<&Revision>) -> Result<PlacedWatch, Ended> {
+        let place = Arc::clone(&self.watches).try_acquire_owned().map_err(|_| Ended::TooMany)?;
+        let watch = Watch::start(Arc::clone(&self.view), Arc::clone(query), from).await?;
+        Ok(PlacedWatch { watch, _place: place })
     }
 
     /// Has the gateways do something with all sockets that match. The future does it; dropped, it stops.
@@ -267,11 +319,25 @@ impl Registry {
         self.readers.acquire().await.ok()
     }
 
-    /// Looks at sockets, on a thread that nobody waits for but the caller. `None`: the program is ending.
+    /// Looks at sockets. `None`: the program is ending.
     async fn look<T: Send + 'static>(&self, look: impl FnOnce() -> T + Send + 'static) -> Option<T> {
-        let _turn = self.looks.acquire().await.ok()?;
-        spawn_blocking(look).await.ok()
+        in_turn(&self.looks, look).await
     }
+}
+
+/// Does something on a thread that nobody waits for but the caller, when it is its turn, which lasts until it is done: also
+/// when the caller has left. `None`: the program is ending.
+async fn in_turn<T: Send + 'static>(
+    turns: &Arc<Semaphore>,
+    work: impl FnOnce() -> T + Send + 'static,
+) -> Option<T> {
+    let turn = Arc::clone(turns).acquire_owned().await.ok()?;
+    let work = move || {
+        let done = work();
+        drop(turn);
+        done
+    };
+    spawn_blocking(work).await.ok()
 }
 
 /// Hears what is not for watchers.

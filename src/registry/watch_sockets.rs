@@ -3,7 +3,7 @@
 //! A watcher reads each shard's latest changes at its own pace: nothing is queued for it, and nobody waits for it. One that
 //! is slower than the changes, for longer than they are kept, has to start afresh.
 
-use std::{array, sync::Arc, time::Duration};
+use std::{array, sync::Arc, time::Duration, vec};
 
 use tokio::{
     sync::watch,
@@ -36,10 +36,22 @@ pub enum Ended {
     /// It cannot be gone on from where the watcher is.
     #[error("{0}; start afresh, without from_revision")]
     OutOfRange(&'static str),
+    /// So many are open that there is no room for another.
+    #[error("as many watches are open here as limits.max_watches allows; try another replica")]
+    TooMany,
+    /// It is read so slowly that what waits for it is in the way.
+    #[error("nothing was read for {} s; go on from the last revision that was", READ_WITHIN.as_secs())]
+    NotRead,
     /// This replica does not know enough yet.
     #[error("{0}; try again, or another replica")]
     Unavailable(&'static str),
 }
+
+/// A watcher that reads nothing for this long is not there any more, or stuck.
+pub const READ_WITHIN: Duration = Duration::from_secs(60);
+
+/// Members of a snapshot that are looked at before the watcher has to have read them.
+const SNAPSHOT: usize = 256;
 
 /// Changes that are read at once from a shard.
 const AT_ONCE: usize = 256;
@@ -65,6 +77,9 @@ pub struct Watch {
     next: [u64; SHARDS],
     /// Shards whose snapshot is still to come.
     snapshots: Vec<Shard>,
+    /// What is left of the snapshot of a shard, and whether it is sure that all of it matches.
+    candidates: vec::IntoIter<Member>,
+    sure: bool,
     checkpoint: Instant,
     /// Those of evaluations until others get a turn.
     steps: Steps,
@@ -100,6 +115,8 @@ impl Watch {
             positions: array::from_fn(|_| Position::default()),
             next: [0; SHARDS],
             snapshots: Vec::new(),
+            candidates: Vec::new().into_iter(),
+            sure: false,
             checkpoint: Instant::now(),
             steps: Steps::new(TURN),
         };
@@ -129,11 +146,15 @@ impl Watch {
     /// What comes next, at least one thing, each with where a watch can go on from behind it.
     pub async fn next(&mut self) -> Result<Vec<(Seen, String)>, Ended> {
         loop {
+            let seen = self.snapshot().await;
+            if !seen.is_empty() {
+                return Ok(seen);
+            }
             if let Some(shard) = self.snapshots.pop() {
-                let seen = self.snapshot(shard).await;
-                if !seen.is_empty() {
-                    return Ok(seen);
-                }
+                self.gather(shard);
+                continue;
+            }
+            if !self.candidates.as_slice().is_empty() {
                 continue;
             }
             self.changes.borrow_and_update();
@@ -162,26 +183,31 @@ impl Watch {
         }
     }
 
-    /// What is there is gathered while the shard is locked, and looked at when it is not any more.
-    async fn snapshot(&mut self, shard: Shard) -> Vec<(Seen, String)> {
+    /// What may match in a shard is gathered while it is locked, and looked at when it is not any more.
+    fn gather(&mut self, shard: Shard) {
         let number = shard.number();
-        let (candidates, sure) = {
-            let shard = self.view.shard(shard);
-            let epoch = shard.data().map(|(epoch, _)| epoch);
-            if let (Some(place), Some(epoch)) = (self.epochs.get_mut(number), epoch) {
-                *place = epoch;
-            }
-            if let Some(next) = self.next.get_mut(number) {
-                *next = shard.history().next();
-            }
-            if let Some(position) = self.positions.get_mut(number) {
-                *position = shard.position();
-            }
-            self.query.candidates_in(&shard)
-        };
+        let shard = self.view.shard(shard);
+        let epoch = shard.data().map(|(epoch, _)| epoch);
+        if let (Some(place), Some(epoch)) = (self.epochs.get_mut(number), epoch) {
+            *place = epoch;
+        }
+        if let Some(next) = self.next.get_mut(number) {
+            *next = shard.history().next();
+        }
+        if let Some(position) = self.positions.get_mut(number) {
+            *position = shard.position();
+        }
+        let (candidates, sure) = self.query.candidates_in(&shard);
+        (self.candidates, self.sure) = (candidates.into_iter(), sure);
+    }
+
+    /// Some of those that were gathered and match.
+    async fn snapshot(&mut self) -> Vec<(Seen, String)> {
         let mut seen = Vec::new();
-        for member in candidates {
-            if sure || self.matches(&member).await {
+        while seen.len() < SNAPSHOT
+            && let Some(member) = self.candidates.next()
+        {
+            if self.sure || self.matches(&member).await {
                 seen.push((Seen::Opened(member), String::new()));
             }
         }

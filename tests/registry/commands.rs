@@ -196,6 +196,27 @@ async fn a_gateway_that_does_not_read_holds_up_nobody() {
 }
 
 #[tokio::test]
+async fn many_commands_at_once_are_all_answered_for() {
+    let (service, _caller, mut gateway) = start().await;
+    let mut waiting = Vec::new();
+    let mut told = Vec::new();
+    // No more at a time than its outbox holds, nor over one connection than that has streams.
+    for _ in 0..10 {
+        let caller = Caller::of(&service.grpc).await;
+        waiting.extend((0..40).map(|_| sends(&caller, emit("socket.socket_id == 'a'", "news"))));
+        for _ in 0..40 {
+            told.push(gateway.command().await);
+        }
+    }
+    for command in told {
+        gateway.done(&command, &["a"]).await;
+    }
+    for heard in waiting {
+        assert_eq!(heard.await.unwrap().unwrap(), (1, 1, 0, 0));
+    }
+}
+
+#[tokio::test]
 async fn a_pace_is_kept_and_progress_is_told() {
     let service = Service::start(&[]).await;
     let caller = Caller::of(&service.grpc).await;

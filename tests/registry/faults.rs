@@ -445,7 +445,7 @@ async fn filters_that_take_all_the_steps_there_are_hold_up_nobody() {
     }
     // Reports go on meanwhile, and so do others' questions.
     let mut caller = Caller::of(&service.grpc).await;
-    while askers.len() > 0 {
+    while !askers.is_empty() {
         let begun = Instant::now();
         gateway.opens(vec![socket("another", json!({"id": 1}))]).await;
         assert!(begun.elapsed() < Duration::from_secs(1), "{:?}", begun.elapsed());

@@ -197,11 +197,12 @@ async fn a_new_stream_of_the_same_incarnation_ends_the_old_one(backend: &Backend
 async fn another_incarnation_takes_the_id_when_the_first_is_silent(backend: &Backend) {
     let replica = backend.open();
     let first = replica.lists_anew("chat-1", "a", &["s1"]).await;
-    let Claimed::Held(sign) = replica.ledger.claim(&info("chat-1", "b"), None).await.unwrap() else {
+    let Claimed::Held { sign, .. } = replica.ledger.claim(&info("chat-1", "b"), None).await.unwrap() else {
         panic!("it is held");
     };
     replica.ledger.write(&first, vec![]).await.unwrap();
-    let Claimed::Held(another) = replica.ledger.claim(&info("chat-1", "b"), Some(&sign)).await.unwrap()
+    let Claimed::Held { sign: another, .. } =
+        replica.ledger.claim(&info("chat-1", "b"), Some(&sign)).await.unwrap()
     else {
         panic!("it has spoken since");
     };
@@ -211,7 +212,7 @@ async fn another_incarnation_takes_the_id_when_the_first_is_silent(backend: &Bac
     assert_eq!(replica.ledger.write(&first, vec![open("s9", 1)]).await, Err(refused));
     assert_eq!(replica.ledger.claim(&info("chat-1", "a"), None).await, Ok(Claimed::Retired));
     // For good, whoever else comes in between.
-    let Claimed::Held(sign) = replica.ledger.claim(&info("chat-1", "c"), None).await.unwrap() else {
+    let Claimed::Held { sign, .. } = replica.ledger.claim(&info("chat-1", "c"), None).await.unwrap() else {
         panic!("it is held");
     };
     granted(replica.ledger.claim(&info("chat-1", "c"), Some(&sign)).await);
@@ -228,6 +229,13 @@ async fn another_incarnation_takes_the_id_when_the_first_is_silent(backend: &Bac
         replica.holder("chat-1").is_some_and(|holder| &*holder.info.incarnation == "c")
     })
     .await;
+    // Also when nobody holds it any more.
+    let third = replica.claim("chat-1", "c").await;
+    replica.ledger.goodbye(&third).await.unwrap();
+    for retired in ["a", "b"] {
+        assert_eq!(replica.ledger.claim(&info("chat-1", retired), None).await, Ok(Claimed::Retired));
+    }
+    replica.claim("chat-1", "c").await;
 }
 
 async fn a_listing_that_is_complete_closes_what_was_not_named(backend: &Backend) {

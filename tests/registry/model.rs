@@ -235,7 +235,7 @@ impl<'r> World<'r> {
         let info = info(&gateway_id(gateway), &format!("life-{}", state.life));
         let claimed = ledger.claim(&info, None).await;
         let claimed = match claimed {
-            Ok(Claimed::Held(sign)) => {
+            Ok(Claimed::Held { sign, .. }) => {
                 assert!(another_life, "its own id is held by another");
                 ledger.claim(&info, Some(&sign)).await
             }
@@ -408,7 +408,7 @@ async fn open(url: &str, prefix: &str) -> Replica {
 }
 
 async fn watch(replica: &Replica, filter: &str, from: Option<&Revision>) -> Result<Watch, Ended> {
-    let query = Query::new(&Programs::default(), &replica.view, filter, &[]).unwrap();
+    let query = Query::new(&Programs::default().get(filter).unwrap(), &replica.view, &[]).unwrap();
     Watch::start(Arc::clone(&replica.view), Arc::new(query), from).await
 }
 

@@ -550,7 +550,7 @@ async fn a_user_who_may_do_no_more_than_the_documents_say_is_enough() {
     replica.lists("chat-1", &["s2"]).await;
     let late = Replica::open(&url, &SHORT);
     late.lists("chat-1", &["s2"]).await;
-    let Ok(socketpass::registry::ledger::Claimed::Held(sign)) =
+    let Ok(socketpass::registry::ledger::Claimed::Held { sign, .. }) =
         replica.ledger.claim(&crate::support::registry::info("chat-1", "b"), None).await
     else {
         panic!("it is held");

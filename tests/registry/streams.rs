@@ -230,6 +230,36 @@ async fn a_gateway_id_cannot_be_taken_from_one_that_speaks() {
 }
 
 #[tokio::test]
+async fn one_that_pauses_a_little_keeps_its_id() {
+    // A batch is due every second; it comes 300 ms late, and the other's hello comes right behind the one before.
+    let (service, _caller) = start(&[("REGISTRY_LEASE", "3s")]).await;
+    let mut old = Gateway::list(&service.grpc, hello("g", "one"), sockets(&["a"])).await;
+    let other = tokio::spawn({
+        let url = service.grpc.clone();
+        async move { Gateway::try_open(&url, hello("g", "two")).await.err() }
+    });
+    tokio::time::sleep(Duration::from_millis(1_300)).await;
+    old.report(Vec::new(), false).await.unwrap();
+    let refused = other.await.unwrap().unwrap();
+    assert_eq!(refused.code(), Code::AlreadyExists, "{refused:?}");
+}
+
+#[tokio::test]
+async fn there_are_as_many_gateways_as_the_settings_allow() {
+    let (service, mut caller) = start(&[("LIMITS_MAX_GATEWAYS", "2")]).await;
+    let one = Gateway::list(&service.grpc, hello("g1", "one"), sockets(&["a"])).await;
+    let _two = Gateway::list(&service.grpc, hello("g2", "one"), sockets(&["a"])).await;
+    let refused = Gateway::try_open(&service.grpc, hello("g3", "one")).await.err().unwrap();
+    assert_eq!(refused.code(), Code::ResourceExhausted, "{refused:?}");
+    assert!(refused.message().contains("limits.max_gateways"), "{refused:?}");
+    // Those that are known come again, and one that goes makes room.
+    drop(one);
+    caller.is("g1", Some(GatewayState::Late)).await;
+    Gateway::list(&service.grpc, hello("g1", "one"), sockets(&["a"])).await.goodbye().await;
+    Gateway::list(&service.grpc, hello("g3", "one"), sockets(&["a"])).await;
+}
+
+#[tokio::test]
 async fn one_that_is_silent_is_succeeded_for_good() {
     let (service, mut caller) = start(&[("REGISTRY_LEASE", "2s")]).await;
     // Its stream is open still, and says nothing.

@@ -194,6 +194,18 @@ async fn a_watcher_that_is_too_slow_has_to_start_afresh() {
 }
 
 #[tokio::test]
+async fn there_are_as_many_watches_as_the_settings_allow() {
+    let (_service, mut caller) = start(&[("LIMITS_MAX_WATCHES", "1")]).await;
+    let mut watcher = caller.watch("true").await;
+    watcher.told().await;
+    let refused = caller.try_watch("true", "").await.err().unwrap();
+    assert_eq!(refused.code(), Code::ResourceExhausted, "{refused:?}");
+    assert!(refused.message().contains("limits.max_watches"), "{refused:?}");
+    drop(watcher);
+    until("there is room again", async || caller.clone().try_watch("true", "").await.is_ok()).await;
+}
+
+#[tokio::test]
 async fn redis_that_lost_its_data_ends_watches() {
     let mut redis = Redis::start().await;
     let (service, mut caller) = start(&[("REGISTRY_STORE", &*redis.url()), ("REGISTRY_LEASE", "1s")]).await;

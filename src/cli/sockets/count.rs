@@ -17,7 +17,7 @@ use super::{
 use crate::{
     cli::{
         Error,
-        style::{COPY, DIM, HEADING},
+        style::{COPY, DIM, HEADING, plain_json},
     },
     grpc::{
         convert,
@@ -69,7 +69,11 @@ fn print_json(answer: &CountSocketsResponse) -> Result<(), Error> {
     let CountSocketsResponse { total, groups, view } = answer;
     let groups: Vec<_> = groups.iter().map(json::group).collect();
     let view = view.as_ref().map(json::view);
-    Ok(writeln!(io::stdout(), "{}", json!({"total": total, "groups": groups, "view": view}))?)
+    Ok(writeln!(
+        io::stdout(),
+        "{}",
+        plain_json(&json!({"total": total, "groups": groups, "view": view}).to_string())
+    )?)
 }
 
 /// Characters of the largest group's bar.

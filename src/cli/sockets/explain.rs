@@ -14,7 +14,7 @@ use super::{
 use crate::{
     cli::{
         Error,
-        style::{GOOD, HINT},
+        style::{GOOD, HINT, plain_json},
     },
     grpc::pb::{ExplainFilterRequest, FilterStep},
 };
@@ -43,7 +43,9 @@ impl Explain {
         let steps = connection.answer(client.explain_filter(request)).await?.steps;
         if json {
             let mut out = io::stdout().lock();
-            return Ok(steps.iter().try_for_each(|step| writeln!(out, "{}", json::step(step)))?);
+            return Ok(steps
+                .iter()
+                .try_for_each(|step| writeln!(out, "{}", plain_json(&json::step(step).to_string())))?);
         }
         let columns =
             vec![Column::text("expression"), Column::text("answered by"), Column::figure("sockets")];

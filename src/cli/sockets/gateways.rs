@@ -18,7 +18,7 @@ use super::{
 use crate::{
     cli::{
         Error,
-        style::{DIM, GOOD, HINT},
+        style::{DIM, GOOD, HINT, plain_json},
     },
     grpc::pb::{Gateway, GatewayState, ListGatewaysRequest, ListGatewaysResponse},
 };
@@ -43,7 +43,7 @@ impl Gateways {
         if json {
             let mut out = io::BufWriter::new(io::stdout());
             for gateway in &gateways {
-                writeln!(out, "{}", json::gateway(gateway))?;
+                writeln!(out, "{}", plain_json(&json::gateway(gateway).to_string()))?;
             }
             out.flush()?;
         } else if gateways.is_empty() {

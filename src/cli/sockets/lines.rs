@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 
 use super::{json, people, view, watch::Show};
 use crate::{
-    cli::style::{BAD, DIM, GOOD, HINT, plain},
+    cli::style::{BAD, DIM, GOOD, HINT, plain, plain_json},
     grpc::{
         convert,
         pb::{Socket, View, WatchSocketsResponse, WatchedSocketClosed, watch_sockets_response::Event},
@@ -53,7 +53,7 @@ impl Show for Lines {
         if self.json {
             let mut line = as_json(&event);
             line.extend([("revision".to_owned(), Value::from(revision))]);
-            return writeln!(io::stdout(), "{}", Value::Object(line));
+            return writeln!(io::stdout(), "{}", plain_json(&Value::Object(line).to_string()));
         }
         let now = Timestamp::try_from(SystemTime::now()).map_or(String::new(), |now| format!("{now:.0}"));
         let mut out = anstream::stdout().lock();

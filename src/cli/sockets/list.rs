@@ -19,7 +19,7 @@ use super::{
     view,
 };
 use crate::{
-    cli::Error,
+    cli::{Error, style::plain_json},
     grpc::pb::{FilterSocketsRequest, Socket, View},
 };
 
@@ -125,7 +125,7 @@ pub(super) async fn print_json(mut pages: Pages) -> Result<(), Error> {
     let mut out = io::BufWriter::new(io::stdout());
     while let Some(page) = pages.next().await? {
         for socket in &page {
-            writeln!(out, "{}", json::socket(socket))?;
+            writeln!(out, "{}", plain_json(&json::socket(socket).to_string()))?;
         }
         out.flush()?;
     }

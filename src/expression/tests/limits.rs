@@ -194,7 +194,7 @@ fn patterns_are_limited_in_length_size_and_number() {
     compile(r"user.name.matches('^\\w{1,20}@(\\w+\\.)+[a-z]{2,}$')").unwrap();
     refused(&format!("user.name.matches('{}')", "a".repeat(4_097)), "at most 4096");
     for bomb in ["((a{100}){100}){100}", r"(\\w{200}){200}", r"\\pL{1000}", "(((a?){50}){50}){50}"] {
-        refused(&format!("user.name.matches('{bomb}')"), "too complex: compiled it exceeds 1048576 bytes");
+        refused(&format!("user.name.matches('{bomb}')"), "too complex: compiled they exceed 262144 bytes");
     }
     refused(&format!("user.name.matches('{}a{}')", "(".repeat(1_000), ")".repeat(1_000)), "pattern");
     // The larger the pattern, the more steps it takes for each byte.
@@ -206,6 +206,13 @@ fn patterns_are_limited_in_length_size_and_number() {
     let many = |n: usize| vec![r"user.name.matches('\\w{15}')"; n].join(" || ");
     compile(&many(20)).unwrap();
     refused(&many(21), "at most 20 times");
+    // All together, however they come.
+    let large = |part: &str| vec![format!("user.name.matches({part})"); 10].join(" || ");
+    compile("user.name.matches('[ab]{2000}')").unwrap();
+    refused(&large("'[ab]{2000}'"), "compiled they exceed");
+    let open = Program::compile(&large("params.p"), ALL).unwrap();
+    let error = open.bind(&pack(&json!({"p": "[ab]{2000}"}))).unwrap_err();
+    assert!(error.to_string().contains("compiled they exceed"), "{error}");
     let program = Program::compile("user.name.matches(params.pattern)", ALL).unwrap();
     let error = program.bind(&pack(&json!({"pattern": "((a{100}){100}){100}"}))).unwrap_err();
     assert!(error.to_string().contains("too complex"), "{error}");

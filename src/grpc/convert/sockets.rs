@@ -56,6 +56,12 @@ pub(in crate::grpc) fn hello(hello: &pb::Hello) -> Result<GatewayInfo, Status> {
     if incarnation.is_empty() || incarnation.chars().count() > INCARNATION {
         return Err(invalid("hello.incarnation", "it should have 1 to 64 characters"));
     }
+    if incarnation.chars().any(char::is_control) {
+        return Err(invalid("hello.incarnation", "it has a control character"));
+    }
+    if labels.iter().any(|(name, value)| name.chars().chain(value.chars()).any(char::is_control)) {
+        return Err(invalid("hello.labels", "one has a control character"));
+    }
     if labels.len() > LABELS {
         return Err(invalid("hello.labels", "there are more than 32"));
     }

@@ -3,7 +3,11 @@
 use sha2::{Digest as _, Sha256};
 
 use crate::{
-    expression::{Bound as Filter, CompileError, Program, Steps, Variables, path::Path},
+    expression::{
+        Bound as Filter, CompileError, Expr, Operator, Program, Steps,
+        path::{Path, Root},
+        scope::SocketField,
+    },
     registry::{
         change::Shard,
         view::{View, member::Member},
@@ -19,7 +23,6 @@ pub mod set;
 
 use self::{
     plan::Plan,
-    programs::Programs,
     set::{Found, Set},
 };
 
@@ -47,16 +50,18 @@ pub struct Step {
     pub sockets: u64,
 }
 
-/// The names a filter may use.
-pub const VARIABLES: Variables = Variables { gateway: true, params: true };
-
 impl Query {
-    /// A filter with these params, an object packed.
-    pub fn new(programs: &Programs, view: &View, filter: &str, params: &[u8]) -> Result<Self, CompileError> {
-        let program = programs.get(filter, |text| Program::compile(text, VARIABLES))?;
+    /// A program with these params, an object packed.
+    pub fn new(program: &Program, view: &View, params: &[u8]) -> Result<Self, CompileError> {
         let whole = program.bind(params)?;
+        if !asks_only_for_whole_session_ids(whole.expr()) {
+            return Err(CompileError::whole(
+                "socket.session_id is as good as a login: it can be compared by ==, != and in, and nothing else",
+            ));
+        }
         let plan = Plan::of(whole.expr(), &|path| view.is_indexed(path));
-        let hash = Sha256::new().chain_update(filter).chain_update([0]).chain_update(params).finalize();
+        let hash =
+            Sha256::new().chain_update(program.text()).chain_update([0]).chain_update(params).finalize();
         let hash = hash.first_chunk().map_or(0, |first| u64::from_be_bytes(*first));
         Ok(Self { set: plan.set(), rest: plan.rest(), whole, plan, hash })
     }
@@ -105,5 +110,17 @@ impl Query {
     /// What has to be asked of each of the slots that were found.
     fn test(&self, found: &Found<'_>) -> Option<&Filter> {
         if found.exact { self.rest.as_ref() } else { Some(&self.whole) }
+    }
+}
+
+/// Whether a session id is nowhere compared but with whole ones. Part by part, a few hundred questions would find it out.
+fn asks_only_for_whole_session_ids(expr: &Expr) -> bool {
+    let is_session_id =
+        |expr: &Expr| matches!(expr, Expr::Select(path) if path.root == Root::Socket(SocketField::SessionId));
+    let may_be_one = |expr: &Expr| is_session_id(expr) || asks_only_for_whole_session_ids(expr);
+    match expr {
+        Expr::Compare(Operator::Eq | Operator::Ne, left, right) => may_be_one(left) && may_be_one(right),
+        Expr::In(element, container) => may_be_one(element) && asks_only_for_whole_session_ids(container),
+        expr => !is_session_id(expr) && expr.parts().into_iter().all(asks_only_for_whole_session_ids),
     }
 }

@@ -5,10 +5,14 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
 };
 
-use crate::expression::{CompileError, Program};
+use crate::expression::{CompileError, Program, Variables};
 
-/// Filters that are kept. An application has a few dozen; at the longest, 16 KiB each, these are some megabytes.
-const KEPT: usize = 256;
+/// The names a filter may use.
+const VARIABLES: Variables = Variables { gateway: true, params: true };
+
+/// Filters that are kept. An application has a few dozen; at the largest, with a quarter of a megabyte of patterns each, they
+/// take as much as a small process.
+const KEPT: usize = 128;
 
 /// The programs.
 #[derive(Debug, Default)]
@@ -24,17 +28,23 @@ struct Kept {
 }
 
 impl Programs {
-    /// The program of a text, compiled now if it is not kept.
-    pub fn get(
-        &self,
-        text: &str,
-        compile: impl FnOnce(&str) -> Result<Program, CompileError>,
-    ) -> Result<Arc<Program>, CompileError> {
-        if let Some(program) = self.find(text) {
+    /// The program of a text, if it is kept.
+    pub fn kept(&self, text: &str) -> Option<Arc<Program>> {
+        let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
+        kept.clock += 1;
+        let now = kept.clock;
+        let (program, used) = kept.programs.get_mut(text)?;
+        *used = now;
+        Some(Arc::clone(program))
+    }
+
+    /// The program of a text, compiled now if it is not kept. A long one takes some milliseconds.
+    pub fn get(&self, text: &str) -> Result<Arc<Program>, CompileError> {
+        if let Some(program) = self.kept(text) {
             return Ok(program);
         }
-        // Not while the others wait: a long filter takes a while.
-        let program = Arc::new(compile(text)?);
+        // Not while the others wait.
+        let program = Arc::new(Program::compile(text, VARIABLES)?);
         let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
         if kept.programs.len() >= KEPT {
             let oldest =
@@ -46,14 +56,5 @@ impl Programs {
         let now = kept.clock;
         kept.programs.insert(text.into(), (Arc::clone(&program), now));
         Ok(program)
-    }
-
-    fn find(&self, text: &str) -> Option<Arc<Program>> {
-        let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
-        kept.clock += 1;
-        let now = kept.clock;
-        let (program, used) = kept.programs.get_mut(text)?;
-        *used = now;
-        Some(Arc::clone(program))
     }
 }

@@ -16,7 +16,7 @@ use tokio_util::task::AbortOnDropHandle;
 
 use super::{
     change::{GatewayInfo, Shard},
-    ledger::{Claimed, Event, Fault, Health, Ledger, Sign, Tenure},
+    ledger::{Claimed, Event, Fault, Health, Ledger, RETIRED, RETIRED_FOR, Sign, Tenure},
     view::View,
 };
 use crate::{
@@ -45,11 +45,6 @@ use self::{
     script::{Answer, CLAIM, Call, GOODBYE, OPEN_IDS, STATE, SWEEP, Script, TELL, WRITE},
     store::Store,
 };
-
-/// How many incarnations of a gateway that others have replaced are remembered, and for how long since the last of them
-/// came: a process that is restarted again and again must not fill the memory.
-const RETIRED: usize = 16;
-const RETIRED_FOR: Duration = Duration::from_hours(24);
 
 /// What one script is given at most: Redis does nothing else meanwhile.
 const EVENTS: usize = 200;
@@ -172,7 +167,10 @@ impl Ledger for RedisLedger {
                 "granted" => {
                     return Ok(Claimed::Granted(Tenure { info: Arc::clone(info), number: answer.number()? }));
                 }
-                "held" => return Ok(Claimed::Held(Sign(answer.text()?))),
+                "held" => {
+                    let (sign, is_cut) = (Sign(answer.text()?), answer.number()? == 1);
+                    return Ok(Claimed::Held { sign, is_cut });
+                }
                 "retired" => return Ok(Claimed::Retired),
                 // The end of its last life comes first.
                 _ => self.sweep(&info.gateway_id).await?,

@@ -26,6 +26,8 @@ pub enum End {
     Taken,
     /// Another incarnation has the gateway id and still speaks.
     Held,
+    /// There are as many gateways as may be.
+    Full,
     /// The gateway is to open another stream and to list again; why, for people.
     StartOver(&'static str),
     /// The gateway broke the stream's rules: which field, and how.

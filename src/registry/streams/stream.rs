@@ -1,7 +1,7 @@
 //! One gateway's stream, from its hello to its end. Knows no transport: the door reads and writes messages.
 
 use std::{
-    collections::{HashMap, HashSet},
+    collections::{HashMap, HashSet, VecDeque},
     sync::Arc,
     time::Duration,
 };
@@ -24,6 +24,12 @@ use crate::{
 
 /// A gateway whose incarnation another one holds is looked at this often while its hello waits.
 const LOOKS_WHILE_WAITING: u32 = 10;
+
+/// Commands that a gateway may have to answer at once.
+const OPEN: usize = 1_024;
+
+/// A result that comes later than this finds nobody who waits, but says why a socket was closed.
+const FORGET: Duration = Duration::from_secs(60);
 
 /// Between attempts to write while the ledger is away.
 const RETRY: Duration = Duration::from_millis(100);
@@ -65,18 +71,30 @@ pub struct Stream {
     named: Option<HashSet<Box<str>>>,
     /// Sockets that the gateway was told to disconnect, and why.
     disconnecting: HashMap<String, Reason>,
-    /// Commands that have no result yet.
-    open: HashMap<String, Task>,
+    /// Commands that have no result yet, the oldest first.
+    open: VecDeque<OpenCommand>,
     /// The ledger has heard the end.
     over: bool,
 }
 
+/// A command that has no result yet.
+#[derive(Debug)]
+struct OpenCommand {
+    command_id: String,
+    told: Instant,
+    socket_ids: HashSet<String>,
+    /// Why the sockets are disconnected, if they are.
+    disconnects: Option<Reason>,
+}
+
 impl Stream {
-    /// Takes the gateway id for this stream. Another incarnation that holds it has a third of the lease to speak.
+    /// Takes the gateway id for this stream. Another incarnation that holds it has a third of the lease to speak when its
+    /// stream has ended, and half of it, until it is late, when its stream is open: a batch is due each third, and a pause
+    /// must not cost it its id.
     pub async fn open(parts: Parts, info: GatewayInfo) -> Result<Self, End> {
         let info = Arc::new(info);
-        let patience = parts.lease / 3;
         let begun = Instant::now();
+        let mut patience = parts.lease / 3;
         let mut first: Option<Sign> = None;
         let tenure = loop {
             let waited = begun.elapsed() >= patience;
@@ -84,10 +102,11 @@ impl Stream {
             match parts.ledger.claim(&info, silent).await {
                 Ok(Claimed::Granted(tenure)) => break tenure,
                 Ok(Claimed::Retired) => return Err(End::Taken),
-                Ok(Claimed::Held(sign)) => {
+                Ok(Claimed::Held { sign, is_cut }) => {
                     if *first.get_or_insert_with(|| sign.clone()) != sign {
                         return Err(End::Held);
                     }
+                    patience = if is_cut { parts.lease / 3 } else { parts.lease / 2 };
                     sleep(patience / LOOKS_WHILE_WAITING).await;
                 }
                 Err(Fault::Superseded(_)) => return Err(End::Held),
@@ -113,7 +132,7 @@ impl Stream {
             sequence: 0,
             named: Some(HashSet::new()),
             disconnecting: HashMap::new(),
-            open: HashMap::new(),
+            open: VecDeque::new(),
             over: false,
         })
     }
@@ -163,15 +182,19 @@ impl Stream {
 
     /// What came of a command.
     pub async fn result(&mut self, command_id: &str, mut done: Vec<String>) -> Result<(), End> {
-        // A command of an earlier stream, or none of ours.
-        let Some(task) = self.open.remove(command_id) else { return Ok(()) };
-        let asked: HashSet<&str> = task.socket_ids().iter().map(String::as_str).collect();
-        done.retain(|socket_id| asked.contains(socket_id.as_str()));
-        if let Task::Disconnect { reason, .. } = &task {
-            for socket_id in &asked {
-                self.disconnecting.remove(*socket_id);
+        let Some(place) = self.open.iter().position(|open| open.command_id == command_id) else {
+            // A command of an earlier stream, or one that nobody waits for any more, or none of ours.
+            return Ok(());
+        };
+        let Some(OpenCommand { socket_ids, disconnects, .. }) = self.open.remove(place) else {
+            return Ok(());
+        };
+        done.retain(|socket_id| socket_ids.contains(socket_id));
+        if let Some(reason) = disconnects {
+            for socket_id in &socket_ids {
+                self.disconnecting.remove(socket_id);
             }
-            let closed = |socket_id: &String| Event::Closed { socket_id: socket_id.clone(), reason: *reason };
+            let closed = |socket_id: &String| Event::Closed { socket_id: socket_id.clone(), reason };
             let events = done.iter().map(closed).collect();
             if let Some(named) = &mut self.named {
                 for socket_id in &done {
@@ -195,30 +218,39 @@ impl Stream {
 
     /// The next command for the gateway, or why its stream ends.
     pub async fn next(&mut self) -> Result<Command, End> {
+        self.forget_expired();
         let command = tokio::select! {
             biased;
             end = self.inbox.end.wait_for(Option::is_some) => {
                 let end = end.ok().and_then(|end| (*end).clone());
                 return Err(end.unwrap_or(End::StartOver("the service is stopping")));
             }
-            command = self.inbox.commands.recv() => {
+            // One that has so many to answer gets no more; those who wait are told that it is unreachable.
+            command = self.inbox.commands.recv(), if self.open.len() < OPEN => {
                 command.ok_or(End::StartOver("the service is stopping"))?
             }
         };
-        if let Task::Disconnect { socket_ids, reason, .. } = &command.task {
-            self.disconnecting.extend(socket_ids.iter().map(|socket_id| (socket_id.clone(), *reason)));
+        let disconnects = match &command.task {
+            Task::Disconnect { reason, .. } => Some(*reason),
+            Task::Send { .. } | Task::UserChanged { .. } => None,
+        };
+        let socket_ids: HashSet<String> = command.task.socket_ids().iter().cloned().collect();
+        if let Some(reason) = disconnects {
+            self.disconnecting.extend(socket_ids.iter().map(|socket_id| (socket_id.clone(), reason)));
         }
-        self.bound_open();
-        self.open.insert(command.command_id.clone(), command.task.clone());
+        let command_id = command.command_id.clone();
+        self.open.push_back(OpenCommand { command_id, told: Instant::now(), socket_ids, disconnects });
         Ok(command)
     }
 
-    /// A gateway that never answers must not fill the memory.
-    fn bound_open(&mut self) {
-        const OPEN: usize = 4 * super::OUTBOX;
-        if self.open.len() >= OPEN {
-            self.open.clear();
-            self.disconnecting.clear();
+    /// Commands to whose results nobody would listen.
+    fn forget_expired(&mut self) {
+        while let Some(oldest) = self.open.front()
+            && oldest.told.elapsed() > FORGET
+        {
+            for socket_id in self.open.pop_front().into_iter().flat_map(|expired| expired.socket_ids) {
+                self.disconnecting.remove(&socket_id);
+            }
         }
     }
 

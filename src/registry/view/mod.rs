@@ -225,6 +225,9 @@ impl View {
 
     /// These changes have happened, each with everything up to its position.
     pub fn apply(&self, shard: Shard, changes: Vec<(Position, Change)>) {
+        if changes.is_empty() {
+            return;
+        }
         let mut notices = Vec::new();
         let mut view = self.shard_mut(shard);
         for (position, change) in changes {

@@ -10,11 +10,11 @@ for _, replaced in ipairs(redis.call('LRANGE', retired, 0, -1)) do
     return answer('retired')
   end
 end
-local held = redis.call('HMGET', holder, 'tenure', 'incarnation')
+local held = redis.call('HMGET', holder, 'tenure', 'incarnation', 'cut')
 if held[1] and held[2] ~= incarnation then
   local sign = held[1] .. '.' .. whole(redis.call('ZSCORE', seen, gateway) or 0)
   if sign ~= silent then
-    return answer('held', sign)
+    return answer('held', sign, held[3] == '1' and 1 or 0)
   end
   redis.call('LPUSH', retired, held[2])
   redis.call('LTRIM', retired, 0, ARGV[7] - 1)
