@@ -34,7 +34,7 @@ pub(super) const PATTERNS: usize = 20;
 pub(super) const SMALL_PATTERN_BYTES: usize = 4 << 10;
 
 /// Memory of all compiled patterns of an expression together, in [`SMALL_PATTERN_BYTES`]: a thousand watches may be open, each
-/// with patterns of its own. `(ab|cd){500}` fits, `((a{100}){100}){100}` does not.
+/// with patterns of its own. `[ab]{2000}` fits, ten of it do not.
 pub(super) const PATTERNS_WEIGHT: usize = 64;
 
 /// Memory of what a pattern remembers from search to search, in bytes, in each thread that uses it.

@@ -1,6 +1,11 @@
 //! `RegistryService`.
 
-use std::{pin::Pin, sync::Arc, time::SystemTime};
+use std::{
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll, ready},
+    time::SystemTime,
+};
 
 use tokio::sync::mpsc::{self, error::SendTimeoutError};
 use tokio_stream::{Stream, wrappers::ReceiverStream};
@@ -31,7 +36,7 @@ use crate::{
         scope::SocketField,
     },
     registry::{
-        Registry,
+        BrokenOff, Registry,
         mass::{Progress, Work},
         query::{Query, page::Place},
         token::{Cursor, Revision},
@@ -69,7 +74,7 @@ impl RegistryDoor {
         if let Some(params) = params {
             structs::pack(&params, &mut packer).map_err(|unfit| invalid("params", unfit))?;
         }
-        let query = self.registry.query(filter, packer.into_bytes()).await.ok_or_else(stopping)?;
+        let query = self.registry.query(filter, packer.into_bytes()).await.map_err(broken_off)?;
         query.map_err(|error| invalid("filter", error))
     }
 
@@ -90,7 +95,7 @@ impl RegistryDoor {
                 }
             }
         });
-        Box::pin(Owned { _worker: worker, receiver: ReceiverStream::new(receiver) })
+        Box::pin(Owned { worker: Some(worker), receiver: ReceiverStream::new(receiver) })
     }
 
     fn order<T: Send + 'static>(
@@ -110,7 +115,10 @@ impl RegistryDoor {
                     }
                 }
             };
-            tokio::join!(Arc::clone(&registry).order(query, work, progress), tell);
+            let (ordered, ()) = tokio::join!(Arc::clone(&registry).order(query, work, progress), tell);
+            if let Err(broken) = ordered {
+                let _ = answers.send(Err(broken_off(broken))).await;
+            }
         })
     }
 }
@@ -119,20 +127,29 @@ fn stopping() -> Status {
     Status::unavailable("this replica is stopping: go on at another")
 }
 
-/// A stream together with the task that fills it.
+fn broken_off(broken: BrokenOff) -> Status {
+    Status::internal(broken.to_string())
+}
+
+/// A stream together with the task that fills it. When the task ends by a fault of this program the stream ends with an
+/// error: without one it would be taken for whole.
 struct Owned<T> {
-    _worker: AbortOnDropHandle<()>,
-    receiver: ReceiverStream<T>,
+    /// `None` when it has ended.
+    worker: Option<AbortOnDropHandle<()>>,
+    receiver: ReceiverStream<Result<T, Status>>,
 }
 
 impl<T> Stream for Owned<T> {
-    type Item = T;
+    type Item = Result<T, Status>;
 
-    fn poll_next(
-        mut self: Pin<&mut Self>,
-        context: &mut std::task::Context<'_>,
-    ) -> std::task::Poll<Option<T>> {
-        Pin::new(&mut self.receiver).poll_next(context)
+    fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        if let Some(answer) = ready!(Pin::new(&mut self.receiver).poll_next(context)) {
+            return Poll::Ready(Some(answer));
+        }
+        let Some(worker) = &mut self.worker else { return Poll::Ready(None) };
+        let ended = ready!(Pin::new(worker).poll(context));
+        self.worker = None;
+        Poll::Ready(ended.err().map(|_panic| Err(broken_off(BrokenOff))))
     }
 }
 
@@ -172,11 +189,11 @@ impl RegistryService for RegistryDoor {
         let CountSocketsRequest { filter, params, group_by } = request.into_inner();
         let query = self.query(filter, params).await?;
         let (total, groups) = if group_by.is_empty() {
-            (self.registry.count(&query).await, Vec::new())
+            (self.registry.count(&query).await.map_err(broken_off)?, Vec::new())
         } else {
             let path = group_path(&group_by)?;
-            let count =
-                self.registry.count_by(&query, path).await.map_err(|many| invalid("group_by", many))?;
+            let count = self.registry.count_by(&query, path).await.map_err(broken_off)?;
+            let count = count.map_err(|many| invalid("group_by", many))?;
             let group = |(key, count): (Box<[u8]>, u64)| Group {
                 key: Some(structs::unpack_value(packed::value(&key))),
                 count,
@@ -266,7 +283,7 @@ impl RegistryService for RegistryDoor {
     ) -> Result<Response<ExplainFilterResponse>, Status> {
         let ExplainFilterRequest { filter, params } = request.into_inner();
         let query = self.query(filter, params).await?;
-        let steps = self.registry.explain(&query).await.into_iter();
+        let steps = self.registry.explain(&query).await.map_err(broken_off)?.into_iter();
         let step = |crate::registry::query::Step { expression, index, sockets }| FilterStep {
             expression,
             index,
@@ -316,7 +333,13 @@ async fn filter_sockets(
     answers: mpsc::Sender<Result<FilterSocketsResponse, Status>>,
 ) {
     loop {
-        let page = registry.page(&query, after, limit.min(SOCKETS)).await;
+        let page = match registry.page(&query, after, limit.min(SOCKETS)).await {
+            Ok(page) => page,
+            Err(broken) => {
+                let _ = answers.send(Err(broken_off(broken))).await;
+                return;
+            }
+        };
         limit -= page.members.len();
         let is_last = page.next.is_none() || limit == 0;
         let next_cursor = match &page.next {
@@ -381,5 +404,43 @@ fn watched(seen: &Seen) -> watch_sockets_response::Event {
             reason: convert::reason(*reason).into(),
         }),
         Seen::Checkpoint(coverage) => watch_sockets_response::Event::Checkpoint(sockets::view(coverage)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio_stream::StreamExt as _;
+    use tonic::Code;
+
+    use super::*;
+
+    fn owned(
+        work: impl Future<Output = ()> + Send + 'static,
+        receiver: mpsc::Receiver<Result<u8, Status>>,
+    ) -> Owned<u8> {
+        Owned { worker: Some(task::owned(work)), receiver: ReceiverStream::new(receiver) }
+    }
+
+    #[tokio::test]
+    async fn an_answer_that_a_fault_broke_off_is_not_taken_for_whole() {
+        let (sender, receiver) = mpsc::channel(4);
+        let mut answers = owned(
+            async move {
+                sender.send(Ok(1)).await.unwrap();
+                panic!("a fault of this program");
+            },
+            receiver,
+        );
+        assert_eq!(answers.next().await.unwrap().unwrap(), 1);
+        assert_eq!(answers.next().await.unwrap().unwrap_err().code(), Code::Internal);
+        assert!(answers.next().await.is_none());
+    }
+
+    #[tokio::test]
+    async fn an_answer_that_is_whole_ends_without_a_word() {
+        let (sender, receiver) = mpsc::channel(4);
+        let mut answers = owned(async move { sender.send(Ok(1)).await.unwrap() }, receiver);
+        assert_eq!(answers.next().await.unwrap().unwrap(), 1);
+        assert!(answers.next().await.is_none());
     }
 }

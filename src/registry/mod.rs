@@ -79,6 +79,11 @@ pub struct Registry {
     _tasks: [AbortOnDropHandle<()>; 2],
 }
 
+/// Looking at the sockets was broken off, by a fault of this program or by its end. What was seen until then is no answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("looking at the sockets was broken off: the log has the cause; ask again")]
+pub struct BrokenOff;
+
 /// A gateway, for those who ask which there are.
 #[derive(Clone, Debug)]
 pub struct GatewayStanding {
@@ -200,14 +205,18 @@ impl Registry {
         self.view.coverage()
     }
 
-    /// A filter with its params, an object packed. `None`: the program is ending.
-    pub async fn query(&self, filter: String, params: Vec<u8>) -> Option<Result<Arc<Query>, CompileError>> {
+    /// A filter with its params, an object packed.
+    pub async fn query(
+        &self,
+        filter: String,
+        params: Vec<u8>,
+    ) -> Result<Result<Arc<Query>, CompileError>, BrokenOff> {
         /// So many bytes of params are put in at once.
         const FEW: usize = 4 << 10;
         if let Some(program) = self.programs.kept(&filter).filter(|program| !program.has_open_patterns())
             && params.len() <= FEW
         {
-            return Some(Query::new(&program, &self.view, &params).map(Arc::new));
+            return Ok(Query::new(&program, &self.view, &params).map(Arc::new));
         }
         let (programs, view) = (Arc::clone(&self.programs), Arc::clone(&self.view));
         let compile = move || {
@@ -217,65 +226,73 @@ impl Registry {
     }
 
     /// The next sockets that match, at most `limit`, ordered by (gateway id, socket id).
-    pub async fn page(&self, query: &Arc<Query>, after: Option<Place>, limit: usize) -> Page {
+    pub async fn page(
+        &self,
+        query: &Arc<Query>,
+        after: Option<Place>,
+        limit: usize,
+    ) -> Result<Page, BrokenOff> {
         let (query, view) = (Arc::clone(query), Arc::clone(&self.view));
         let mut after = after;
         loop {
             let (asked, seen, at) = (Arc::clone(&query), Arc::clone(&view), after.clone());
-            let page = self.look(move || asked.page(&seen, at.as_ref(), limit)).await.unwrap_or_default();
+            let page = self.look(move || asked.page(&seen, at.as_ref(), limit)).await?;
             if page.members.is_empty() && page.next.is_some() {
                 // Much was looked at and nothing found: on, with others in between.
                 after = page.next;
                 continue;
             }
-            return page;
+            return Ok(page);
         }
     }
 
     /// All sockets that match.
-    pub async fn all(&self, query: &Arc<Query>) -> Vec<Member> {
+    pub async fn all(&self, query: &Arc<Query>) -> Result<Vec<Member>, BrokenOff> {
         let mut members = Vec::new();
         let mut after = None;
         loop {
-            let page = self.page(query, after, PAGE).await;
+            let page = self.page(query, after, PAGE).await?;
             members.extend(page.members);
             after = page.next;
             if after.is_none() {
-                return members;
+                return Ok(members);
             }
         }
     }
 
     /// How many sockets match.
-    pub async fn count(&self, query: &Arc<Query>) -> u64 {
+    pub async fn count(&self, query: &Arc<Query>) -> Result<u64, BrokenOff> {
         let counting = Arc::new(Counting::default());
         loop {
             let (query, view, under_way) = (Arc::clone(query), Arc::clone(&self.view), Arc::clone(&counting));
-            if self.look(move || query.count(&view, &under_way)).await.unwrap_or(true) {
-                return counting.total();
+            if self.look(move || query.count(&view, &under_way)).await? {
+                return Ok(counting.total());
             }
         }
     }
 
     /// How many sockets match, by the value at a path.
-    pub async fn count_by(&self, query: &Arc<Query>, path: Path) -> Result<Count, TooManyGroups> {
+    pub async fn count_by(
+        &self,
+        query: &Arc<Query>,
+        path: Path,
+    ) -> Result<Result<Count, TooManyGroups>, BrokenOff> {
         let mut grouping = Grouping::by(path);
         loop {
             let (query, view) = (Arc::clone(query), Arc::clone(&self.view));
             let look = move || query.group(&view, &mut grouping).map(|is_over| (is_over, grouping));
-            let Some(looked) = self.look(look).await else { return Ok(Count::default()) };
-            let (is_over, going_on) = looked?;
-            if is_over {
-                return Ok(going_on.into_count());
+            match self.look(look).await? {
+                Ok((true, grouped)) => return Ok(Ok(grouped.into_count())),
+                Ok((false, going_on)) => grouping = going_on,
+                Err(too_many) => return Ok(Err(too_many)),
             }
-            grouping = going_on;
         }
     }
 
     /// How a filter is answered.
-    pub async fn explain(&self, query: &Arc<Query>) -> Vec<query::Step> {
+    pub async fn explain(&self, query: &Arc<Query>) -> Result<Vec<query::Step>, BrokenOff> {
         let (query, view) = (Arc::clone(query), Arc::clone(&self.view));
-        self.look(move || query.explain(&view)).await.unwrap_or_default()
+        self.look(move || query.explain(&view)).await
     }
 
     /// What matches, and then what changes about that; from a revision on, only that.
@@ -286,9 +303,15 @@ impl Registry {
     }
 
     /// Has the gateways do something with all sockets that match. The future does it; dropped, it stops.
-    pub async fn order(self: Arc<Self>, query: Arc<Query>, work: Work, progress: mpsc::Sender<Progress>) {
-        let members = self.all(&query).await;
+    pub async fn order(
+        self: Arc<Self>,
+        query: Arc<Query>,
+        work: Work,
+        progress: mpsc::Sender<Progress>,
+    ) -> Result<(), BrokenOff> {
+        let members = self.all(&query).await?;
         mass::run(work, members, Arc::clone(&self.dispatch), Arc::clone(&self.view), progress).await;
+        Ok(())
     }
 
     /// The gateways, ordered by id.
@@ -319,25 +342,28 @@ impl Registry {
         self.readers.acquire().await.ok()
     }
 
-    /// Looks at sockets. `None`: the program is ending.
-    async fn look<T: Send + 'static>(&self, look: impl FnOnce() -> T + Send + 'static) -> Option<T> {
+    /// Looks at sockets.
+    async fn look<T: Send + 'static>(
+        &self,
+        look: impl FnOnce() -> T + Send + 'static,
+    ) -> Result<T, BrokenOff> {
         in_turn(&self.looks, look).await
     }
 }
 
 /// Does something on a thread that nobody waits for but the caller, when it is its turn, which lasts until it is done: also
-/// when the caller has left. `None`: the program is ending.
+/// when the caller has left.
 async fn in_turn<T: Send + 'static>(
     turns: &Arc<Semaphore>,
     work: impl FnOnce() -> T + Send + 'static,
-) -> Option<T> {
-    let turn = Arc::clone(turns).acquire_owned().await.ok()?;
+) -> Result<T, BrokenOff> {
+    let turn = Arc::clone(turns).acquire_owned().await.map_err(|_closed| BrokenOff)?;
     let work = move || {
         let done = work();
         drop(turn);
         done
     };
-    spawn_blocking(work).await.ok()
+    spawn_blocking(work).await.map_err(|_panic_or_end| BrokenOff)
 }
 
 /// Hears what is not for watchers.

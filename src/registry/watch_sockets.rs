@@ -154,9 +154,6 @@ impl Watch {
                 self.gather(shard);
                 continue;
             }
-            if !self.candidates.as_slice().is_empty() {
-                continue;
-            }
             self.changes.borrow_and_update();
             let mut seen = Vec::new();
             let mut all_read = true;

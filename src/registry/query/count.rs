@@ -168,13 +168,13 @@ impl Query {
             return Ok(count);
         }
         if matches!(self.set, Set::All) {
-            return Err(Part::of(number, &self.set, shard.all().clone()));
+            return Err(Part::all(number));
         }
         let found = self.set.find(shard, shard.all());
         if self.test(&found).is_none() {
             return Ok(found.slots.len());
         }
-        Err(Part::of(number, &self.set, found.slots.into_owned()))
+        Err(Part::these(number, found.slots.into_owned()))
     }
 
     /// Goes on counting by the value at a path, for one look. Whether that was all. Those that have nothing there are under
@@ -223,7 +223,10 @@ impl Query {
             groups.add(Value::Null, rest)?;
             return Ok(None);
         }
-        Ok(Some(Part::of(number, &self.set, found.slots.into_owned())))
+        Ok(Some(match self.set {
+            Set::All => Part::all(number),
+            _ => Part::these(number, found.slots.into_owned()),
+        }))
     }
 }
 

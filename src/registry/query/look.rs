@@ -3,7 +3,7 @@
 
 use roaring::RoaringBitmap;
 
-use super::{Query, set::Set};
+use super::Query;
 use crate::{
     expression::Steps,
     registry::{
@@ -12,10 +12,10 @@ use crate::{
     },
 };
 
-/// Steps while a shard is locked: its gateways' reports wait for about a millisecond at most.
+/// Steps while a shard is locked, about a millisecond: its gateways' reports wait for so long, and for one evaluation more.
 const LOCKED: u64 = 1 << 15;
 
-/// Steps of one look, some tens of milliseconds: a cheap filter has looked at a million sockets by then.
+/// Steps of one look, about a tenth of a second: a cheap filter has looked at a million sockets by then.
 const LOOK: u64 = 1 << 22;
 
 /// The steps of one look.
@@ -39,11 +39,14 @@ enum Left {
 }
 
 impl Part {
-    /// These slots of a shard, as a set was found to have them.
-    pub(super) fn of(shard: Shard, set: &Set, slots: RoaringBitmap) -> Self {
-        // As they lie in memory is faster.
-        let left = if matches!(set, Set::All) { Left::From(0) } else { Left::These(slots) };
-        Self { shard, left }
+    /// All of a shard, slot by slot as they lie in memory.
+    pub(super) fn all(shard: Shard) -> Self {
+        Self { shard, left: Left::From(0) }
+    }
+
+    /// These slots of a shard.
+    pub(super) fn these(shard: Shard, slots: RoaringBitmap) -> Self {
+        Self { shard, left: Left::These(slots) }
     }
 }
 
@@ -62,17 +65,17 @@ impl Query {
             let is_over = match &mut part.left {
                 Left::From(slot) => {
                     let mut is_over = true;
-                    for bunch in shard.members().bunches(*slot) {
+                    for place in shard.members().bunches(*slot).flatten() {
                         if locked.are_used_up() {
                             is_over = false;
                             break;
                         }
-                        for member in bunch.iter().flatten() {
-                            if self.whole.matches_within(&member, &mut locked) {
-                                see(member)?;
-                            }
+                        *slot += 1;
+                        if let Some(member) = place
+                            && self.whole.matches_within(&member, &mut locked)
+                        {
+                            see(member)?;
                         }
-                        *slot += bunch.len();
                     }
                     is_over
                 }
