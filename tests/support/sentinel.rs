@@ -1,12 +1,14 @@
 //! A Redis server, its replica, and three Sentinels that watch over both.
 
-use std::{collections::HashMap, fmt::Write as _};
+use std::{collections::HashMap, fmt::Write as _, time::Duration};
 
 use redis::{RedisResult, Value, aio::MultiplexedConnection, cmd, from_redis_value};
 use tempfile::TempDir;
 use tokio::{net::TcpStream, process::Command};
 
-use super::{ports::lasting_port, process::Process, redis::Redis, store::connect, tls::Authority, until};
+use super::{
+    PATIENCE, ports::lasting_port, process::Process, redis::Redis, store::connect, tls::Authority, until,
+};
 
 pub struct Sentinels {
     /// The primary at first.
@@ -80,7 +82,20 @@ impl Sentinels {
     /// Kills the primary and waits until the replica has been promoted.
     pub async fn kill_primary(&mut self) {
         self.first.kill().await;
+        self.take_for_dead_after(Duration::from_millis(500)).await;
         becomes(&self.second, "master").await;
+        self.take_for_dead_after(PATIENCE).await;
+    }
+
+    /// Sentinels that are quick to take a server for dead have servers of a busy machine change their roles, and
+    /// back, when no test asks for it: they are quick only while one is dead.
+    async fn take_for_dead_after(&self, silence: Duration) {
+        let silence = silence.as_millis().to_string();
+        for sentinel in &self.sentinels {
+            let mut command = cmd("SENTINEL");
+            command.arg(&["SET", NAME, "down-after-milliseconds", &silence]);
+            let () = command.query_async(&mut sentinel.connection().await).await.unwrap();
+        }
     }
 
     /// Starts the first again, empty, and waits until it is the other's replica.
@@ -137,12 +152,13 @@ impl Sentinel {
     fn start(primary: u16, quorum: u8, settings: &str) -> Self {
         let directory = TempDir::new().unwrap();
         let port = lasting_port();
+        let silence = PATIENCE.as_millis();
         // Were each to vote for itself, twice the failover timeout would have to pass before they vote again.
         let settings = format!(
             "port {port}\n\
              bind 127.0.0.1\n\
              sentinel monitor {NAME} 127.0.0.1 {primary} {quorum}\n\
-             sentinel down-after-milliseconds {NAME} 500\n\
+             sentinel down-after-milliseconds {NAME} {silence}\n\
              sentinel failover-timeout {NAME} 3000\n\
              {settings}"
         );
