@@ -2,15 +2,17 @@
 
 use std::{io, net::SocketAddr, sync::Arc, time::Duration};
 
+use arc_swap::ArcSwapOption;
+use rustls::ServerConfig;
 use tokio::{
     net::TcpListener,
     sync::watch,
     task::{JoinError, JoinSet},
     time::sleep,
 };
-use tokio_stream::StreamExt as _;
 use tokio_util::sync::CancellationToken;
-use tonic::{service::Routes, transport::server::TcpIncoming};
+use tonic::service::Routes;
+use tower::Layer as _;
 
 use crate::{
     authorize::{
@@ -26,7 +28,11 @@ use crate::{
     },
     grpc::{
         self, Authorization, Calls, RegistryDoor,
+        callers::Callers,
+        capacity::Capacity,
+        connections::Connections,
         health::Health,
+        intake::Room,
         pb::{
             authorization_service_server::AuthorizationServiceServer,
             registry_service_server::RegistryServiceServer,
@@ -80,6 +86,9 @@ pub struct Server {
     registry: Arc<Registry>,
     reflection: bool,
     limits: Limits,
+    callers: Arc<Callers>,
+    tls: Arc<ArcSwapOption<ServerConfig>>,
+    metrics: Arc<Metrics>,
 }
 
 /// What the settings say of who may come in.
@@ -121,6 +130,7 @@ impl Server {
 
     /// Takes the addresses; sessions come from this store.
     pub async fn bind_on(config: &Config, store: Arc<dyn SessionStore>) -> Result<Self, Error> {
+        let metrics = Arc::new(Metrics::new());
         Ok(Self {
             grpc: listen("grpc.addr", config.grpc.addr).await?,
             http: listen("http.addr", config.http.addr).await?,
@@ -130,6 +140,9 @@ impl Server {
             registry: Arc::new(Registry::open(&config.registry, &config.user.identity, &config.limits)),
             reflection: config.grpc.reflection,
             limits: config.limits.clone(),
+            callers: Arc::new(Callers::new(&config.callers, Arc::clone(metrics.door()))),
+            tls: Arc::new(ArcSwapOption::new(config.tls.as_ref().map(|tls| Arc::clone(&tls.0)))),
+            metrics,
         })
     }
 
@@ -149,6 +162,8 @@ impl Server {
             authorizer: Arc::clone(&self.authorizer),
             store: self.store.clone(),
             session: std::sync::Mutex::new(self.session.clone()),
+            callers: Arc::clone(&self.callers),
+            tls: Arc::clone(&self.tls),
         }
     }
 
@@ -164,14 +179,19 @@ impl Server {
             registry,
             reflection,
             limits,
+            callers,
+            tls,
+            metrics,
         } = self;
-        let metrics = Arc::new(Metrics::new());
         let (mut health, grpc_health, http_health) = Health::new().await;
         let phase = watch::Sender::new(Phase::Starting);
 
-        let authorization =
-            AuthorizationServiceServer::new(Authorization::new(authorizer, Arc::clone(&metrics)))
-                .max_decoding_message_size(limits.max_message_bytes);
+        let authorization = AuthorizationServiceServer::new(Authorization::new(
+            authorizer,
+            Arc::clone(&metrics),
+            limits.max_headers,
+        ))
+        .max_decoding_message_size(limits.max_message_bytes);
         let draining = CancellationToken::new();
         let registry_door =
             RegistryServiceServer::new(RegistryDoor::new(Arc::clone(&registry), draining.clone()))
@@ -181,13 +201,16 @@ impl Server {
             routes = grpc::add_reflection(routes)?;
         }
         let (grpc_stop, http_stop) = (CancellationToken::new(), CancellationToken::new());
-        let calls = Calls::new(limits.call_timeout);
+        let capacity = Arc::new(Capacity::new(&limits, Arc::clone(metrics.door())));
+        let room = Room::new(&limits, Arc::clone(metrics.door()));
+        let service = Calls::new(&limits, callers, Arc::clone(&capacity), room).layer(routes.prepare());
+        let connections = Connections::new(&limits, tls, Arc::clone(&capacity), Arc::clone(metrics.door()));
         let mut doors = JoinSet::new();
-        let incoming = TcpIncoming::from(grpc_listener).with_nodelay(Some(true)).then(pause_on_error);
-        let grpc_door = grpc::server(calls.clone())
-            .add_routes(routes)
-            .serve_with_incoming_shutdown(incoming, grpc_stop.clone().cancelled_owned());
-        doors.spawn(async move { ("gRPC", grpc_door.await.map_err(|error| causes(&error))) });
+        let grpc_door = connections.serve(grpc_listener, service, grpc_stop.clone());
+        doors.spawn(async move {
+            grpc_door.await;
+            ("gRPC", Ok(()))
+        });
         let router = http::router(Routes::new(http_health), phase.subscribe(), Arc::clone(&metrics));
         let http_door =
             axum::serve(http_listener, router).with_graceful_shutdown(http_stop.clone().cancelled_owned());
@@ -221,9 +244,9 @@ impl Server {
         // The gRPC door first: until it is closed, probes hear that this replica is draining.
         tokio::select! {
             _closed = doors.join_next() => {}
-            () = quiet(&calls) => {}
+            () = quiet(&capacity) => {}
             () = sleep(limits.drain_timeout) => {
-                tracing::warn!(calls = calls.under_way(), "what was still running after limits.drain_timeout is cut off");
+                tracing::warn!(calls = capacity.calls(), "what was still running after limits.drain_timeout is cut off");
             }
         }
         http_stop.cancel();
@@ -234,27 +257,18 @@ impl Server {
 
 /// A connection whose client has nothing to say would hold up the drain for good, so it is enough that no call is under
 /// way, for long enough that the answers are out and what was on its way in has arrived.
-async fn quiet(calls: &Calls) {
+async fn quiet(capacity: &Capacity) {
     const LOOK_EVERY: Duration = Duration::from_millis(50);
     const QUIET_LOOKS: u32 = 20;
     let mut quiet = 0;
     while quiet < QUIET_LOOKS {
         sleep(LOOK_EVERY).await;
-        quiet = if calls.under_way() == 0 { quiet + 1 } else { 0 };
+        quiet = if capacity.calls() == 0 { quiet + 1 } else { 0 };
     }
 }
 
 async fn listen(setting: &'static str, addr: SocketAddr) -> Result<TcpListener, Error> {
     TcpListener::bind(addr).await.map_err(|source| Error::Listen { setting, addr, source })
-}
-
-/// Out of file descriptors, every attempt to take a connection fails at once: without a pause that is all the server does.
-async fn pause_on_error<T>(connection: io::Result<T>) -> io::Result<T> {
-    if let Err(error) = &connection {
-        tracing::warn!(%error, "a connection could not be taken");
-        sleep(Duration::from_millis(250)).await;
-    }
-    connection
 }
 
 fn closed(ended: Result<(&'static str, Result<(), String>), JoinError>) -> Error {
@@ -316,6 +330,8 @@ pub struct Reloader {
     authorizer: Arc<Authorizer>,
     store: watch::Sender<Arc<dyn SessionStore>>,
     session: std::sync::Mutex<Session>,
+    callers: Arc<Callers>,
+    tls: Arc<ArcSwapOption<ServerConfig>>,
 }
 
 impl Reloader {
@@ -332,5 +348,10 @@ impl Reloader {
             self.store.send_replace(store);
         }
         *session = config.session.clone();
+        self.callers.replace(&config.callers);
+        // Whether there is TLS at all is not changed under clients that speak one of the two.
+        if let (Some(tls), true) = (&config.tls, self.tls.load().is_some()) {
+            self.tls.store(Some(Arc::clone(&tls.0)));
+        }
     }
 }

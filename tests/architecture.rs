@@ -24,7 +24,7 @@ const MAY_USE: [(&str, &[&str]); 17] = [
             "user_source",
         ],
     ),
-    ("grpc", &["authorize", "expression", "reason", "registry", "task", "telemetry"]),
+    ("grpc", &["authorize", "config", "expression", "reason", "registry", "task", "telemetry"]),
     ("http", &["telemetry"]),
     ("telemetry", &["authorize", "config", "reason", "session_store"]),
     ("authorize", &["config", "reason", "session_store", "user_source"]),
@@ -46,7 +46,7 @@ const DRIVERS: [(&str, &[&str]); 5] = [
     ("prost_types", &["grpc/", "cli/explain/mod.rs", "cli/sockets/", "cli/bench/gateways/"]),
     ("tonic", &["grpc/", "http/mod.rs", "server.rs", "cli/"]),
     ("axum::", &["http/", "server.rs"]),
-    ("prometheus_client", &["telemetry/metrics.rs"]),
+    ("prometheus_client", &["telemetry/metrics.rs", "telemetry/door.rs"]),
 ];
 
 fn sources(directory: &Path, found: &mut Vec<PathBuf>) {

@@ -159,6 +159,7 @@ async fn ask(peer: &Peer, duration: Duration) -> Measured {
         concurrency: 256,
         warmup: Duration::ZERO,
         duration,
+        authorization: None,
         request: request(),
     };
     let measured = load::run(&load, Arc::new(Progress::default())).await.unwrap();

@@ -84,7 +84,7 @@ impl Demo {
         let (nudge, _nothing_to_reload) = mpsc::channel(1);
         let _signals = task::owned(signals.obey(shutdown.clone(), nudge));
         let mut serving = task::owned(server.serve(shutdown.clone()));
-        let http_url = reachable(http);
+        let http_url = reachable("http", http);
         let shown = tokio::select! {
             shown = show(&config, grpc, &http_url) => shown,
             ended = &mut serving => return ended.unwrap_or(Ok(())).map_err(Error::Server),
@@ -109,7 +109,7 @@ async fn show(config: &Config, grpc: std::net::SocketAddr, http_url: &str) -> Re
         ("the cookie of somebody who has not logged in", cookie(&anonymous)),
         ("Ana's cookie, one letter changed", tampered),
     ];
-    let grpc_url = reachable(grpc);
+    let grpc_url = reachable("http", grpc);
     let mut client = AuthorizationServiceClient::connect(grpc_url.clone()).await.map_err(|error| {
         Error::Call(format!("the demo cannot reach itself at {grpc_url}: {}", telemetry::causes(&error)))
     })?;

@@ -8,7 +8,7 @@ use tonic_health::pb::{
     HealthCheckRequest, health_check_response::ServingStatus, health_client::HealthClient,
 };
 
-use super::{Error, SettingArgs, reachable, service_url};
+use super::{Error, SettingArgs, reachable, service};
 use crate::{config::doors::Http, telemetry::causes};
 
 /// Ask a running service whether it is healthy; exit 0 when it is, 1 when it is not.
@@ -31,8 +31,8 @@ impl Healthcheck {
     pub(super) async fn run(self) -> Result<(), Error> {
         let Self { addr, service, timeout, settings } = self;
         let url = match addr {
-            Some(addr) => service_url(&addr)?,
-            None => reachable(Http::load(&settings.layers())?.addr),
+            Some(addr) => service::url(&addr)?,
+            None => reachable("http", Http::load(&settings.layers())?.addr),
         };
         let ask = async {
             let endpoint = Endpoint::from_shared(url.clone())

@@ -14,9 +14,11 @@ mod demo;
 mod explain;
 mod healthcheck;
 mod serve;
+pub mod service;
 mod settings;
 mod sockets;
 mod style;
+mod token;
 
 pub use self::settings::SettingArgs;
 use crate::{config::Faults, server};
@@ -43,6 +45,8 @@ enum Command {
     Sockets(Box<sockets::Sockets>),
     /// List the gateways, and whether they are heard of.
     Gateways(sockets::Gateways),
+    /// Make a bearer token for a caller, and the settings that let it in.
+    Token(token::TokenCommand),
     /// Ask a running service whether it is healthy; exit 0 when it is.
     Healthcheck(healthcheck::Healthcheck),
     /// Print the settings in force, or the reference of all settings.
@@ -102,6 +106,7 @@ pub fn run(cli: Cli) -> ExitCode {
             Command::Explain(explain) => explain.run().await,
             Command::Sockets(sockets) => sockets.run().await,
             Command::Gateways(gateways) => gateways.run().await,
+            Command::Token(token) => token.run(),
             Command::Healthcheck(healthcheck) => healthcheck.run().await,
             Command::Config(config) => config.run(),
             Command::Bench(bench) => bench.run().await,
@@ -130,21 +135,11 @@ fn completions(shell: clap_complete::Shell) -> Result<(), Error> {
 }
 
 /// How to reach a service of this machine that listens on `addr`: a wildcard is everywhere, also on loopback.
-fn reachable(addr: SocketAddr) -> String {
+fn reachable(scheme: &str, addr: SocketAddr) -> String {
     let ip = match addr.ip() {
         IpAddr::V4(ip) if ip.is_unspecified() => IpAddr::V4(Ipv4Addr::LOCALHOST),
         IpAddr::V6(ip) if ip.is_unspecified() => IpAddr::V6(Ipv6Addr::LOCALHOST),
         ip => ip,
     };
-    format!("http://{}", SocketAddr::new(ip, addr.port()))
-}
-
-/// A service's address as people write it, with or without the scheme. TLS is not spoken yet, and what was meant for it must
-/// not go out in the clear.
-fn service_url(addr: &str) -> Result<String, Error> {
-    match addr.split_once("://") {
-        None => Ok(format!("http://{addr}")),
-        Some(("http", _)) => Ok(addr.to_owned()),
-        Some(_) => Err(Error::Input("--addr: only http:// is spoken here, in plaintext".to_owned())),
-    }
+    format!("{scheme}://{}", SocketAddr::new(ip, addr.port()))
 }

@@ -98,6 +98,7 @@ fn argument(spelling: Spelling) -> Option<Arg> {
         Kind::Count => argument.value_name("NUMBER"),
         Kind::Address => argument.value_name("ADDRESS:PORT"),
         Kind::Url => argument.value_name("URL"),
-        Kind::Secrets => argument,
+        Kind::File => argument.value_name("FILE"),
+        Kind::Secrets | Kind::Tables(_) => argument,
     })
 }

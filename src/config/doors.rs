@@ -1,4 +1,4 @@
-//! `[grpc]` and `[http]`: where the service listens. `[callers]`: to whom.
+//! `[grpc]` and `[http]`: where the service listens.
 
 use std::net::SocketAddr;
 
@@ -16,12 +16,12 @@ pub struct Grpc {
     pub reflection: bool,
 }
 
-const GRPC_ADDR: Setting = Setting {
+pub(super) const GRPC_ADDR: Setting = Setting {
     name: "grpc.addr",
     kind: Kind::Address,
     default: Some("127.0.0.1:50051"),
     about: "Where gateways call the gRPC API. Any other address than one of this machine's own loopback needs \
-            `callers.allow_anonymous`.",
+            `callers.tokens`, `callers.certificates` or `callers.allow_anonymous`.",
 };
 
 const REFLECTION: Setting = Setting {
@@ -37,6 +37,11 @@ impl Grpc {
 
     pub(super) fn read(reader: &mut Reader<'_>) -> Self {
         Self { addr: reader.address(&GRPC_ADDR), reflection: reader.flag(&REFLECTION) }
+    }
+
+    /// Whether only this machine can reach it.
+    pub(super) fn is_of_this_machine(&self) -> bool {
+        self.addr.ip().to_canonical().is_loopback()
     }
 }
 
@@ -60,37 +65,5 @@ impl Http {
 
     pub(super) fn read(reader: &mut Reader<'_>) -> Self {
         Self { addr: reader.address(&HTTP_ADDR) }
-    }
-}
-
-/// `[callers]`.
-#[derive(Clone, Debug)]
-pub struct Callers {
-    /// Whether anybody who reaches `grpc.addr` may call.
-    pub allow_anonymous: bool,
-}
-
-const ALLOW_ANONYMOUS: Setting = Setting {
-    name: "callers.allow_anonymous",
-    kind: Kind::Flag,
-    default: Some("false"),
-    about: "Whether anybody who reaches `grpc.addr` may call every method. Without it the service listens on loopback \
-            only.",
-};
-
-impl Callers {
-    pub(super) const SETTINGS: &[&Setting] = &[&ALLOW_ANONYMOUS];
-
-    pub(super) fn read(reader: &mut Reader<'_>, grpc: &Grpc) -> Self {
-        let allow_anonymous = reader.flag(&ALLOW_ANONYMOUS);
-        if !allow_anonymous && !grpc.addr.ip().to_canonical().is_loopback() {
-            let problem = format!(
-                "{} is reachable from other machines, and anybody there could ask who a session belongs to: listen on \
-                 loopback, or set callers.allow_anonymous = true if the network lets only gateways in",
-                grpc.addr
-            );
-            reader.fault(&GRPC_ADDR, problem);
-        }
-        Self { allow_anonymous }
     }
 }

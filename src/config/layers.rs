@@ -167,6 +167,11 @@ impl Layers {
         self.found.get(setting.name)
     }
 
+    /// Whether `grpc.addr` speaks TLS.
+    pub fn speaks_tls(&self) -> bool {
+        self.found.contains_key("tls.cert_file")
+    }
+
     /// What was wrong with the layers themselves.
     pub fn faults(&self) -> &[Fault] {
         &self.faults
@@ -177,9 +182,13 @@ impl Layers {
         &self.unknown_variables
     }
 
-    /// The paths of the files that hold settings.
-    pub fn twin_paths(&self) -> impl Iterator<Item = &str> {
-        self.found.values().filter(|found| found.from_file).filter_map(|found| found.value.as_str())
+    /// The paths of the files that hold settings, or are named by one.
+    pub fn paths(&self) -> impl Iterator<Item = &str> {
+        let files = SETTINGS.iter().filter_map(|setting| {
+            let found = self.found.get(setting.name)?;
+            (found.from_file || setting.kind == Kind::File).then_some(found)
+        });
+        files.filter_map(|found| found.value.as_str())
     }
 }
 
@@ -188,9 +197,15 @@ pub fn from_text(kind: Kind, text: String) -> Result<Value, String> {
     if !kind.is_list() || !text.starts_with('[') {
         return Ok(Value::String(text));
     }
+    // serde_json's own words could repeat what is in it.
+    if let Kind::Tables(keys) = kind {
+        let tables = serde_json::from_str::<Vec<toml::Table>>(&text);
+        return tables
+            .map(|tables| Value::Array(tables.into_iter().map(Value::Table).collect()))
+            .map_err(|_| format!("it begins with `[` and is no JSON array of objects with {keys}"));
+    }
     match serde_json::from_str::<Vec<String>>(&text) {
         Ok(texts) => Ok(Value::Array(texts.into_iter().map(Value::String).collect())),
-        // serde_json's own words could repeat what is in it.
         Err(_) => Err("it begins with `[` and is no JSON array of texts, like [\"one\",\"two\"]".to_owned()),
     }
 }

@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+pub mod callers;
 pub mod decisions;
 pub mod doors;
 pub mod layers;
@@ -13,16 +14,19 @@ pub mod registry;
 pub mod reload;
 pub mod session;
 pub mod setting;
+pub mod tls;
 
 use self::{
+    callers::Callers,
     decisions::{Policy, User},
-    doors::{Callers, Grpc, Http},
+    doors::{Grpc, Http},
     layers::Layers,
     operation::{Limits, Log},
     reader::Reader,
     registry::Registry,
     session::Session,
     setting::Setting,
+    tls::Tls,
 };
 pub use reader::Effective;
 
@@ -45,12 +49,14 @@ pub struct Config {
     pub limits: Limits,
     /// `[callers]`
     pub callers: Callers,
+    /// `[tls]`; `None`: there is no TLS.
+    pub tls: Option<Tls>,
     /// `[log]`
     pub log: Log,
 }
 
 /// The parts, in the order of the reference.
-const PARTS: [&[&Setting]; 9] = [
+const PARTS: [&[&Setting]; 10] = [
     Grpc::SETTINGS,
     Http::SETTINGS,
     Session::SETTINGS,
@@ -59,6 +65,7 @@ const PARTS: [&[&Setting]; 9] = [
     Registry::SETTINGS,
     Limits::SETTINGS,
     Callers::SETTINGS,
+    Tls::SETTINGS,
     Log::SETTINGS,
 ];
 
@@ -114,7 +121,7 @@ impl Config {
     /// Reads all settings, and says what is in force and why.
     pub fn load_and_show(layers: &Layers) -> Result<(Self, Vec<Effective>), Faults> {
         let mut reader = Reader::new(layers);
-        let grpc = Grpc::read(&mut reader);
+        let (grpc, tls) = (Grpc::read(&mut reader), Tls::read(&mut reader));
         let config = Self {
             http: Http::read(&mut reader),
             session: Session::read(&mut reader),
@@ -125,6 +132,7 @@ impl Config {
             callers: Callers::read(&mut reader, &grpc),
             log: Log::read(&mut reader),
             grpc,
+            tls,
         };
         let (effective, faults) = reader.finish();
         if faults.is_empty() { Ok((config, effective)) } else { Err(Faults(faults)) }

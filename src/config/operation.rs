@@ -18,6 +18,24 @@ pub struct Limits {
     pub max_message_bytes: usize,
     /// How long a call may take, its message's arrival included.
     pub call_timeout: Duration,
+    /// A handshake with more headers is refused.
+    pub max_headers: usize,
+    /// How many connections may be open to `grpc.addr`.
+    pub max_connections: usize,
+    /// How many calls a connection may have open at once, streams among them.
+    pub max_connection_calls: usize,
+    /// How many calls may wait for their answer at once.
+    pub max_calls: usize,
+    /// How many streams may be open at once.
+    pub max_streams: usize,
+    /// How much memory requests may take until they are answered, in bytes.
+    pub max_inflight_bytes: usize,
+    /// How old a connection gets.
+    pub connection_age: Duration,
+    /// A connection that is silent for so long is asked whether it is there.
+    pub keepalive_interval: Duration,
+    /// How long a connection has to say so, and a new one to say anything.
+    pub keepalive_timeout: Duration,
     /// How long calls that run when the service is told to stop may go on.
     pub drain_timeout: Duration,
     /// How many sockets a gateway may have listed.
@@ -48,6 +66,76 @@ const CALL_TIMEOUT: Setting = Setting {
     default: Some("10s"),
     about: "How long a call may take until its answer begins, the arrival of its message included; longer is \
             DEADLINE_EXCEEDED. It should be longer than `session.store_timeout`.",
+};
+
+const MAX_HEADERS: Setting = Setting {
+    name: "limits.max_headers",
+    kind: Kind::Count,
+    default: Some("2000"),
+    about: "How many headers a handshake may have; one with more is INVALID_ARGUMENT. Node takes 2000 too.",
+};
+
+const MAX_CONNECTIONS: Setting = Setting {
+    name: "limits.max_connections",
+    kind: Kind::Count,
+    default: Some("10000"),
+    about: "How many connections may be open to `grpc.addr`; one more is closed at once. The process needs a file descriptor             for each.",
+};
+
+const MAX_CONNECTION_CALLS: Setting = Setting {
+    name: "limits.max_connection_calls",
+    kind: Kind::Count,
+    default: Some("256"),
+    about: "How many calls one connection may have open at once, streams among them. It is told to clients as HTTP/2's \
+            SETTINGS_MAX_CONCURRENT_STREAMS, and they wait.",
+};
+
+const MAX_CALLS: Setting = Setting {
+    name: "limits.max_calls",
+    kind: Kind::Count,
+    default: Some("4096"),
+    about: "How many calls may wait for their answer at once; one more is RESOURCE_EXHAUSTED, with the time after which to \
+            try again. Of n addresses that have calls waiting each may have 1/(n+1) of it, so that there is always room for \
+            another.",
+};
+
+const MAX_STREAMS: Setting = Setting {
+    name: "limits.max_streams",
+    kind: Kind::Count,
+    default: Some("20000"),
+    about: "How many answers that are streams (Report, WatchSockets and the like) may be open at once; one more is \
+            RESOURCE_EXHAUSTED.",
+};
+
+const MAX_INFLIGHT_BYTES: Setting = Setting {
+    name: "limits.max_inflight_bytes",
+    kind: Kind::Bytes,
+    default: Some("64MiB"),
+    about: "How much memory requests may take that have no answer yet. Each message of more than 16 KiB is counted as soon \
+            as its length is known, before it arrives; one that finds no room is RESOURCE_EXHAUSTED, and on a Report stream \
+            it waits. No less than `limits.max_message_bytes`.",
+};
+
+const CONNECTION_AGE: Setting = Setting {
+    name: "limits.connection_age",
+    kind: Kind::Duration,
+    default: Some("30m"),
+    about: "How old a connection gets, give or take a tenth: then its client is told to open another, and its streams end \
+            with UNAVAILABLE, so that clients spread over the replicas that there are now. Calls that run are finished.",
+};
+
+const KEEPALIVE_INTERVAL: Setting = Setting {
+    name: "limits.keepalive_interval",
+    kind: Kind::Duration,
+    default: Some("30s"),
+    about: "A connection that is silent for so long is asked whether it is there (HTTP/2's PING).",
+};
+
+const KEEPALIVE_TIMEOUT: Setting = Setting {
+    name: "limits.keepalive_timeout",
+    kind: Kind::Duration,
+    default: Some("10s"),
+    about: "How long a connection has to answer that, and a new one to say its first word, TLS included; then it is closed.",
 };
 
 const DRAIN_TIMEOUT: Setting = Setting {
@@ -84,6 +172,15 @@ impl Limits {
     pub(super) const SETTINGS: &[&Setting] = &[
         &MAX_SESSION_BYTES,
         &MAX_MESSAGE_BYTES,
+        &MAX_HEADERS,
+        &MAX_CONNECTIONS,
+        &MAX_CONNECTION_CALLS,
+        &MAX_CALLS,
+        &MAX_STREAMS,
+        &MAX_INFLIGHT_BYTES,
+        &CONNECTION_AGE,
+        &KEEPALIVE_INTERVAL,
+        &KEEPALIVE_TIMEOUT,
         &CALL_TIMEOUT,
         &DRAIN_TIMEOUT,
         &MAX_GATEWAY_SOCKETS,
@@ -92,15 +189,29 @@ impl Limits {
     ];
 
     pub(super) fn read(reader: &mut Reader<'_>) -> Self {
-        Self {
+        let limits = Self {
             max_session_bytes: reader.bytes(&MAX_SESSION_BYTES),
             max_message_bytes: reader.bytes(&MAX_MESSAGE_BYTES),
+            max_headers: reader.count(&MAX_HEADERS),
+            max_connections: reader.count(&MAX_CONNECTIONS),
+            max_connection_calls: reader.count(&MAX_CONNECTION_CALLS),
+            max_calls: reader.count(&MAX_CALLS),
+            max_streams: reader.count(&MAX_STREAMS),
+            max_inflight_bytes: reader.bytes(&MAX_INFLIGHT_BYTES),
+            connection_age: reader.duration(&CONNECTION_AGE),
+            keepalive_interval: reader.duration(&KEEPALIVE_INTERVAL),
+            keepalive_timeout: reader.duration(&KEEPALIVE_TIMEOUT),
             call_timeout: reader.duration(&CALL_TIMEOUT),
             drain_timeout: reader.duration(&DRAIN_TIMEOUT),
             max_gateway_sockets: reader.count(&MAX_GATEWAY_SOCKETS),
             max_gateways: reader.count(&MAX_GATEWAYS),
             max_watches: reader.count(&MAX_WATCHES),
+        };
+        if limits.max_inflight_bytes < limits.max_message_bytes && !reader.has_fault(&MAX_INFLIGHT_BYTES) {
+            let problem = "it is less than limits.max_message_bytes: a message could have no room ever";
+            reader.fault(&MAX_INFLIGHT_BYTES, problem);
         }
+        limits
     }
 }
 

@@ -3,6 +3,7 @@
 use std::{fs, net::SocketAddr, time::Duration};
 
 use secrecy::SecretString;
+use serde::de::DeserializeOwned;
 use toml::Value;
 
 use super::{
@@ -172,6 +173,54 @@ impl<'l> Reader<'l> {
         texts.into_iter().map(SecretString::from).collect()
     }
 
+    /// Any number of tables; empty when it is not set.
+    pub(super) fn tables<W, T>(&mut self, setting: &'static Setting) -> Vec<T>
+    where
+        W: DeserializeOwned,
+        T: TryFrom<W, Error = String>,
+    {
+        let Some(resolved) = self.resolve(setting) else { return Vec::new() };
+        let tables = match resolved.value {
+            None => Ok(None),
+            Some(Value::Array(tables)) => {
+                tables.into_iter().map(table).collect::<Result<Vec<_>, _>>().map(Some)
+            }
+            Some(one) => table(one).map(|table| Some(vec![table])),
+        };
+        let parsed = tables.and_then(|tables| {
+            let shown = tables.as_ref().map(|tables| {
+                Value::Array(tables.iter().cloned().map(without_hash).map(Value::Table).collect())
+            });
+            // The words of the table's parser name keys and repeat nothing but a role.
+            let parse =
+                |table: toml::Table| table.try_into::<W>().map_err(|error| error.message().to_owned());
+            let parsed = tables.unwrap_or_default().into_iter().map(|table| T::try_from(parse(table)?));
+            Ok((parsed.collect::<Result<_, _>>()?, shown))
+        });
+        match parsed {
+            Ok((parsed, shown)) => {
+                self.show(setting, shown, resolved.origin);
+                parsed
+            }
+            Err(problem) => {
+                self.fault(setting, format!("{problem} ({})", resolved.origin));
+                Vec::new()
+            }
+        }
+    }
+
+    /// What is in the file that it names; `None` when it is not set, or a fault was reported.
+    pub(super) fn file<T>(
+        &mut self,
+        setting: &'static Setting,
+        parse: impl Fn(&[u8]) -> Result<T, String>,
+    ) -> Option<T> {
+        self.parse(setting, |path| {
+            let read = fs::read(path).map_err(|error| format!("the file {path} cannot be read: {error}"));
+            parse(&read?).map_err(|problem| format!("the file {path}: {problem}"))
+        })
+    }
+
     /// Whether nothing at all was set, so that what is wrong with it has been said or its absence is the fault.
     pub(super) fn is_absent(&self, setting: &'static Setting) -> bool {
         self.layers.get(setting).is_none()
@@ -242,6 +291,26 @@ impl<'l> Reader<'l> {
         };
         self.effective.push(Effective { setting, shown, origin });
     }
+}
+
+/// A table as TOML writes it, or as the environment and files do, a JSON object.
+fn table(value: Value) -> Result<toml::Table, String> {
+    match value {
+        Value::Table(table) => Ok(table),
+        // serde_json's own words could repeat what is in it.
+        Value::String(text) => {
+            serde_json::from_str(&text).map_err(|_| "each should be a JSON object, and one is not".to_owned())
+        }
+        other => Err(format!("each should be a table, and one is {}", type_name(&other))),
+    }
+}
+
+/// A short token could be found from its hash.
+fn without_hash(mut table: toml::Table) -> toml::Table {
+    if let Some(hash) = table.get_mut("hash") {
+        *hash = Value::String("<hidden>".to_owned());
+    }
+    table
 }
 
 /// TOML has types; everywhere else a value is text.

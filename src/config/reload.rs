@@ -21,12 +21,7 @@ pub struct Contents(Vec<Option<[u8; 32]>>);
 impl Contents {
     /// A digest of each file, `None` for one that cannot be read: secrets are not kept longer than they are needed.
     pub fn of(layers: &Layers) -> Self {
-        Self(
-            layers
-                .twin_paths()
-                .map(|path| fs::read(path).ok().map(|text| Sha256::digest(text).into()))
-                .collect(),
-        )
+        Self(layers.paths().map(|path| fs::read(path).ok().map(|text| Sha256::digest(text).into())).collect())
     }
 }
 

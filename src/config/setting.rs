@@ -38,6 +38,10 @@ pub enum Kind {
     List,
     /// Any number of secrets, the newest first. Never on the command line, never printed.
     Secrets,
+    /// Any number of tables with these keys. Each may say who is let in: never on the command line, where others see it.
+    Tables(&'static str),
+    /// The path of a file.
+    File,
     /// A URL that may hold a password, which is never printed.
     Url,
 }
@@ -45,17 +49,17 @@ pub enum Kind {
 impl Kind {
     /// Secrets have no spelling on the command line: other users of the machine can read it.
     pub fn on_command_line(self) -> bool {
-        self != Self::Secrets
+        !matches!(self, Self::Secrets | Self::Tables(_))
     }
 
-    /// Secrets, and URLs that may hold one, can stand in a file of their own.
+    /// Secrets, and what may hold one, can stand in a file of their own.
     pub fn has_file_twin(self) -> bool {
-        matches!(self, Self::Secrets | Self::Url)
+        matches!(self, Self::Secrets | Self::Tables(_) | Self::Url)
     }
 
     /// Whether it takes several values.
     pub fn is_list(self) -> bool {
-        matches!(self, Self::List | Self::Secrets)
+        matches!(self, Self::List | Self::Secrets | Self::Tables(_))
     }
 }
 
@@ -71,6 +75,8 @@ impl fmt::Display for Kind {
             Self::Choice(words) => f.write_str(&words.join(", ")),
             Self::List => f.write_str("list of texts"),
             Self::Secrets => f.write_str("list of secrets"),
+            Self::Tables(keys) => write!(f, "list of tables: {keys}"),
+            Self::File => f.write_str("path of a file"),
             Self::Url => f.write_str("URL"),
         }
     }

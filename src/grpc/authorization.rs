@@ -8,13 +8,13 @@ use super::{
     calls::RequestId,
     convert,
     pb::{
-        AuthorizeRequest, AuthorizeResponse, ExplainRequest, ExplainResponse,
+        self, AuthorizeRequest, AuthorizeResponse, ExplainRequest, ExplainResponse,
         authorization_service_server::AuthorizationService,
     },
 };
 use crate::{
     authorize::{
-        Authorizer, Decision,
+        Authorizer, Decision, Handshake,
         explain::{Silent, Steps},
     },
     telemetry::metrics::Metrics,
@@ -25,12 +25,22 @@ use crate::{
 pub struct Authorization {
     authorizer: Arc<Authorizer>,
     metrics: Arc<Metrics>,
+    max_headers: usize,
 }
 
 impl Authorization {
-    /// Answers with this authorizer's decisions.
-    pub fn new(authorizer: Arc<Authorizer>, metrics: Arc<Metrics>) -> Self {
-        Self { authorizer, metrics }
+    /// Answers with this authorizer's decisions; a handshake may have so many headers.
+    pub fn new(authorizer: Arc<Authorizer>, metrics: Arc<Metrics>, max_headers: usize) -> Self {
+        Self { authorizer, metrics, max_headers }
+    }
+
+    fn handshake(&self, handshake: Option<pb::Handshake>, gateway_id: &str) -> Result<Handshake, Status> {
+        let headers = handshake.as_ref().map_or(0, |handshake| handshake.headers.len());
+        if headers > self.max_headers {
+            let problem = format!("there are {headers}, and limits.max_headers is {}", self.max_headers);
+            return Err(convert::invalid("handshake.headers", problem));
+        }
+        convert::handshake(handshake, gateway_id)
     }
 }
 
@@ -43,7 +53,7 @@ impl AuthorizationService for Authorization {
         let started = Instant::now();
         let request_id = request.extensions().get::<RequestId>().cloned();
         let AuthorizeRequest { handshake, gateway_id } = request.into_inner();
-        let handshake = convert::handshake(handshake, &gateway_id)?;
+        let handshake = self.handshake(handshake, &gateway_id)?;
         let decision = self.authorizer.decide(&handshake, &mut Silent).await;
         self.metrics.decided(&decision, started.elapsed());
         log(&decision, request_id.as_ref(), &gateway_id);
@@ -53,7 +63,7 @@ impl AuthorizationService for Authorization {
     async fn explain(&self, request: Request<ExplainRequest>) -> Result<Response<ExplainResponse>, Status> {
         let request_id = request.extensions().get::<RequestId>().cloned();
         let ExplainRequest { handshake, gateway_id } = request.into_inner();
-        let handshake = convert::handshake(handshake, &gateway_id)?;
+        let handshake = self.handshake(handshake, &gateway_id)?;
         let mut steps = Steps::default();
         let decision = self.authorizer.decide(&handshake, &mut steps).await;
         tracing::info!(

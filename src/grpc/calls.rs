@@ -1,20 +1,30 @@
-//! What every call gets: a request id that it is known by on both sides, the deadline that its caller asked for, a place in
-//! the count of calls under way, and a line in the log when it fails.
+//! What every call passes: a request id that it is known by on both sides, who calls and whether they may, a place among the
+//! calls under way, room for its message, the deadline that its caller asked for, and a line in the log when it fails.
 
 use std::{
     convert::Infallible,
     pin::Pin,
-    sync::{
-        Arc,
-        atomic::{AtomicUsize, Ordering},
-    },
+    sync::Arc,
     task::{Context, Poll},
     time::Duration,
 };
 
+use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Request, Response};
+use http_body::{Body as HttpBody, Frame, SizeHint};
 use tonic::{Code, Status, body::Body};
 use tower::{Layer, Service};
+
+use super::{
+    callers::{
+        Callers,
+        methods::{Answer, Method},
+    },
+    capacity::{Call, Capacity, OpenStream},
+    connections::Peer,
+    intake::{Held, Room},
+};
+use crate::config::operation::Limits;
 
 /// The id of a call: the caller's `x-request-id`, or one made up here.
 #[derive(Clone, Debug)]
@@ -44,22 +54,21 @@ impl RequestId {
     }
 }
 
-/// The layer. Its clones count the same calls.
-#[derive(Clone, Debug)]
-pub struct Calls {
-    under_way: Arc<AtomicUsize>,
+/// The layer: everything a call passes on its way in.
+#[derive(Clone)]
+pub struct Calls(Arc<Way>);
+
+struct Way {
+    callers: Arc<Callers>,
+    capacity: Arc<Capacity>,
+    room: Room,
     timeout: Duration,
 }
 
 impl Calls {
-    /// Calls that may take this long, the time for their message to arrive included.
-    pub fn new(timeout: Duration) -> Self {
-        Self { under_way: Arc::default(), timeout }
-    }
-
-    /// How many calls have no answer yet.
-    pub fn under_way(&self) -> usize {
-        self.under_way.load(Ordering::Relaxed)
+    /// Calls of these callers, within these limits.
+    pub fn new(limits: &Limits, callers: Arc<Callers>, capacity: Arc<Capacity>, room: Room) -> Self {
+        Self(Arc::new(Way { callers, capacity, room, timeout: limits.call_timeout }))
     }
 }
 
@@ -72,25 +81,40 @@ impl<S> Layer<S> for Calls {
 }
 
 /// A service with the layer around it.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct CallService<S> {
     inner: S,
     calls: Calls,
 }
 
-/// Counts a call until it is dropped: answered, or given up by its caller.
-struct UnderWay(Arc<AtomicUsize>);
-
-impl UnderWay {
-    fn count(calls: &Calls) -> Self {
-        calls.under_way.fetch_add(1, Ordering::Relaxed);
-        Self(Arc::clone(&calls.under_way))
-    }
+/// What a call that was taken holds until its answer.
+struct Taken {
+    _call: Call,
+    _memory: Held,
+    stream: Option<OpenStream>,
 }
 
-impl Drop for UnderWay {
-    fn drop(&mut self) {
-        self.0.fetch_sub(1, Ordering::Relaxed);
+impl Way {
+    /// Takes the call, or says why not.
+    fn take(&self, request: &mut Request<Body>) -> Result<Taken, Status> {
+        let Some(method) = Method::of(request.uri().path()) else {
+            let message = "this version of the service has no such method";
+            return Err(Status::unimplemented(message));
+        };
+        let Some(peer) = request.extensions().get::<Arc<Peer>>().cloned() else {
+            return Err(Status::internal("the connection is not known"));
+        };
+        let call = match self.callers.admit(method, request.headers(), &peer)? {
+            None => self.capacity.count(peer.account()),
+            Some(caller) => {
+                request.extensions_mut().insert(caller);
+                self.capacity.call(peer.account())?
+            }
+        };
+        let stream = (method.answer == Answer::Stream).then(|| self.capacity.stream()).transpose()?;
+        let (body, memory) = self.room.body(std::mem::take(request.body_mut()), method.answer);
+        *request.body_mut() = body;
+        Ok(Taken { _call: call, _memory: memory, stream })
     }
 }
 
@@ -109,21 +133,23 @@ where
 
     fn call(&mut self, mut request: Request<Body>) -> Self::Future {
         let id = RequestId::of(request.headers());
-        let deadline =
-            timeout_of(request.headers()).map_or(self.calls.timeout, |theirs| theirs.min(self.calls.timeout));
+        let most = self.calls.0.timeout;
+        let deadline = timeout_of(request.headers()).map_or(most, |theirs| theirs.min(most));
         let uri = request.uri().clone();
         request.extensions_mut().insert(id.clone());
-        let under_way = UnderWay::count(&self.calls);
-        let answer = self.inner.call(request);
+        let taken = self.calls.0.take(&mut request).map(|taken| (taken, self.inner.call(request)));
         Box::pin(async move {
-            let mut response = match tokio::time::timeout(deadline, answer).await {
-                Ok(response) => response?,
-                Err(_elapsed) => Status::deadline_exceeded(
-                    "no answer within the caller's grpc-timeout, or within limits.call_timeout",
-                )
-                .into_http(),
+            let (mut response, stream) = match taken {
+                Err(status) => (status.into_http(), None),
+                Ok((taken, answer)) => match tokio::time::timeout(deadline, answer).await {
+                    Ok(response) => (response?, taken.stream),
+                    Err(_elapsed) => {
+                        let message =
+                            "no answer within the caller's grpc-timeout, or within limits.call_timeout";
+                        (Status::deadline_exceeded(message).into_http(), None)
+                    }
+                },
             };
-            drop(under_way);
             // An answer that is only a status has it in its headers.
             if let Some(status) =
                 Status::from_header_map(response.headers()).filter(|status| status.code() != Code::Ok)
@@ -131,6 +157,8 @@ where
                 let status = in_grpcs_words(status);
                 tracing::info!(request_id = id.as_str(), method = uri.path(), code = ?status.code(), "a call failed");
                 response = status.into_http();
+            } else if let Some(stream) = stream {
+                response = response.map(|body| Body::new(Counted { body, _stream: stream }));
             }
             let mut id = id.0;
             // No two answers have the same: remembering it for HPACK would push out what can be said in short.
@@ -138,6 +166,32 @@ where
             response.headers_mut().insert(REQUEST_ID, id);
             Ok(response)
         })
+    }
+}
+
+/// An answer that is a stream, counted until its end.
+struct Counted {
+    body: Body,
+    _stream: OpenStream,
+}
+
+impl HttpBody for Counted {
+    type Data = Bytes;
+    type Error = Status;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Status>>> {
+        Pin::new(&mut self.body).poll_frame(context)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
     }
 }
 
@@ -202,20 +256,5 @@ mod tests {
         for unfit in ["", "a b", "é", &"x".repeat(129)] {
             assert_eq!(RequestId::of(&headers("x-request-id", unfit)).as_str().len(), 16, "{unfit}");
         }
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn a_call_that_is_not_answered_ends_in_time_and_is_not_counted_any_more() {
-        let calls = Calls::new(Duration::from_secs(10));
-        let never = tower::service_fn(|_: Request<Body>| {
-            std::future::pending::<Result<Response<Body>, Infallible>>()
-        });
-        let mut service = calls.layer(never);
-        let answer = service.call(Request::new(Body::empty()));
-        assert_eq!(calls.under_way(), 1);
-        let response = answer.await.expect("infallible");
-        let status = Status::from_header_map(response.headers()).expect("a status");
-        assert_eq!(status.code(), Code::DeadlineExceeded);
-        assert_eq!(calls.under_way(), 0);
     }
 }

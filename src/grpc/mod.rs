@@ -1,15 +1,20 @@
 //! The gRPC door: what comes in is checked and turned into the domain's own types here, and decisions into messages.
 
-use tonic::{service::Routes, transport::Server};
+use tonic::service::Routes;
 use tonic_reflection::server::{Builder as Reflection, Error as ReflectionError};
 
 mod authorization;
+pub mod callers;
 mod calls;
+pub mod capacity;
 pub mod codec;
+pub mod connections;
 pub mod convert;
 pub mod health;
+pub mod intake;
 mod registry;
 mod report;
+mod retry;
 
 pub use self::{authorization::Authorization, calls::Calls, registry::RegistryDoor};
 
@@ -25,23 +30,6 @@ pub mod pb {
 }
 
 const DESCRIPTORS: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/descriptors.bin"));
-
-/// Calls that one connection may have under way at once: enough for a gateway whose clients all come back, each call taking
-/// a millisecond or two, and with the size of a message a bound on what one peer can have us hold.
-const STREAMS_PER_CONNECTION: u32 = 256;
-
-/// A peer that is silent for this long is asked whether it is there, and dropped when it does not say so in time.
-const KEEPALIVE_INTERVAL: std::time::Duration = std::time::Duration::from_secs(30);
-const KEEPALIVE_TIMEOUT: std::time::Duration = std::time::Duration::from_secs(10);
-
-/// A server with this project's limits, ready for its services.
-pub fn server(calls: Calls) -> Server<tower::layer::util::Stack<Calls, tower::layer::util::Identity>> {
-    Server::builder()
-        .max_concurrent_streams(STREAMS_PER_CONNECTION)
-        .http2_keepalive_interval(Some(KEEPALIVE_INTERVAL))
-        .http2_keepalive_timeout(Some(KEEPALIVE_TIMEOUT))
-        .layer(calls)
-}
 
 /// Adds the services that describe the API, so that tools need no proto files.
 pub fn add_reflection(routes: Routes) -> Result<Routes, ReflectionError> {

@@ -13,6 +13,8 @@ use tokio_util::{sync::CancellationToken, task::AbortOnDropHandle};
 use tonic::{Request, Response, Status, Streaming};
 
 use super::{
+    callers::Caller,
+    connections::Peer,
     convert::{
         self, commands, invalid,
         sockets::{self, socket},
@@ -49,6 +51,10 @@ use crate::{
 const SOCKETS: usize = 500;
 const MESSAGE_BYTES: usize = 2 << 20;
 
+/// A session id is as good as a login, and where somebody is, is nobody's business. Part by part a filter finds out what
+/// it may ask for, so who is not answered a field does not filter by it either.
+const FOR_ADMINS: [SocketField; 2] = [SocketField::SessionId, SocketField::RemoteAddress];
+
 /// Messages that wait for a caller to read them. A slow one holds up only itself.
 const AHEAD: usize = 4;
 
@@ -69,30 +75,57 @@ impl RegistryDoor {
         Self { registry, draining }
     }
 
-    async fn query(&self, filter: String, params: Option<prost_types::Struct>) -> Result<Arc<Query>, Status> {
+    async fn query(
+        &self,
+        caller: &Caller,
+        filter: String,
+        params: Option<prost_types::Struct>,
+    ) -> Result<Arc<Query>, Status> {
         let mut packer = Packer::default();
         if let Some(params) = params {
             structs::pack(&params, &mut packer).map_err(|unfit| invalid("params", unfit))?;
         }
         let query = self.registry.query(filter, packer.into_bytes()).await.map_err(broken_off)?;
-        query.map_err(|error| invalid("filter", error))
+        let query = query.map_err(|error| invalid("filter", error))?;
+        for field in FOR_ADMINS {
+            if query.asks_for(field) {
+                caller.is_admin_for(&format!("filter: socket.{}", field.name()))?;
+            }
+        }
+        Ok(query)
     }
 
     /// A stream that `work` fills. Dropped by its caller, the work stops.
     fn answers<T, F>(&self, work: impl FnOnce(mpsc::Sender<Result<T, Status>>) -> F) -> Answers<T>
     where
         T: Send + 'static,
-        F: Future<Output = ()> + Send + 'static,
+        F: Future<Output = Result<(), Status>> + Send + 'static,
     {
-        let (sender, receiver) = mpsc::channel(AHEAD);
-        let (work, draining) = (work(sender.clone()), self.draining.clone());
+        self.answers_until(CancellationToken::new(), work)
+    }
+
+    /// The same for a stream that has no end of its own, and so ends when its connection has got old.
+    fn answers_until<T, F>(
+        &self,
+        aged: CancellationToken,
+        work: impl FnOnce(mpsc::Sender<Result<T, Status>>) -> F,
+    ) -> Answers<T>
+    where
+        T: Send + 'static,
+        F: Future<Output = Result<(), Status>> + Send + 'static,
+    {
+        // One place is for the last word: an answer that ends without it is taken for whole, however slowly it is read.
+        let (sender, receiver) = mpsc::channel(AHEAD + 1);
+        let last_word = sender.clone().try_reserve_owned();
+        let (work, draining) = (work(sender), self.draining.clone());
         let worker = task::owned(async move {
-            tokio::select! {
-                () = work => {}
-                () = draining.cancelled() => {
-                    // A caller that reads nothing any more need not be told.
-                    let _ = sender.try_send(Err(stopping()));
-                }
+            let ended = tokio::select! {
+                ended = work => ended,
+                () = draining.cancelled() => Err(stopping()),
+                () = aged.cancelled() => Err(aging()),
+            };
+            if let (Err(status), Ok(last_word)) = (ended, last_word) {
+                last_word.send(Err(status));
             }
         });
         Box::pin(Owned { worker: Some(worker), receiver: ReceiverStream::new(receiver) })
@@ -116,11 +149,19 @@ impl RegistryDoor {
                 }
             };
             let (ordered, ()) = tokio::join!(Arc::clone(&registry).order(query, work, progress), tell);
-            if let Err(broken) = ordered {
-                let _ = answers.send(Err(broken_off(broken))).await;
-            }
+            ordered.map_err(broken_off)
         })
     }
+}
+
+/// Cancelled when the request's connection has got old.
+fn aged<T>(request: &Request<T>) -> Result<CancellationToken, Status> {
+    let peer = request.extensions().get::<Arc<Peer>>();
+    peer.map(|peer| peer.ending().clone()).ok_or_else(|| Status::internal("the connection is not known"))
+}
+
+fn aging() -> Status {
+    Status::unavailable("this connection has got old (limits.connection_age): go on over another")
 }
 
 fn stopping() -> Status {
@@ -166,32 +207,38 @@ impl RegistryService for RegistryDoor {
         request: Request<Streaming<ReportRequest>>,
     ) -> Result<Response<Self::ReportStream>, Status> {
         let registry = Arc::clone(&self.registry);
+        let (caller, aged) = (Caller::of(&request)?, aged(&request)?);
         let messages = request.into_inner();
-        Ok(Response::new(self.answers(|answers| report::run(registry, messages, answers))))
+        let work = |answers| report::run(registry, caller, messages, answers);
+        Ok(Response::new(self.answers_until(aged, work)))
     }
 
     async fn filter_sockets(
         &self,
         request: Request<FilterSocketsRequest>,
     ) -> Result<Response<Self::FilterSocketsStream>, Status> {
+        let caller = Caller::of(&request)?;
         let FilterSocketsRequest { filter, params, limit, cursor } = request.into_inner();
-        let query = self.query(filter, params).await?;
+        let query = self.query(&caller, filter, params).await?;
         let after = place(&cursor, &query)?;
         let limit = if limit == 0 { usize::MAX } else { usize::try_from(limit).unwrap_or(usize::MAX) };
         let registry = Arc::clone(&self.registry);
-        Ok(Response::new(self.answers(move |answers| filter_sockets(registry, query, after, limit, answers))))
+        Ok(Response::new(self.answers(move |answers| {
+            filter_sockets(registry, query, after, limit, caller.is_admin(), answers)
+        })))
     }
 
     async fn count_sockets(
         &self,
         request: Request<CountSocketsRequest>,
     ) -> Result<Response<CountSocketsResponse>, Status> {
+        let caller = Caller::of(&request)?;
         let CountSocketsRequest { filter, params, group_by } = request.into_inner();
-        let query = self.query(filter, params).await?;
+        let query = self.query(&caller, filter, params).await?;
         let (total, groups) = if group_by.is_empty() {
             (self.registry.count(&query).await.map_err(broken_off)?, Vec::new())
         } else {
-            let path = group_path(&group_by)?;
+            let path = group_path(&group_by, &caller)?;
             let count = self.registry.count_by(&query, path).await.map_err(broken_off)?;
             let count = count.map_err(|many| invalid("group_by", many))?;
             let group = |(key, count): (Box<[u8]>, u64)| Group {
@@ -208,8 +255,9 @@ impl RegistryService for RegistryDoor {
         &self,
         request: Request<WatchSocketsRequest>,
     ) -> Result<Response<Self::WatchSocketsStream>, Status> {
+        let (caller, aged) = (Caller::of(&request)?, aged(&request)?);
         let WatchSocketsRequest { filter, params, from_revision } = request.into_inner();
-        let query = self.query(filter, params).await?;
+        let query = self.query(&caller, filter, params).await?;
         let from = match from_revision.as_str() {
             "" => None,
             token => {
@@ -219,29 +267,16 @@ impl RegistryService for RegistryDoor {
         };
         let registry = Arc::clone(&self.registry);
         let mut watch = registry.watch(&query, from.as_ref()).await.map_err(ended)?;
-        Ok(Response::new(self.answers(move |answers| async move {
-            // Room for the last word, which has to be there when nothing is read.
-            let Ok(end) = answers.clone().reserve_owned().await else { return };
+        let for_admin = caller.is_admin();
+        Ok(Response::new(self.answers_until(aged, move |answers| async move {
             loop {
-                let seen = match watch.next().await {
-                    Ok(seen) => seen,
-                    Err(why) => {
-                        end.send(Err(ended(why)));
-                        return;
-                    }
-                };
-                for (seen, revision) in seen {
-                    let event = Some(watched(&seen));
-                    match answers
-                        .send_timeout(Ok(WatchSocketsResponse { event, revision }), READ_WITHIN)
-                        .await
-                    {
+                for (seen, revision) in watch.next().await.map_err(ended)? {
+                    let event = Some(watched(&seen, for_admin));
+                    let answer = Ok(WatchSocketsResponse { event, revision });
+                    match answers.send_timeout(answer, READ_WITHIN).await {
                         Ok(()) => {}
-                        Err(SendTimeoutError::Timeout(_)) => {
-                            end.send(Err(ended(Ended::NotRead)));
-                            return;
-                        }
-                        Err(SendTimeoutError::Closed(_)) => return,
+                        Err(SendTimeoutError::Timeout(_)) => return Err(ended(Ended::NotRead)),
+                        Err(SendTimeoutError::Closed(_)) => return Ok(()),
                     }
                 }
             }
@@ -252,8 +287,9 @@ impl RegistryService for RegistryDoor {
         &self,
         request: Request<DisconnectSocketsRequest>,
     ) -> Result<Response<Self::DisconnectSocketsStream>, Status> {
+        let caller = Caller::of(&request)?;
         let DisconnectSocketsRequest { filter, params, close, max_per_second } = request.into_inner();
-        let query = self.query(filter, params).await?;
+        let query = self.query(&caller, filter, params).await?;
         let max_per_second = (max_per_second > 0).then_some(max_per_second);
         let work = Work { task: commands::disconnect(close)?, max_per_second };
         let message = |progress, view| {
@@ -267,8 +303,9 @@ impl RegistryService for RegistryDoor {
         &self,
         request: Request<SendToSocketsRequest>,
     ) -> Result<Response<Self::SendToSocketsStream>, Status> {
+        let caller = Caller::of(&request)?;
         let SendToSocketsRequest { filter, params, event, args } = request.into_inner();
-        let query = self.query(filter, params).await?;
+        let query = self.query(&caller, filter, params).await?;
         let work = Work { task: commands::send(event, &args)?, max_per_second: None };
         let message = |progress, view| {
             let Progress { matched, done, failed, unreachable } = progress;
@@ -281,8 +318,9 @@ impl RegistryService for RegistryDoor {
         &self,
         request: Request<ExplainFilterRequest>,
     ) -> Result<Response<ExplainFilterResponse>, Status> {
+        let caller = Caller::of(&request)?;
         let ExplainFilterRequest { filter, params } = request.into_inner();
-        let query = self.query(filter, params).await?;
+        let query = self.query(&caller, filter, params).await?;
         let steps = self.registry.explain(&query).await.map_err(broken_off)?.into_iter();
         let step = |crate::registry::query::Step { expression, index, sockets }| FilterStep {
             expression,
@@ -330,16 +368,11 @@ async fn filter_sockets(
     query: Arc<Query>,
     mut after: Option<Place>,
     mut limit: usize,
+    for_admin: bool,
     answers: mpsc::Sender<Result<FilterSocketsResponse, Status>>,
-) {
+) -> Result<(), Status> {
     loop {
-        let page = match registry.page(&query, after, limit.min(SOCKETS)).await {
-            Ok(page) => page,
-            Err(broken) => {
-                let _ = answers.send(Err(broken_off(broken))).await;
-                return;
-            }
-        };
+        let page = registry.page(&query, after, limit.min(SOCKETS)).await.map_err(broken_off)?;
         limit -= page.members.len();
         let is_last = page.next.is_none() || limit == 0;
         let next_cursor = match &page.next {
@@ -363,27 +396,30 @@ async fn filter_sockets(
             let (now, rest) = members.split_at(fitting.count().max(1).min(members.len()));
             members = rest;
             let next_cursor = if members.is_empty() { next_cursor.clone() } else { String::new() };
-            let sockets = now.iter().map(socket).collect();
+            let sockets = now.iter().map(|member| socket(member, for_admin)).collect();
             let answer = FilterSocketsResponse { sockets, next_cursor, view: Some(view.clone()) };
             if answers.send(Ok(answer)).await.is_err() {
-                return;
+                return Ok(());
             }
             if members.is_empty() {
                 break;
             }
         }
         if is_last {
-            return;
+            return Ok(());
         }
         after = page.next;
     }
 }
 
 /// A session id is as good as a login: nobody is given a list of them.
-fn group_path(text: &str) -> Result<Path, Status> {
+fn group_path(text: &str, caller: &Caller) -> Result<Path, Status> {
     let path = expression::path(text).map_err(|error| invalid("group_by", error))?;
     if path.root == Root::Socket(SocketField::SessionId) {
         return Err(invalid("group_by", "nobody groups by session_id, which is as good as a login"));
+    }
+    if path.root == Root::Socket(SocketField::RemoteAddress) {
+        caller.is_admin_for("group_by: socket.remote_address")?;
     }
     Ok(path)
 }
@@ -396,11 +432,11 @@ fn ended(ended: Ended) -> Status {
     }
 }
 
-fn watched(seen: &Seen) -> watch_sockets_response::Event {
+fn watched(seen: &Seen, for_admin: bool) -> watch_sockets_response::Event {
     match seen {
-        Seen::Opened(member) => watch_sockets_response::Event::Opened(socket(member)),
+        Seen::Opened(member) => watch_sockets_response::Event::Opened(socket(member, for_admin)),
         Seen::Closed(member, reason) => watch_sockets_response::Event::Closed(WatchedSocketClosed {
-            socket: Some(socket(member)),
+            socket: Some(socket(member, for_admin)),
             reason: convert::reason(*reason).into(),
         }),
         Seen::Checkpoint(coverage) => watch_sockets_response::Event::Checkpoint(sockets::view(coverage)),

@@ -9,6 +9,7 @@ use tokio::{sync::mpsc, time::timeout};
 use tonic::{Status, Streaming};
 
 use super::{
+    callers::Caller,
     calls::in_grpcs_words,
     convert::{
         commands, invalid,
@@ -30,17 +31,11 @@ type Answers = mpsc::Sender<Result<ReportResponse, Status>>;
 const HELLO_WITHIN: Duration = Duration::from_secs(10);
 
 /// Runs the stream to its end.
-pub(super) async fn run(registry: Arc<Registry>, messages: Streaming<ReportRequest>, answers: Answers) {
-    if let Err(status) = attend(&registry, messages, &answers).await {
-        // A gateway that is gone need not be told.
-        let _ = answers.send(Err(status)).await;
-    }
-}
-
-async fn attend(
-    registry: &Registry,
+pub(super) async fn run(
+    registry: Arc<Registry>,
+    caller: Caller,
     mut messages: Streaming<ReportRequest>,
-    answers: &Answers,
+    answers: Answers,
 ) -> Result<(), Status> {
     let first = timeout(HELLO_WITHIN, messages.message()).await;
     let first =
@@ -49,14 +44,15 @@ async fn attend(
     let Some(report_request::Message::Hello(hello)) = first.message else {
         return Err(invalid("message", "the first on a stream has to be hello"));
     };
+    caller.reports_for(&hello.gateway_id)?;
     let mut stream = registry.stream(sockets::hello(&hello)?).await.map_err(|end| status(&end))?;
     let lease = Some(sockets::duration(registry.lease()));
-    answer(answers, report_response::Message::Welcome(Welcome { lease })).await;
+    answer(&answers, report_response::Message::Welcome(Welcome { lease })).await;
     loop {
         let message = tokio::select! {
             next = stream.next() => {
                 let command = commands::command(next.map_err(|end| status(&end))?);
-                answer(answers, report_response::Message::Command(command)).await;
+                answer(&answers, report_response::Message::Command(command)).await;
                 continue;
             }
             message = messages.message() => message.map_err(in_grpcs_words)?,
@@ -64,8 +60,8 @@ async fn attend(
         let Some(message) = message else { return Ok(()) };
         match message.message {
             Some(report_request::Message::Batch(batch)) => {
-                let ack = keep(registry, &mut stream, batch).await?;
-                answer(answers, report_response::Message::Ack(ack)).await;
+                let ack = keep(&registry, &mut stream, batch).await?;
+                answer(&answers, report_response::Message::Ack(ack)).await;
             }
             Some(report_request::Message::CommandResult(result)) => {
                 stream.result(&result.command_id, result.done).await.map_err(|end| status(&end))?;

@@ -2,7 +2,7 @@
 
 use std::{
     fmt,
-    sync::{OnceLock, atomic::AtomicU64},
+    sync::{Arc, OnceLock, atomic::AtomicU64},
     time::Duration,
 };
 
@@ -12,6 +12,7 @@ use prometheus_client::{
     registry::{Registry, Unit},
 };
 
+use super::door::DoorMetrics;
 use crate::{authorize::Decision, reason::Reason, session_store::Health};
 
 /// From a session that is served from memory to a store that times out.
@@ -92,6 +93,7 @@ pub struct Metrics {
     decisions: Vec<(Reason, [Counter; 2])>,
     authorize_seconds: Histogram,
     session_store_up: Gauge,
+    door: Arc<DoorMetrics>,
 }
 
 #[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
@@ -136,14 +138,21 @@ impl Metrics {
             .collect();
         let sockets = RegistryGauges::default();
         sockets.register(&mut registry);
+        let door = Arc::new(DoorMetrics::default());
+        door.register(&mut registry);
         let ask_registry = OnceLock::new();
-        Self { registry, sockets, ask_registry, decisions, authorize_seconds, session_store_up }
+        Self { registry, door, sockets, ask_registry, decisions, authorize_seconds, session_store_up }
     }
 
     /// From now on the registry is asked how it stands, at each scrape.
     pub fn ask_registry(&self, ask: impl Fn() -> RegistryFigures + Send + Sync + 'static) {
         // The registry does not change while the service runs.
         let _ = self.ask_registry.set(Box::new(ask));
+    }
+
+    /// What is counted at the gRPC door.
+    pub fn door(&self) -> &Arc<DoorMetrics> {
+        &self.door
     }
 
     /// Counts a decision.

@@ -2,6 +2,7 @@
 
 use std::error::Error;
 
+pub mod door;
 pub mod log;
 pub mod metrics;
 

@@ -17,10 +17,9 @@ use crate::{
     cli::{
         Error, SettingArgs,
         explain::{HandshakeArgs, cookie_name},
-        reachable, service_url,
+        service::{self, CallerArgs},
         style::{BAD, HEADING},
     },
-    config::doors::Grpc,
     grpc::pb::{AuthorizeRequest, Handshake},
     task,
 };
@@ -49,17 +48,20 @@ pub struct Authorize {
     #[arg(long)]
     json: bool,
     #[command(flatten)]
+    caller: CallerArgs,
+    #[command(flatten)]
     settings: SettingArgs,
 }
 
 impl Authorize {
     pub(super) async fn run(self) -> Result<(), Error> {
-        let Self { handshake, addr, connections, concurrency, duration, warmup, json, settings } = self;
+        let Self { handshake, addr, connections, concurrency, duration, warmup, json, caller, settings } =
+            self;
         let layers = settings.layers();
-        let url = match addr {
-            Some(addr) => service_url(&addr)?,
-            None => reachable(Grpc::load(&layers)?.addr),
-        };
+        let url = service::url_or_settings(addr, &settings)?;
+        if url.starts_with("https://") {
+            return Err(Error::Input(format!("--addr {url}: this measures without TLS only")));
+        }
         let handshake = handshake.add_to(Handshake::default(), &cookie_name(&layers))?;
         let load = Load {
             url,
@@ -67,6 +69,7 @@ impl Authorize {
             concurrency: concurrency.into(),
             warmup,
             duration,
+            authorization: caller.bearer()?.header(),
             request: AuthorizeRequest {
                 handshake: Some(handshake),
                 gateway_id: "socketpass bench".to_owned(),

@@ -12,7 +12,7 @@ use std::{
 use bytes::{BufMut as _, Bytes, BytesMut};
 use h2::client::SendRequest;
 use hdrhistogram::Histogram;
-use http::{HeaderMap, Method, Request, Uri, header};
+use http::{HeaderMap, HeaderValue, Method, Request, Uri, header};
 use prost::Message as _;
 use tokio::{net::TcpStream, task::JoinSet};
 use tokio_util::task::AbortOnDropHandle;
@@ -39,6 +39,8 @@ pub struct Load {
     pub warmup: Duration,
     /// How long to count.
     pub duration: Duration,
+    /// As whom to call: the `authorization` header's value.
+    pub authorization: Option<HeaderValue>,
     /// What to ask.
     pub request: AuthorizeRequest,
 }
@@ -166,13 +168,16 @@ type Errors = BTreeMap<String, u64>;
 
 impl Call {
     fn new(load: &Load) -> Result<Self, String> {
-        let request = Request::builder()
+        let mut request = Request::builder()
             .method(Method::POST)
             .uri(format!("{}/socketpass.v1.AuthorizationService/Authorize", load.url.trim_end_matches('/')))
             .header(header::CONTENT_TYPE, "application/grpc")
             .header(header::TE, "trailers")
             .body(())
             .map_err(|error| format!("{}: {error}", load.url))?;
+        if let Some(authorization) = &load.authorization {
+            request.headers_mut().insert(header::AUTHORIZATION, authorization.clone());
+        }
         let mut message = BytesMut::new();
         message.put_u8(0);
         message.put_u32(u32::try_from(load.request.encoded_len()).map_err(|error| error.to_string())?);

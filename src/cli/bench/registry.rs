@@ -15,12 +15,10 @@ use super::{
     gateways::{Counts, Fleet, FleetOptions, Stop},
     milliseconds,
 };
-use crate::{
-    cli::{
-        Error, SettingArgs, reachable, service_url,
-        style::{BAD, HEADING, HINT, plain},
-    },
-    config::doors::Grpc,
+use crate::cli::{
+    Error, SettingArgs,
+    service::{self, CallerArgs},
+    style::{BAD, HEADING, HINT, plain},
 };
 
 /// Simulate gateways: report sockets of realistic users, open and close them at a rate, and measure how the service keeps
@@ -62,6 +60,8 @@ pub struct Registry {
     #[arg(long)]
     json: bool,
     #[command(flatten)]
+    caller: CallerArgs,
+    #[command(flatten)]
     settings: SettingArgs,
 }
 
@@ -101,13 +101,14 @@ impl Registry {
             name,
             hold,
             json,
+            caller,
             settings,
         } = self;
         let urls = match addr.as_slice() {
-            [] => vec![reachable(Grpc::load(&settings.layers())?.addr)],
-            addrs => addrs.iter().map(|addr| service_url(addr)).collect::<Result<_, _>>()?,
+            [] => vec![service::url_of(&settings.layers())?],
+            addrs => addrs.iter().map(|addr| service::url(addr)).collect::<Result<_, _>>()?,
         };
-        let options = FleetOptions { urls, gateways, sockets, batch, seed, connections, name };
+        let options = FleetOptions { urls, gateways, sockets, batch, seed, connections, name, caller };
         let rate = if hold { 0 } else { rate };
         let duration = duration.or((!hold).then_some(Duration::from_secs(10)));
         let catch =
@@ -260,7 +261,7 @@ fn print_text(options: &FleetOptions, measured: &Measured) -> Result<(), Error> 
 }
 
 fn print_json(options: &FleetOptions, rate: u32, measured: &Measured) -> Result<(), Error> {
-    let FleetOptions { urls, gateways, sockets, batch, seed, connections, name: _ } = options;
+    let FleetOptions { urls, gateways, sockets, batch, seed, connections, name: _, caller: _ } = options;
     let Measured { listing, elapsed, counts, events, batches, latency, problem } = measured;
     let percentile = |at: &f64| (format!("p{at}"), json!(milliseconds(latency.value_at_percentile(*at))));
     let max = ("max".to_owned(), json!(milliseconds(latency.max())));

@@ -8,10 +8,13 @@ use std::{
 use clap::Args;
 use tonic::Code;
 
-use super::{Error, SettingArgs, reachable, service_url};
+use super::{
+    Error, SettingArgs,
+    service::{self, CallerArgs},
+};
 use crate::{
     authorize::explain::Steps,
-    config::{Config, doors::Grpc, layers::Layers, session::Session},
+    config::{Config, layers::Layers, session::Session},
     grpc::{
         convert,
         pb::{
@@ -56,6 +59,8 @@ pub(super) struct Explain {
     #[arg(long)]
     json: bool,
     #[command(flatten)]
+    caller: CallerArgs,
+    #[command(flatten)]
     settings: SettingArgs,
     /// A curl command line, `curl` included.
     #[arg(value_name = "curl …", trailing_var_arg = true, allow_hyphen_values = true)]
@@ -93,7 +98,7 @@ const STDIN_BYTES: u64 = 1 << 20;
 
 impl Explain {
     pub(super) async fn run(self) -> Result<(), Error> {
-        let Self { handshake, addr, local, timeout, json, settings, curl } = self;
+        let Self { handshake, addr, local, timeout, json, caller, settings, curl } = self;
         let layers = settings.layers();
         let cookie_name = cookie_name(&layers);
         let pasted = if !curl.is_empty() {
@@ -107,11 +112,8 @@ impl Explain {
         let answer = if local {
             decide_here(handshake, &layers).await?
         } else {
-            let url = match addr {
-                Some(addr) => service_url(&addr)?,
-                None => reachable(Grpc::load(&layers)?.addr),
-            };
-            tokio::time::timeout(timeout, ask(handshake, &url))
+            let url = service::url_or_settings(addr, &settings)?;
+            tokio::time::timeout(timeout, ask(handshake, &url, &caller, timeout))
                 .await
                 .map_err(|_elapsed| Error::Call(format!("no answer from {url} within {timeout:?}")))??
         };
@@ -175,16 +177,18 @@ pub(super) fn cookie_name(layers: &Layers) -> String {
     Session::cookie_name(layers)
 }
 
-async fn ask(handshake: Handshake, url: &str) -> Result<ExplainResponse, Error> {
-    let mut client = AuthorizationServiceClient::connect(url.to_owned()).await.map_err(|error| {
-        Error::Call(format!(
-            "nothing answers at {url} ({}); is the service running there? `--local` decides from the settings \
-             instead",
-            causes(&error)
-        ))
+async fn ask(
+    handshake: Handshake,
+    url: &str,
+    caller: &CallerArgs,
+    within: Duration,
+) -> Result<ExplainResponse, Error> {
+    let service = caller.connect(caller.endpoint(url)?, url, within).await.map_err(|error| match error {
+        Error::Call(words) => Error::Call(format!("{words} `--local` decides from the settings instead")),
+        other => other,
     })?;
     // A user as large as a session may be.
-    client = client.max_decoding_message_size(usize::MAX);
+    let mut client = AuthorizationServiceClient::new(service).max_decoding_message_size(usize::MAX);
     let request = ExplainRequest { handshake: Some(handshake), gateway_id: "socketpass explain".to_owned() };
     let answer = client.explain(request).await;
     answer.map(tonic::Response::into_inner).map_err(|status| {

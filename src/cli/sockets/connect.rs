@@ -3,14 +3,13 @@
 use std::time::Duration;
 
 use clap::Args;
-use tonic::{
-    Code, Status,
-    transport::{Channel, Endpoint},
-};
+use tonic::{Code, Status};
 
 use crate::{
-    cli::{Error, SettingArgs, reachable, service_url},
-    config::doors::Grpc,
+    cli::{
+        Error, SettingArgs,
+        service::{self, CallerArgs, Service, TOKEN_VARIABLE},
+    },
     grpc::pb::registry_service_client::RegistryServiceClient,
     telemetry::causes,
 };
@@ -30,6 +29,8 @@ pub struct ConnectArgs {
     #[arg(long, value_name = "DURATION", default_value = "5s", value_parser = humantime::parse_duration)]
     timeout: Duration,
     #[command(flatten)]
+    caller: CallerArgs,
+    #[command(flatten)]
     settings: SettingArgs,
 }
 
@@ -37,34 +38,23 @@ pub struct ConnectArgs {
 #[derive(Clone, Debug)]
 pub(super) struct Connection {
     /// Calls its methods; cheap to clone.
-    pub(super) client: RegistryServiceClient<Channel>,
+    pub(super) client: RegistryServiceClient<Service>,
     url: String,
     timeout: Duration,
 }
 
 impl ConnectArgs {
     pub(super) async fn connect(self) -> Result<Connection, Error> {
-        let Self { addr, timeout, settings } = self;
-        let url = match addr {
-            Some(addr) => service_url(&addr)?,
-            None => reachable(Grpc::load(&settings.layers())?.addr),
-        };
-        let channel = Endpoint::from_shared(url.clone())
-            .map_err(|error| Error::Input(format!("--addr: {error}")))?
-            .connect_timeout(timeout)
+        let Self { addr, timeout, caller, settings } = self;
+        let url = service::url_or_settings(addr, &settings)?;
+        let endpoint = caller
+            .endpoint(&url)?
             .http2_keep_alive_interval(KEEPALIVE_INTERVAL)
             .keep_alive_timeout(KEEPALIVE_TIMEOUT)
-            .keep_alive_while_idle(true)
-            .connect()
-            .await
-            .map_err(|error| {
-                Error::Call(format!(
-                    "nothing answers at {url} ({}); is the service running there?",
-                    causes(&error)
-                ))
-            })?;
+            .keep_alive_while_idle(true);
+        let service = caller.connect(endpoint, &url, timeout).await?;
         // Messages of 500 sockets, each as large as a user may be.
-        let client = RegistryServiceClient::new(channel).max_decoding_message_size(usize::MAX);
+        let client = RegistryServiceClient::new(service).max_decoding_message_size(usize::MAX);
         Ok(Connection { client, url, timeout })
     }
 }
@@ -89,6 +79,10 @@ impl Connection {
             Code::InvalidArgument => Error::Input(status.message().to_owned()),
             Code::Unimplemented => Error::Call(format!(
                 "there is no RegistryService at {url}; is it http.addr instead of grpc.addr, or an older socketpass?"
+            )),
+            Code::Unauthenticated => Error::Call(format!(
+                "{url} does not know who calls: {}; give --token-file or set {TOKEN_VARIABLE}",
+                status.message(),
             )),
             Code::Unavailable => Error::Call(format!(
                 "{url} is away for now ({}); ask again, or another replica",

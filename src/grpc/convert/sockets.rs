@@ -216,7 +216,9 @@ fn timestamp(microseconds: i64) -> Timestamp {
 }
 
 /// A socket as it is answered: without its session id, which is as good as a login.
-pub(in crate::grpc) fn socket(member: &Member) -> pb::Socket {
+///
+/// The remote address is for admins alone.
+pub(in crate::grpc) fn socket(member: &Member, for_admin: bool) -> pb::Socket {
     let Member { info, record } = member;
     let text = |field| match record.field(field) {
         Some(Value::Text(text)) => Text::as_str(text).to_owned(),
@@ -227,7 +229,7 @@ pub(in crate::grpc) fn socket(member: &Member) -> pb::Socket {
         socket_id: text(SocketField::SocketId),
         namespace: text(SocketField::Namespace),
         session_id: String::new(),
-        remote_address: text(SocketField::RemoteAddress),
+        remote_address: if for_admin { text(SocketField::RemoteAddress) } else { String::new() },
         origin: text(SocketField::Origin),
         user: Some(structs::unpack(record.user())),
         data: Some(structs::unpack(record.data())),

@@ -71,6 +71,12 @@ impl Query {
         self.whole.matches_within(&member, steps)
     }
 
+    /// Whether this field of sockets is asked for.
+    pub fn asks_for(&self, field: SocketField) -> bool {
+        let is_asked = |path: &Path| path.root == Root::Socket(field);
+        self.whole.expr().any(&|expr| matches!(expr, Expr::Select(path) | Expr::Has(path) if is_asked(path)))
+    }
+
     /// Tells this filter and its params from others, in every replica.
     pub fn hash(&self) -> u64 {
         self.hash

@@ -6,7 +6,9 @@ use std::{
     time::Duration,
 };
 
-use tonic::transport::{Channel, Endpoint};
+use tonic::transport::Endpoint;
+
+use crate::cli::service::{Bearer, CallerArgs, Service};
 
 /// A replica that does not take a connection in this time is not there.
 const CONNECT: Duration = Duration::from_secs(5);
@@ -20,14 +22,14 @@ const KEEPALIVE_TIMEOUT: Duration = Duration::from_secs(5);
 pub(super) struct Channels {
     replicas: Vec<Endpoint>,
     connections: u32,
-    open: Mutex<HashMap<(u32, usize), Channel>>,
+    bearer: Bearer,
+    open: Mutex<HashMap<(u32, usize), Service>>,
 }
 
 impl Channels {
-    pub(super) fn new(urls: &[String], connections: u32) -> Result<Self, String> {
+    pub(super) fn new(urls: &[String], connections: u32, caller: &CallerArgs) -> Result<Self, String> {
         let endpoint = |url: &String| {
-            let endpoint = Endpoint::from_shared(url.clone())
-                .map_err(|error| format!("{url} is no address: {error}"))?;
+            let endpoint = caller.endpoint(url).map_err(|error| error.to_string())?;
             Ok(endpoint
                 .connect_timeout(CONNECT)
                 .http2_keep_alive_interval(KEEPALIVE_INTERVAL)
@@ -35,24 +37,25 @@ impl Channels {
                 .keep_alive_while_idle(true))
         };
         let replicas = urls.iter().map(endpoint).collect::<Result<Vec<_>, String>>()?;
+        let bearer = caller.bearer().map_err(|error| error.to_string())?;
         if replicas.is_empty() {
             return Err("there is no address to report to".to_owned());
         }
-        Ok(Self { replicas, connections: connections.max(1), open: Mutex::default() })
+        Ok(Self { replicas, connections: connections.max(1), bearer, open: Mutex::default() })
     }
 
     /// The connection for a gateway's stream: gateways are spread over the replicas, and each stream goes to the next one,
     /// so that a replica which is away keeps no gateway.
-    pub(super) fn get(&self, gateway: u32, stream: usize) -> Channel {
+    pub(super) fn get(&self, gateway: u32, stream: usize) -> Service {
         let replica = usize::try_from(gateway).unwrap_or(0).wrapping_add(stream) % self.replicas.len();
         let connection = gateway % self.connections;
         let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
         open.entry((connection, replica))
             .or_insert_with(|| {
-                self.replicas
-                    .get(replica)
-                    .map_or_else(|| Endpoint::from_static("http://127.0.0.1:1"), Clone::clone)
-                    .connect_lazy()
+                let endpoint = self.replicas.get(replica);
+                let endpoint =
+                    endpoint.map_or_else(|| Endpoint::from_static("http://127.0.0.1:1"), Clone::clone);
+                Service::new(endpoint.connect_lazy(), self.bearer.clone())
             })
             .clone()
     }

@@ -28,7 +28,10 @@ use self::{
     world::World,
 };
 pub use self::{counters::Counts, people::TEAMS};
-use crate::grpc::pb::{Hello, Socket};
+use crate::{
+    cli::service::CallerArgs,
+    grpc::pb::{Hello, Socket},
+};
 
 /// What fleet.
 #[derive(Clone, Debug)]
@@ -48,6 +51,8 @@ pub struct FleetOptions {
     pub connections: Option<u32>,
     /// What gateway ids begin with, followed by `-` and a number from 1.
     pub name: String,
+    /// As whom the gateways call.
+    pub caller: CallerArgs,
 }
 
 impl FleetOptions {
@@ -61,6 +66,7 @@ impl FleetOptions {
             seed: 0,
             connections: None,
             name: "gateway".to_owned(),
+            caller: CallerArgs::default(),
         }
     }
 
@@ -129,7 +135,7 @@ impl Fleet {
         let count = options.gateways.max(1);
         let shared = Arc::new(Shared {
             world: options.world(),
-            channels: Channels::new(&options.urls, options.connections.unwrap_or(count))?,
+            channels: Channels::new(&options.urls, options.connections.unwrap_or(count), &options.caller)?,
             counters: Counters::new(options.sockets.into())?,
             batch: options.batch.clamp(1, 1_000),
             rate: watch::Sender::new(0.0),
