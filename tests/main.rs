@@ -16,6 +16,7 @@ mod bad_input;
 mod cli;
 mod config;
 mod docs;
+mod door;
 mod express;
 mod faults;
 mod health;

@@ -229,6 +229,14 @@ impl Callers {
             tokens: reader.tables::<WrittenToken, _>(&TOKENS),
             certificates: reader.tables::<WrittenCertificate, _>(&CERTIFICATES),
         };
+        for (setting, is_empty) in
+            [(&TOKENS, callers.tokens.is_empty()), (&CERTIFICATES, callers.certificates.is_empty())]
+        {
+            // An emptied file must not let everybody in.
+            if is_empty && !reader.is_absent(setting) && !reader.has_fault(setting) {
+                reader.fault(setting, "it is empty, so nobody could call: leave it out, or name somebody");
+            }
+        }
         let is_faulty = reader.has_fault(&TOKENS) || reader.has_fault(&CERTIFICATES);
         if callers.allow_anonymous && !callers.is_empty() {
             let problem = "with it every call is an admin's, whatever callers.tokens and callers.certificates say: \

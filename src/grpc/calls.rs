@@ -24,7 +24,7 @@ use super::{
     connections::Peer,
     intake::{Held, Room},
 };
-use crate::config::operation::Limits;
+use crate::{config::operation::Limits, telemetry::seldom::Seldom};
 
 /// The id of a call: the caller's `x-request-id`, or one made up here.
 #[derive(Clone, Debug)]
@@ -63,12 +63,19 @@ struct Way {
     capacity: Arc<Capacity>,
     room: Room,
     timeout: Duration,
+    turned_away: Seldom,
 }
 
 impl Calls {
     /// Calls of these callers, within these limits.
     pub fn new(limits: &Limits, callers: Arc<Callers>, capacity: Arc<Capacity>, room: Room) -> Self {
-        Self(Arc::new(Way { callers, capacity, room, timeout: limits.call_timeout }))
+        Self(Arc::new(Way {
+            callers,
+            capacity,
+            room,
+            timeout: limits.call_timeout,
+            turned_away: Seldom::default(),
+        }))
     }
 }
 
@@ -137,7 +144,8 @@ where
         let deadline = timeout_of(request.headers()).map_or(most, |theirs| theirs.min(most));
         let uri = request.uri().clone();
         request.extensions_mut().insert(id.clone());
-        let taken = self.calls.0.take(&mut request).map(|taken| (taken, self.inner.call(request)));
+        let way = Arc::clone(&self.calls.0);
+        let taken = way.take(&mut request).map(|taken| (taken, self.inner.call(request)));
         Box::pin(async move {
             let (mut response, stream) = match taken {
                 Err(status) => (status.into_http(), None),
@@ -155,7 +163,7 @@ where
                 Status::from_header_map(response.headers()).filter(|status| status.code() != Code::Ok)
             {
                 let status = in_grpcs_words(status);
-                tracing::info!(request_id = id.as_str(), method = uri.path(), code = ?status.code(), "a call failed");
+                log(&way.turned_away, &id, uri.path(), &status);
                 response = status.into_http();
             } else if let Some(stream) = stream {
                 response = response.map(|body| Body::new(Counted { body, _stream: stream }));
@@ -166,6 +174,23 @@ where
             response.headers_mut().insert(REQUEST_ID, id);
             Ok(response)
         })
+    }
+}
+
+/// A line for each call that failed, but not for each that is turned away: there would be as many as there is too much.
+fn log(turned_away: &Seldom, id: &RequestId, method: &str, status: &Status) {
+    if status.code() != Code::ResourceExhausted {
+        let code = status.code();
+        return tracing::info!(
+            request_id = id.as_str(),
+            method,
+            ?code,
+            cause = status.message(),
+            "a call failed"
+        );
+    }
+    if let Some(calls) = turned_away.again() {
+        tracing::warn!(calls, method, cause = status.message(), "calls are turned away");
     }
 }
 

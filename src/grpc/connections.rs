@@ -24,7 +24,7 @@ use tokio::{
     net::{TcpListener, TcpStream},
     sync::{OwnedSemaphorePermit, Semaphore},
     task::JoinSet,
-    time::{Instant, Sleep, sleep, timeout},
+    time::{Sleep, sleep, timeout},
 };
 use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
@@ -35,7 +35,10 @@ use webpki::EndEntityCert;
 use super::capacity::{Address, Capacity};
 use crate::{
     config::operation::Limits,
-    telemetry::door::{DoorMetrics, Limit, OpenConnection, Refusal},
+    telemetry::{
+        door::{DoorMetrics, Limit, OpenConnection, Refusal},
+        seldom::Seldom,
+    },
 };
 
 /// Metadata of one call at most, in bytes. What HTTP servers take of headers.
@@ -43,9 +46,6 @@ const MAX_HEADER_LIST: u32 = 16 << 10;
 
 /// Out of file descriptors, every attempt to take a connection fails at once: without a pause that is all the server does.
 const PAUSE: Duration = Duration::from_millis(250);
-
-/// Lines about connections that are turned away come no oftener.
-const TOLD_EVERY: Duration = Duration::from_secs(10);
 
 /// What an HTTP/2 client says first (RFC 9113, 3.4).
 const PREFACE_LENGTH: usize = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".len();
@@ -130,7 +130,7 @@ impl Connections {
         let places = Arc::new(Semaphore::new(self.limits.max_connections.min(Semaphore::MAX_PERMITS)));
         let door = Arc::new(self);
         let mut open = JoinSet::new();
-        let mut told: Option<Instant> = None;
+        let turned_away = Seldom::default();
         loop {
             let accepted = tokio::select! {
                 () = stop.cancelled() => break,
@@ -145,12 +145,12 @@ impl Connections {
                 Ok((stream, address)) => {
                     let Ok(permit) = Arc::clone(&places).try_acquire_owned() else {
                         door.metrics.shed(Limit::Connections);
-                        if told.is_none_or(|told| told.elapsed() > TOLD_EVERY) {
-                            told = Some(Instant::now());
+                        if let Some(connections) = turned_away.again() {
                             let max = door.limits.max_connections;
                             tracing::warn!(
+                                connections,
                                 max,
-                                "as many connections are open as limits.max_connections allows"
+                                "connections are turned away: limits.max_connections are open"
                             );
                         }
                         continue;

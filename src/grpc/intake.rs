@@ -89,15 +89,17 @@ struct Intake {
 }
 
 impl Intake {
-    fn room_for(&mut self, length: usize, chunk: Bytes) -> Result<Option<Bytes>, Status> {
+    /// Makes room for a message that begins at `start` of the chunk. What may go on by now; `None`: nothing.
+    fn room_for(&mut self, start: usize, length: usize, mut chunk: Bytes) -> Result<Option<Bytes>, Status> {
         // What is too long is refused by whoever reads it, at its length.
         let Ok(permits) = u32::try_from(length.min(self.room.max_message)) else { return Ok(Some(chunk)) };
-        self.held.set(None);
         self.late = Some(Box::pin(sleep(self.room.arrives_within)));
         if self.waits {
             let bytes = Arc::clone(&self.room.bytes);
+            // The messages before it need not wait.
+            let before = chunk.split_to(start.min(chunk.len()));
             self.waiting = Some((chunk, Box::pin(bytes.acquire_many_owned(permits))));
-            return Ok(None);
+            return Ok((!before.is_empty()).then_some(before));
         }
         match Arc::clone(&self.room.bytes).try_acquire_many_owned(permits) {
             Ok(permit) => {
@@ -121,6 +123,10 @@ impl HttpBody for Intake {
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Status>>> {
         let this = &mut *self;
+        // Of a stream the next message is asked for when the last one has been dealt with.
+        if this.waits && this.messages.is_between() {
+            this.held.set(None);
+        }
         loop {
             if let Some((_, waiting)) = &mut this.waiting {
                 let permit = ready!(waiting.as_mut().poll(context)).ok();
@@ -151,10 +157,10 @@ impl HttpBody for Intake {
             if this.messages.is_between() {
                 this.late = None;
             }
-            let Some(length) = begun.filter(|length| *length > SMALL) else {
+            let Some((start, length)) = begun.filter(|(_, length)| *length > SMALL) else {
                 return Poll::Ready(Some(Ok(Frame::data(chunk))));
             };
-            if let Some(chunk) = this.room_for(length, chunk)? {
+            if let Some(chunk) = this.room_for(start, length, chunk)? {
                 return Poll::Ready(Some(Ok(Frame::data(chunk))));
             }
         }
@@ -179,28 +185,33 @@ struct Messages {
 }
 
 impl Messages {
-    /// Bytes go by. The length of the longest message that begins among them.
-    fn pass(&mut self, mut bytes: &[u8]) -> Option<usize> {
-        let mut longest = None;
-        while !bytes.is_empty() {
+    /// Bytes go by. Where the longest message among those that begin here starts, and its length.
+    fn pass(&mut self, bytes: &[u8]) -> Option<(usize, usize)> {
+        let mut longest: Option<(usize, usize)> = None;
+        let mut at = 0;
+        let mut start = 0;
+        while let Some(byte) = bytes.get(at) {
             if self.left > 0 {
-                let passed = self.left.min(bytes.len());
+                let passed = self.left.min(bytes.len() - at);
                 self.left -= passed;
-                bytes = bytes.get(passed..).unwrap_or_default();
+                at += passed;
                 continue;
             }
-            if let (Some(slot), Some((first, rest))) =
-                (self.header.get_mut(self.header_seen), bytes.split_first())
-            {
-                *slot = *first;
-                self.header_seen += 1;
-                bytes = rest;
+            if self.header_seen == 0 {
+                start = at;
             }
+            if let Some(slot) = self.header.get_mut(self.header_seen) {
+                *slot = *byte;
+            }
+            self.header_seen += 1;
+            at += 1;
             if self.header_seen == self.header.len() {
                 let [_compressed, length @ ..] = self.header;
                 self.left = usize::try_from(u32::from_be_bytes(length)).unwrap_or(usize::MAX);
                 self.header_seen = 0;
-                longest = longest.max(Some(self.left));
+                if longest.is_none_or(|(_, longest)| longest < self.left) {
+                    longest = Some((start, self.left));
+                }
             }
         }
         longest
@@ -229,10 +240,11 @@ mod tests {
         for size in 1..bytes.len() {
             let mut messages = Messages::default();
             let begun: Vec<_> = bytes.chunks(size).filter_map(|chunk| messages.pass(chunk)).collect();
-            assert_eq!(begun.iter().max(), Some(&300), "{size}");
+            assert_eq!(begun.iter().map(|(_, length)| *length).max(), Some(300), "{size}");
             assert!(messages.is_between(), "{size}");
         }
         let mut messages = Messages::default();
+        assert_eq!(messages.pass(&bytes), Some((13, 300)));
         messages.pass(&bytes[..2]);
         assert!(!messages.is_between());
     }

@@ -29,7 +29,8 @@ pub mod pb {
     tonic::include_proto!("socketpass.v1");
 }
 
-const DESCRIPTORS: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/descriptors.bin"));
+/// The API's descriptors, a FileDescriptorSet.
+pub const DESCRIPTORS: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/descriptors.bin"));
 
 /// Adds the services that describe the API, so that tools need no proto files.
 pub fn add_reflection(routes: Routes) -> Result<Routes, ReflectionError> {

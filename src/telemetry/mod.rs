@@ -5,6 +5,7 @@ use std::error::Error;
 pub mod door;
 pub mod log;
 pub mod metrics;
+pub mod seldom;
 
 /// An error with all its causes: many say of themselves no more than "transport error".
 pub fn causes(error: &dyn Error) -> String {

@@ -56,7 +56,7 @@ const fn stream(path: &'static str, access: Access) -> Method {
 }
 
 /// The table, the ones that are called most first.
-pub const METHODS: [Method; 15] = [
+pub const METHODS: [Method; 14] = [
     one("/socketpass.v1.AuthorizationService/Authorize", GATEWAY),
     stream("/socketpass.v1.RegistryService/Report", GATEWAY),
     stream("/socketpass.v1.RegistryService/FilterSockets", GATEWAY),
@@ -68,7 +68,6 @@ pub const METHODS: [Method; 15] = [
     one("/socketpass.v1.RegistryService/ListGateways", ADMIN),
     one("/socketpass.v1.AuthorizationService/Explain", ADMIN),
     one("/grpc.health.v1.Health/Check", OPEN),
-    one("/grpc.health.v1.Health/List", OPEN),
     stream("/grpc.health.v1.Health/Watch", OPEN),
     // Every role includes that of a gateway.
     stream("/grpc.reflection.v1.ServerReflection/ServerReflectionInfo", GATEWAY),
