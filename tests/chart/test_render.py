@@ -287,6 +287,11 @@ REFUSED = {
         (*MINIMAL, "--set", "config.callers.certificates[0].name=a,config.callers.certificates[0].role=admin"),
         ["tls.clientCA.existingSecret"],
     ),
+    "a demo with tokens": ((*DEMO, "--set", "callers.existingSecret=a"), ["demo:"]),
+    "killed while it drains": (
+        (*DEMO, "--set", "config.limits.drain_timeout=40s"),
+        ["terminationGracePeriodSeconds is 40", "preStopSeconds (5)"],
+    ),
     "anonymous with tokens": (
         (*MINIMAL, "--set", "callers.allowAnonymous=true,callers.existingSecret=a"),
         ["callers.allowAnonymous"],

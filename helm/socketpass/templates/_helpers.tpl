@@ -239,4 +239,14 @@ yes
 {{- if and (not (include "socketpass.registryInMemory" .)) (eq .Values.updateStrategy.type "Recreate") .Values.updateStrategy.rollingUpdate -}}
 {{- fail "\n\nupdateStrategy.type is Recreate: set updateStrategy.rollingUpdate to null\n" -}}
 {{- end -}}
+{{- $drain := dig "limits" "drain_timeout" "20s" .Values.config -}}
+{{- if regexMatch "^[0-9]+s$" $drain -}}
+{{- $needed := add .Values.preStopSeconds ($drain | trimSuffix "s" | int) -}}
+{{- if le (int .Values.terminationGracePeriodSeconds) (int $needed) -}}
+{{- fail (printf "\n\nterminationGracePeriodSeconds is %d, and a pod may take longer to end: preStopSeconds (%d) and config.limits.drain_timeout (%s) together; give it some seconds more than both\n" (int .Values.terminationGracePeriodSeconds) (int .Values.preStopSeconds) $drain) -}}
+{{- end -}}
+{{- end -}}
+{{- if and .Values.demo (or .Values.callers.tokens .Values.callers.existingSecret .Values.tls.enabled) -}}
+{{- fail "\n\ndemo: it speaks plaintext with anybody; leave callers and tls out, or demo\n" -}}
+{{- end -}}
 {{- end -}}
