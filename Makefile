@@ -2,9 +2,10 @@
 
 # What `make test` may need beyond Rust.
 PACKAGES := redis-server redis-tools nodejs npm
+CHART_TESTS := target/chart/venv/bin/pytest -q -p no:cacheprovider tests/chart
 BUF := npx --yes @bufbuild/buf@1.75.0
 
-.PHONY: help test tools check format docs proto publish-proto deny bench bench-registry demo
+.PHONY: help test tools chart chart-tools chart-docs chart-golden check format docs proto publish-proto deny bench bench-registry demo
 
 help: ## List the tasks.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -14,6 +15,20 @@ test: tools ## Run all tests; install what they need and is missing.
 
 tools: ## Install what the tests need: a Redis server, Node and npm.
 	@scripts/install-missing $(PACKAGES)
+
+chart: chart-tools ## Test the chart and the image; build and install what that needs and is missing.
+	scripts/image-files target/chart/image dev
+	$(CHART_TESTS) -rs
+
+chart-tools:
+	@scripts/install-chart-tools
+
+chart-docs: chart-tools ## Make the chart's README and schema from its values and docs/settings.md.
+	scripts/chart-schema
+	target/chart/readme/node_modules/.bin/readme-generator --values helm/socketpass/values.yaml --readme helm/socketpass/README.md
+
+chart-golden: chart-tools ## Write anew what the chart renders, for the difference to be read.
+	UPDATE_GOLDEN=1 $(CHART_TESTS) -k renders_as_before
 
 check: ## What must hold beside the tests: formatting, lints, proto, documents, dependencies.
 	cargo fmt --check

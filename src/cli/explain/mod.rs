@@ -18,7 +18,7 @@ use crate::{
     grpc::{
         convert,
         pb::{
-            ExplainRequest, ExplainResponse, Handshake,
+            AuthorizeRequest, ExplainRequest, ExplainResponse, Handshake,
             authorization_service_client::AuthorizationServiceClient,
         },
     },
@@ -52,6 +52,9 @@ pub(super) struct Explain {
     /// Decide here, from the settings, without a running service.
     #[arg(long)]
     local: bool,
+    /// Ask for the decision alone, as gateways do and with a gateway's token.
+    #[arg(long, conflicts_with = "local")]
+    decision_only: bool,
     /// How long to wait for the answer.
     #[arg(long, value_name = "DURATION", default_value = "5s", value_parser = humantime::parse_duration)]
     timeout: Duration,
@@ -98,7 +101,7 @@ const STDIN_BYTES: u64 = 1 << 20;
 
 impl Explain {
     pub(super) async fn run(self) -> Result<(), Error> {
-        let Self { handshake, addr, local, timeout, json, caller, settings, curl } = self;
+        let Self { handshake, addr, local, decision_only, timeout, json, caller, settings, curl } = self;
         let layers = settings.layers();
         let cookie_name = cookie_name(&layers);
         let pasted = if !curl.is_empty() {
@@ -113,7 +116,7 @@ impl Explain {
             decide_here(handshake, &layers).await?
         } else {
             let url = service::url_or_settings(addr, &settings)?;
-            tokio::time::timeout(timeout, ask(handshake, &url, &caller, timeout))
+            tokio::time::timeout(timeout, ask(handshake, &url, &caller, timeout, decision_only))
                 .await
                 .map_err(|_elapsed| Error::Call(format!("no answer from {url} within {timeout:?}")))??
         };
@@ -182,6 +185,7 @@ async fn ask(
     url: &str,
     caller: &CallerArgs,
     within: Duration,
+    decision_only: bool,
 ) -> Result<ExplainResponse, Error> {
     let service = caller.connect(caller.endpoint(url)?, url, within).await.map_err(|error| match error {
         Error::Call(words) => Error::Call(format!("{words} `--local` decides from the settings instead")),
@@ -189,9 +193,14 @@ async fn ask(
     })?;
     // A user as large as a session may be.
     let mut client = AuthorizationServiceClient::new(service).max_decoding_message_size(usize::MAX);
-    let request = ExplainRequest { handshake: Some(handshake), gateway_id: "socketpass explain".to_owned() };
-    let answer = client.explain(request).await;
-    answer.map(tonic::Response::into_inner).map_err(|status| {
+    let (handshake, gateway_id) = (Some(handshake), "socketpass explain".to_owned());
+    let answer = if decision_only {
+        let answer = client.authorize(AuthorizeRequest { handshake, gateway_id }).await;
+        answer.map(|decided| ExplainResponse { decision: Some(decided.into_inner()), steps: Vec::new() })
+    } else {
+        client.explain(ExplainRequest { handshake, gateway_id }).await.map(tonic::Response::into_inner)
+    };
+    answer.map_err(|status| {
         Error::Call(match status.code() {
             Code::Unimplemented => {
                 format!("there is no AuthorizationService at {url}; is it http.addr instead of grpc.addr?")

@@ -21,7 +21,9 @@ const NAME_WIDTH: usize = 10;
 pub(super) fn text(answer: &ExplainResponse) -> Result<(), Error> {
     let mut out = anstream::stdout().lock();
     decision(&mut out, &answer.decision.clone().unwrap_or_default())?;
-    writeln!(out)?;
+    if !answer.steps.is_empty() {
+        writeln!(out)?;
+    }
     for ExplainStep { name, input, found, ok, hint } in &answer.steps {
         let [name, input, found, hint] = [name, input, found, hint].map(|text| plain(text));
         let (style, mark) = if *ok { (GOOD, "✓") } else { (BAD, "✗") };
