@@ -27,6 +27,7 @@ format: ## Format the code.
 
 docs: ## Make the documents that are made from the code.
 	cargo run --quiet -- config --reference > docs/settings.md
+	cargo run --quiet -- config --metrics > docs/metrics.md
 
 proto: tools ## Lint the API, and hold it to what was published.
 	$(BUF) lint

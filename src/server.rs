@@ -25,7 +25,7 @@ use crate::{
         session::Session,
     },
     grpc::{
-        self, Authorization, Calls, RegistryDoor,
+        self, Authorization, Calls, Observed, RegistryDoor,
         health::Health,
         pb::{
             authorization_service_server::AuthorizationServiceServer,
@@ -33,12 +33,15 @@ use crate::{
         },
     },
     http::{self, Phase},
-    registry::Registry,
+    registry::{Registry, tally::CommandCounts},
     session_store::{self, Health as StoreHealth, SessionStore},
     task,
     telemetry::{
+        self,
+        audit::{Audit, CannotOpen},
         causes,
-        metrics::{Metrics, RegistryFigures},
+        metrics::{CommandFigures, Metrics, RegistryFigures},
+        observed::{ObservedPolicy, ObservedSource, ObservedStore},
     },
     user_source::{SessionUser, UserSource},
 };
@@ -61,6 +64,9 @@ pub enum Error {
     /// The secrets cannot be used.
     #[error("session.secrets: {0}")]
     Secrets(#[from] crate::authorize::signature::EmptySecret),
+    /// The audit log cannot be kept.
+    #[error("{0}")]
+    Audit(#[from] CannotOpen),
     /// The descriptors of the API are broken, which no setting can cause.
     #[error("gRPC reflection cannot start: {0}")]
     Reflection(#[from] tonic_reflection::server::Error),
@@ -80,10 +86,34 @@ pub struct Server {
     registry: Arc<Registry>,
     reflection: bool,
     limits: Limits,
+    metrics: Arc<Metrics>,
+    audit: Arc<Audit>,
 }
 
 /// What the settings say of who may come in.
 pub fn authorizer(config: &Config, store: Arc<dyn SessionStore>) -> Result<Authorizer, Error> {
+    authorizer_of(config, store, users(config), policy(config))
+}
+
+fn users(config: &Config) -> Arc<dyn UserSource> {
+    match config.user.source {
+        SourceSetting::Session => Arc::new(SessionUser),
+    }
+}
+
+fn policy(config: &Config) -> Arc<dyn Policy> {
+    match config.policy.accept {
+        Accept::LoggedIn => Arc::new(LoggedIn),
+        Accept::Everybody => Arc::new(Everybody),
+    }
+}
+
+fn authorizer_of(
+    config: &Config,
+    store: Arc<dyn SessionStore>,
+    users: Arc<dyn UserSource>,
+    policy: Arc<dyn Policy>,
+) -> Result<Authorizer, Error> {
     let Session {
         cookie,
         secrets,
@@ -103,13 +133,6 @@ pub fn authorizer(config: &Config, store: Arc<dyn SessionStore>) -> Result<Autho
         denied_message: config.policy.message.clone(),
         max_session_bytes: config.limits.max_session_bytes,
     };
-    let users: Arc<dyn UserSource> = match config.user.source {
-        SourceSetting::Session => Arc::new(SessionUser),
-    };
-    let policy: Arc<dyn Policy> = match config.policy.accept {
-        Accept::LoggedIn => Arc::new(LoggedIn),
-        Accept::Everybody => Arc::new(Everybody),
-    };
     Ok(Authorizer::new(rules, Keys::new(secrets)?, store, users, policy))
 }
 
@@ -121,15 +144,23 @@ impl Server {
 
     /// Takes the addresses; sessions come from this store.
     pub async fn bind_on(config: &Config, store: Arc<dyn SessionStore>) -> Result<Self, Error> {
+        let metrics = Arc::new(Metrics::new());
+        let store = ObservedStore::around(store, Arc::clone(&metrics));
+        let users = ObservedSource::around(users(config), Arc::clone(&metrics));
+        let policy = ObservedPolicy::around(policy(config), Arc::clone(&metrics));
+        let asked = Arc::clone(&users);
+        metrics.ask_user_source(move || asked.health());
         Ok(Self {
             grpc: listen("grpc.addr", config.grpc.addr).await?,
             http: listen("http.addr", config.http.addr).await?,
-            authorizer: Arc::new(authorizer(config, Arc::clone(&store))?),
+            authorizer: Arc::new(authorizer_of(config, Arc::clone(&store), users, policy)?),
             store: watch::Sender::new(store),
             session: config.session.clone(),
             registry: Arc::new(Registry::open(&config.registry, &config.user.identity, &config.limits)),
             reflection: config.grpc.reflection,
             limits: config.limits.clone(),
+            metrics,
+            audit: Arc::new(Audit::open(&config.audit, config.user.identity.clone())?),
         })
     }
 
@@ -149,7 +180,13 @@ impl Server {
             authorizer: Arc::clone(&self.authorizer),
             store: self.store.clone(),
             session: std::sync::Mutex::new(self.session.clone()),
+            metrics: Arc::clone(&self.metrics),
         }
+    }
+
+    /// The audit log, for whoever hears that its file was moved away.
+    pub fn audit(&self) -> Arc<Audit> {
+        Arc::clone(&self.audit)
     }
 
     /// Serves until `shutdown` is cancelled, then drains: not serving, no new calls, those that run finish, or are cut
@@ -164,18 +201,20 @@ impl Server {
             registry,
             reflection,
             limits,
+            metrics,
+            audit,
         } = self;
-        let metrics = Arc::new(Metrics::new());
+        let observed = Observed::new(&metrics);
         let (mut health, grpc_health, http_health) = Health::new().await;
         let phase = watch::Sender::new(Phase::Starting);
 
-        let authorization =
-            AuthorizationServiceServer::new(Authorization::new(authorizer, Arc::clone(&metrics)))
-                .max_decoding_message_size(limits.max_message_bytes);
+        let authorization = Authorization::new(authorizer, Arc::clone(&metrics), Arc::clone(&audit));
+        let authorization = AuthorizationServiceServer::new(authorization)
+            .max_decoding_message_size(limits.max_message_bytes);
         let draining = CancellationToken::new();
+        let registry_door = RegistryDoor::new(Arc::clone(&registry), draining.clone(), Arc::clone(&audit));
         let registry_door =
-            RegistryServiceServer::new(RegistryDoor::new(Arc::clone(&registry), draining.clone()))
-                .max_decoding_message_size(limits.max_message_bytes);
+            RegistryServiceServer::new(registry_door).max_decoding_message_size(limits.max_message_bytes);
         let mut routes = Routes::new(authorization).add_service(registry_door).add_service(grpc_health);
         if reflection {
             routes = grpc::add_reflection(routes)?;
@@ -184,7 +223,7 @@ impl Server {
         let calls = Calls::new(limits.call_timeout);
         let mut doors = JoinSet::new();
         let incoming = TcpIncoming::from(grpc_listener).with_nodelay(Some(true)).then(pause_on_error);
-        let grpc_door = grpc::server(calls.clone())
+        let grpc_door = grpc::server(observed, calls.clone())
             .add_routes(routes)
             .serve_with_incoming_shutdown(incoming, grpc_stop.clone().cancelled_owned());
         doors.spawn(async move { ("gRPC", grpc_door.await.map_err(|error| causes(&error))) });
@@ -195,6 +234,7 @@ impl Server {
 
         let asked = Arc::clone(&registry);
         metrics.ask_registry(move || registry_figures(&asked));
+        metrics.ask_told(move || telemetry::told(&audit));
         let follower = task::owned(follow(store, health.clone(), metrics));
         let registry_follower = task::owned(follow_registry(registry.health(), health.clone()));
         health.started().await;
@@ -289,13 +329,22 @@ fn registry_figures(registry: &Registry) -> RegistryFigures {
     let gateways = registry.gateways();
     let (late, live): (Vec<_>, Vec<_>) = gateways.iter().partition(|gateway| gateway.is_late);
     let count = |gateways: Vec<_>| u64::try_from(gateways.len()).unwrap_or(u64::MAX);
+    let coverage = registry.coverage();
+    let tally = registry.tally();
+    let commands = tally.commands().into_iter().map(|counts| {
+        let CommandCounts { task, sent, done, failed, unreachable } = counts;
+        CommandFigures { task, sent, done, failed, unreachable }
+    });
     RegistryFigures {
         is_up: *registry.health().borrow() == StoreHealth::Up,
         evicts: registry.store_evicts(),
-        age: registry.coverage().age,
+        age: coverage.age,
+        warming_up: coverage.warming_up,
         sockets: gateways.iter().map(|gateway| gateway.sockets).sum(),
         live_gateways: count(live),
         late_gateways: count(late),
+        gone_gateways: tally.gone(),
+        commands: commands.collect(),
     }
 }
 
@@ -316,6 +365,7 @@ pub struct Reloader {
     authorizer: Arc<Authorizer>,
     store: watch::Sender<Arc<dyn SessionStore>>,
     session: std::sync::Mutex<Session>,
+    metrics: Arc<Metrics>,
 }
 
 impl Reloader {
@@ -327,7 +377,8 @@ impl Reloader {
         }
         let mut session = self.session.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
         if session.store != config.session.store {
-            let store = session_store::open(&config.session);
+            let store =
+                ObservedStore::around(session_store::open(&config.session), Arc::clone(&self.metrics));
             self.authorizer.replace_store(Arc::clone(&store));
             self.store.send_replace(store);
         }

@@ -13,6 +13,7 @@ pub mod registry;
 pub mod reload;
 pub mod session;
 pub mod setting;
+pub mod telemetry;
 
 use self::{
     decisions::{Policy, User},
@@ -23,6 +24,7 @@ use self::{
     registry::Registry,
     session::Session,
     setting::Setting,
+    telemetry::{Audit, Telemetry},
 };
 pub use reader::Effective;
 
@@ -47,10 +49,14 @@ pub struct Config {
     pub callers: Callers,
     /// `[log]`
     pub log: Log,
+    /// `[telemetry]`
+    pub telemetry: Telemetry,
+    /// `[audit]`
+    pub audit: Audit,
 }
 
 /// The parts, in the order of the reference.
-const PARTS: [&[&Setting]; 9] = [
+const PARTS: [&[&Setting]; 11] = [
     Grpc::SETTINGS,
     Http::SETTINGS,
     Session::SETTINGS,
@@ -60,6 +66,8 @@ const PARTS: [&[&Setting]; 9] = [
     Limits::SETTINGS,
     Callers::SETTINGS,
     Log::SETTINGS,
+    Telemetry::SETTINGS,
+    Audit::SETTINGS,
 ];
 
 /// Every setting.
@@ -124,6 +132,8 @@ impl Config {
             limits: Limits::read(&mut reader),
             callers: Callers::read(&mut reader, &grpc),
             log: Log::read(&mut reader),
+            telemetry: Telemetry::read(&mut reader),
+            audit: Audit::read(&mut reader),
             grpc,
         };
         let (effective, faults) = reader.finish();

@@ -16,6 +16,8 @@ use http::{HeaderMap, HeaderName, HeaderValue, Request, Response};
 use tonic::{Code, Status, body::Body};
 use tower::{Layer, Service};
 
+use crate::telemetry::audit::Call;
+
 /// The id of a call: the caller's `x-request-id`, or one made up here.
 #[derive(Clone, Debug)]
 pub struct RequestId(HeaderValue);
@@ -42,6 +44,32 @@ impl RequestId {
     pub fn as_str(&self) -> &str {
         self.0.to_str().unwrap_or_default()
     }
+}
+
+/// Where a call comes from, as logs and the audit log have it.
+#[derive(Clone, Debug)]
+pub(super) struct Origin {
+    request_id: Option<RequestId>,
+}
+
+impl Origin {
+    pub(super) fn of<T>(request: &tonic::Request<T>) -> Self {
+        Self { request_id: request.extensions().get::<RequestId>().cloned() }
+    }
+
+    pub(super) fn request_id(&self) -> Option<&str> {
+        self.request_id.as_ref().map(RequestId::as_str)
+    }
+
+    /// Callers have no names yet; what authenticates them puts one beside the request's id.
+    pub(super) fn call(&self) -> Call<'_> {
+        Call { request_id: self.request_id(), caller: None }
+    }
+}
+
+/// The id that an answer carries.
+pub(super) fn request_id_of(answer: &HeaderMap) -> &str {
+    answer.get(REQUEST_ID).and_then(|id| id.to_str().ok()).unwrap_or_default()
 }
 
 /// The layer. Its clones count the same calls.

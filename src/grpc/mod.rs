@@ -2,16 +2,18 @@
 
 use tonic::{service::Routes, transport::Server};
 use tonic_reflection::server::{Builder as Reflection, Error as ReflectionError};
+use tower::layer::util::{Identity, Stack};
 
 mod authorization;
 mod calls;
 pub mod codec;
 pub mod convert;
 pub mod health;
+mod observed;
 mod registry;
 mod report;
 
-pub use self::{authorization::Authorization, calls::Calls, registry::RegistryDoor};
+pub use self::{authorization::Authorization, calls::Calls, observed::Observed, registry::RegistryDoor};
 
 /// The API's messages and services, made from `proto/` by `build.rs`.
 #[allow(
@@ -35,11 +37,12 @@ const KEEPALIVE_INTERVAL: std::time::Duration = std::time::Duration::from_secs(3
 const KEEPALIVE_TIMEOUT: std::time::Duration = std::time::Duration::from_secs(10);
 
 /// A server with this project's limits, ready for its services.
-pub fn server(calls: Calls) -> Server<tower::layer::util::Stack<Calls, tower::layer::util::Identity>> {
+pub fn server(observed: Observed, calls: Calls) -> Server<Stack<Calls, Stack<Observed, Identity>>> {
     Server::builder()
         .max_concurrent_streams(STREAMS_PER_CONNECTION)
         .http2_keepalive_interval(Some(KEEPALIVE_INTERVAL))
         .http2_keepalive_timeout(Some(KEEPALIVE_TIMEOUT))
+        .layer(observed)
         .layer(calls)
 }
 
