@@ -1,7 +1,7 @@
 # The one door to every task; CI goes through it too. `make help` lists them.
 
 # What `make test` may need beyond Rust.
-PACKAGES := redis-server redis-tools nodejs npm
+PACKAGES := redis-server redis-tools nodejs npm prometheus
 BUF := npx --yes @bufbuild/buf@1.75.0
 
 .PHONY: help test tools check format docs proto publish-proto deny bench bench-registry demo
@@ -12,7 +12,7 @@ help: ## List the tasks.
 test: tools ## Run all tests; install what they need and is missing.
 	cargo test --no-fail-fast
 
-tools: ## Install what the tests need: a Redis server, Node and npm.
+tools: ## Install what the tests need: a Redis server, Node, npm and Prometheus.
 	@scripts/install-missing $(PACKAGES)
 
 check: ## What must hold beside the tests: formatting, lints, proto, documents, dependencies.

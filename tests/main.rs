@@ -26,4 +26,5 @@ mod secrets;
 mod session_stores;
 mod sockets_commands;
 mod support;
+mod telemetry;
 mod vectors;

@@ -29,14 +29,20 @@ impl Authority {
         self.directory.path().join("ca.pem")
     }
 
-    /// redis-server's arguments for TLS on this port, with a certificate for these host names and addresses.
-    pub fn redis_arguments(&self, port: u16, hosts: &[&str]) -> Vec<String> {
+    /// A certificate for these host names and addresses, and its key, in PEM.
+    pub fn issue(&self, hosts: &[&str]) -> (String, String) {
         let hosts: Vec<_> = hosts.iter().map(|host| (*host).to_owned()).collect();
         let key = KeyPair::generate().unwrap();
         let certificate = CertificateParams::new(hosts).unwrap().signed_by(&key, &self.issuer).unwrap();
+        (certificate.pem(), key.serialize_pem())
+    }
+
+    /// redis-server's arguments for TLS on this port, with a certificate for these host names and addresses.
+    pub fn redis_arguments(&self, port: u16, hosts: &[&str]) -> Vec<String> {
+        let (certificate, key) = self.issue(hosts);
         let path = |kind: &str| self.directory.path().join(format!("{port}.{kind}.pem"));
-        std::fs::write(path("certificate"), certificate.pem()).unwrap();
-        std::fs::write(path("key"), key.serialize_pem()).unwrap();
+        std::fs::write(path("certificate"), certificate).unwrap();
+        std::fs::write(path("key"), key).unwrap();
         [
             ("--tls-port", port.to_string()),
             ("--tls-cert-file", path("certificate").display().to_string()),

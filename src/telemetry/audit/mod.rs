@@ -191,7 +191,15 @@ impl Audit {
         }
         match value {
             Value::String(text) => Some(Value::from(cut(text))),
-            Value::Number(_) | Value::Bool(_) => Some(value.clone()),
+            // Every number of a session is a double; an identity is mostly a whole one.
+            Value::Number(number) => {
+                let whole = number
+                    .as_f64()
+                    .map(|number| format!("{number}"))
+                    .and_then(|text| text.parse::<i64>().ok());
+                Some(whole.map_or_else(|| value.clone(), Value::from))
+            }
+            Value::Bool(_) => Some(value.clone()),
             Value::Null | Value::Array(_) | Value::Object(_) => None,
         }
     }
