@@ -1,5 +1,6 @@
 //! What operators see: traces at a real OTLP receiver, metrics at a real Prometheus, the audit log, alerts and dashboard.
 
+mod alerts;
 mod audit;
 mod collector;
 mod metrics;
