@@ -160,6 +160,7 @@ where
         let (service, method) = path.trim_start_matches('/').split_once('/').unwrap_or((path, ""));
         let span = traces::call(request.headers(), service, method);
         let mut in_flight = InFlight::begin(figures, span.clone());
+        let path = if streams { path.to_owned() } else { String::new() };
         let answer = self.inner.call(request);
         let answer = async move {
             let response = answer.await?;
@@ -171,7 +172,11 @@ where
                 Some(status) => in_flight.heard(status.code()),
                 // The only answer of such a method is whole by now.
                 None if !streams => in_flight.heard(Code::Ok),
-                None => return Ok(response.map(|body| Body::new(Answers { body, in_flight }))),
+                None => {
+                    let request_id = request_id_of(response.headers()).to_owned();
+                    let answers = |body| Answers { body, in_flight, path, request_id };
+                    return Ok(response.map(|body| Body::new(answers(body))));
+                }
             }
             Ok(response)
         };
@@ -186,6 +191,8 @@ where
 struct Answers {
     body: Body,
     in_flight: InFlight,
+    path: String,
+    request_id: String,
 }
 
 impl HttpBody for Answers {
@@ -201,6 +208,10 @@ impl HttpBody for Answers {
             && let Some(status) = frame.trailers_ref().and_then(Status::from_header_map)
         {
             self.in_flight.heard(status.code());
+            if status.code() != Code::Ok {
+                let Self { path: method, request_id, .. } = &*self;
+                tracing::info!(request_id, method, code = ?status.code(), "a call failed behind its answers");
+            }
         }
         Poll::Ready(frame)
     }

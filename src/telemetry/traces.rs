@@ -340,7 +340,7 @@ impl Export for Counted {
                 );
             }
             Ok(()) if was_away => {
-                tracing::info!(endpoint = self.endpoint, "the collector takes traces again")
+                tracing::info!(endpoint = self.endpoint, "the collector takes traces again");
             }
             _ => {}
         }

@@ -189,21 +189,21 @@ impl Asked {
             registry: OnceLock::new(),
             told: OnceLock::new(),
             user_source: OnceLock::new(),
-            user_source_up: made.new(&table::USER_SOURCE_UP),
-            store_up: made.new(&table::REGISTRY_STORE_UP),
-            store_evicts: made.new(&table::REGISTRY_STORE_EVICTS),
-            age: made.new(&table::REGISTRY_AGE),
-            warming_up: made.new(&table::REGISTRY_WARMING_UP),
-            sockets: made.new(&table::REGISTRY_SOCKETS),
-            gateways: made.new(&table::REGISTRY_GATEWAYS),
-            gateways_gone: made.new(&table::REGISTRY_GATEWAYS_GONE),
-            commands: made.new(&table::REGISTRY_COMMANDS),
-            command_sockets: made.new(&table::REGISTRY_COMMAND_SOCKETS),
-            log_lost: made.new(&table::LOG_LINES_LOST),
-            audit: made.new(&table::AUDIT_LINES),
-            audit_lost: made.new(&table::AUDIT_LINES_LOST),
-            spans_exported: made.new(&table::TRACE_SPANS_EXPORTED),
-            spans_lost: made.new(&table::TRACE_SPANS_LOST),
+            user_source_up: made.one(&table::USER_SOURCE_UP),
+            store_up: made.one(&table::REGISTRY_STORE_UP),
+            store_evicts: made.one(&table::REGISTRY_STORE_EVICTS),
+            age: made.one(&table::REGISTRY_AGE),
+            warming_up: made.one(&table::REGISTRY_WARMING_UP),
+            sockets: made.one(&table::REGISTRY_SOCKETS),
+            gateways: made.one(&table::REGISTRY_GATEWAYS),
+            gateways_gone: made.one(&table::REGISTRY_GATEWAYS_GONE),
+            commands: made.one(&table::REGISTRY_COMMANDS),
+            command_sockets: made.one(&table::REGISTRY_COMMAND_SOCKETS),
+            log_lost: made.one(&table::LOG_LINES_LOST),
+            audit: made.one(&table::AUDIT_LINES),
+            audit_lost: made.one(&table::AUDIT_LINES_LOST),
+            spans_exported: made.one(&table::TRACE_SPANS_EXPORTED),
+            spans_lost: made.one(&table::TRACE_SPANS_LOST),
         }
     }
 
@@ -265,7 +265,7 @@ fn set(counter: &Counter, count: u64) {
 struct Maker<'r>(&'r mut Registry);
 
 impl Maker<'_> {
-    fn new<M: Exposed + Clone + Default>(&mut self, metric: &Metric) -> M {
+    fn one<M: Exposed + Clone + Default>(&mut self, metric: &Metric) -> M {
         let made = M::default();
         self.register(metric, made.clone());
         made
@@ -311,8 +311,8 @@ impl Metrics {
         let asked = Asked::register(&mut registry);
         let mut made = Maker(&mut registry);
         made.register(&table::BUILD, Info::new([("version", env!("CARGO_PKG_VERSION"))]));
-        let decisions: Counters = made.new(&table::DECISIONS);
-        let session_ends: Counters = made.new(&table::SESSION_ENDS);
+        let decisions: Counters = made.one(&table::DECISIONS);
+        let session_ends: Counters = made.one(&table::SESSION_ENDS);
         let authorize_seconds = Histogram::new(AUTHORIZE_SECONDS);
         made.register(&table::AUTHORIZE_DURATION, authorize_seconds.clone());
         let mut answers = |metric| {
@@ -322,9 +322,9 @@ impl Metrics {
         };
         let (session_store, user_source) =
             (answers(&table::SESSION_STORE_DURATION), answers(&table::USER_SOURCE_DURATION));
-        let session_store_up = made.new(&table::SESSION_STORE_UP);
-        let policy_failures = made.new(&table::POLICY_FAILURES);
-        let (calls, in_flight) = (made.new(&table::CALLS), made.new(&table::CALLS_IN_FLIGHT));
+        let session_store_up = made.one(&table::SESSION_STORE_UP);
+        let policy_failures = made.one(&table::POLICY_FAILURES);
+        let (calls, in_flight) = (made.one(&table::CALLS), made.one(&table::CALLS_IN_FLIGHT));
         let decision = |reason: Reason, accepted| {
             decisions.get_or_create_owned(&vec![("reason", reason.name()), ("accepted", accepted)])
         };
