@@ -27,6 +27,8 @@ use crate::support::until;
 #[derive(Clone, Default)]
 struct Receiver {
     received: Arc<Mutex<Vec<(Resource, Span)>>>,
+    /// What came with the last batch.
+    token: Arc<Mutex<Option<String>>>,
     hangs: bool,
 }
 
@@ -39,6 +41,8 @@ impl TraceService for Receiver {
         if self.hangs {
             std::future::pending::<()>().await;
         }
+        let token = request.metadata().get("x-token").map(|token| token.to_str().unwrap().to_owned());
+        *self.token.lock().unwrap() = token;
         for spans in request.into_inner().resource_spans {
             let resource = spans.resource.unwrap();
             for span in spans.scope_spans.into_iter().flat_map(|scope| scope.spans) {
@@ -53,6 +57,7 @@ impl TraceService for Receiver {
 pub struct Collector {
     pub addr: SocketAddr,
     received: Arc<Mutex<Vec<(Resource, Span)>>>,
+    token: Arc<Mutex<Option<String>>>,
     serving: JoinHandle<()>,
 }
 
@@ -80,7 +85,7 @@ impl Collector {
         let listener = TcpListener::bind(("127.0.0.1", port)).await.unwrap();
         let addr = listener.local_addr().unwrap();
         let receiver = Receiver { hangs, ..Receiver::default() };
-        let received = Arc::clone(&receiver.received);
+        let (received, token) = (Arc::clone(&receiver.received), Arc::clone(&receiver.token));
         let mut server = Server::builder();
         if let Some(tls) = tls {
             server = server.tls_config(tls).unwrap();
@@ -89,7 +94,7 @@ impl Collector {
         let serving = tokio::spawn(async move {
             server.serve_with_incoming(TcpListenerStream::new(listener)).await.unwrap();
         });
-        Self { addr, received, serving }
+        Self { addr, received, token, serving }
     }
 
     pub fn url(&self) -> String {
@@ -102,6 +107,10 @@ impl Collector {
 
     pub fn resources(&self) -> Vec<Resource> {
         self.received.lock().unwrap().iter().map(|(resource, _)| resource.clone()).collect()
+    }
+
+    pub fn token(&self) -> Option<String> {
+        self.token.lock().unwrap().clone()
     }
 
     /// All spans, when so many of this name have come.

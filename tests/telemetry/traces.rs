@@ -208,10 +208,16 @@ async fn over_tls_to_a_collector_that_the_systems_roots_know() {
     let url = redis.url();
     let settings = [("SESSION_STORE", url.as_str()), ("TELEMETRY_OTLP_ENDPOINT", endpoint.as_str())];
     let mut command = crate::support::service::command(&settings);
-    command.env("SSL_CERT_FILE", authority.file());
+    command
+        .env("SSL_CERT_FILE", authority.file())
+        .env("OTEL_RESOURCE_ATTRIBUTES", "k8s.pod.name=socketpass-7")
+        .env("OTEL_EXPORTER_OTLP_HEADERS", "x-token=t7");
     let service = ServiceProcess::run(&mut command).await;
     service.client().await.authorize(request(with_cookie(&cookie(ANA_ID)))).await.unwrap();
     assert_eq!(collector.spans_with(AUTHORIZE, 1).await.len(), 4);
+    // What OpenTelemetry's own variables add is sent.
+    assert!(format!("{:?}", collector.resources()[0]).contains("socketpass-7"));
+    assert_eq!(collector.token().as_deref(), Some("t7"));
 }
 
 fn hex(bytes: &[u8]) -> String {
