@@ -38,7 +38,7 @@ use crate::{
     task,
     telemetry::{
         self,
-        audit::{Audit, CannotOpen},
+        audit::{Audit, CannotOpen, ToTheEnd},
         causes,
         metrics::{CommandFigures, Metrics, RegistryFigures},
         observed::{ObservedPolicy, ObservedSource, ObservedStore},
@@ -204,6 +204,8 @@ impl Server {
             metrics,
             audit,
         } = self;
+        // When nobody decides any more, whichever way that comes about.
+        let _last_lines = ToTheEnd(Arc::clone(&audit));
         let observed = Observed::new(&metrics);
         let (mut health, grpc_health, http_health) = Health::new().await;
         let phase = watch::Sender::new(Phase::Starting);

@@ -59,7 +59,7 @@ struct Methods {
 
 #[derive(Clone, Debug)]
 struct Method {
-    figures: CallFigures,
+    figures: Arc<CallFigures>,
     /// Its status comes behind the answers, and is worth waiting for.
     streams: bool,
 }
@@ -67,7 +67,7 @@ struct Method {
 impl Observed {
     /// Counts into these metrics.
     pub fn new(metrics: &Metrics) -> Self {
-        let method = |name, streams| Method { figures: metrics.calls_of(name), streams };
+        let method = |name, streams| Method { figures: Arc::new(metrics.calls_of(name)), streams };
         // The set is part of the program: what is wrong with it fails every test.
         let set = FileDescriptorSet::decode(DESCRIPTORS).unwrap_or_default();
         let mut ours = HashMap::new();
@@ -115,13 +115,13 @@ pub struct ObservedService<S> {
 
 /// Counts a call until it is dropped; one whose status nobody has heard by then was given up by its caller.
 struct InFlight {
-    figures: CallFigures,
+    figures: Arc<CallFigures>,
     span: Option<Span>,
     code: Code,
 }
 
 impl InFlight {
-    fn begin(figures: CallFigures, span: Option<Span>) -> Self {
+    fn begin(figures: Arc<CallFigures>, span: Option<Span>) -> Self {
         figures.begun();
         Self { figures, span, code: Code::Cancelled }
     }

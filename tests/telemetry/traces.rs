@@ -206,18 +206,23 @@ async fn over_tls_to_a_collector_that_the_systems_roots_know() {
     let collector = Collector::start_with_tls(&certificate, &key).await;
     let endpoint = format!("https://localhost:{}", collector.addr.port());
     let url = redis.url();
-    let settings = [("SESSION_STORE", url.as_str()), ("TELEMETRY_OTLP_ENDPOINT", endpoint.as_str())];
+    let settings = [
+        ("SESSION_STORE", url.as_str()),
+        ("TELEMETRY_OTLP_ENDPOINT", endpoint.as_str()),
+        ("LOG_FILTER", "trace"),
+    ];
     let mut command = crate::support::service::command(&settings);
     command
         .env("SSL_CERT_FILE", authority.file())
         .env("OTEL_RESOURCE_ATTRIBUTES", "k8s.pod.name=socketpass-7")
-        .env("OTEL_EXPORTER_OTLP_HEADERS", "x-token=t7");
+        .env("OTEL_EXPORTER_OTLP_HEADERS", "x-token=token-of-the-collector");
     let service = ServiceProcess::run(&mut command).await;
     service.client().await.authorize(request(with_cookie(&cookie(ANA_ID)))).await.unwrap();
     assert_eq!(collector.spans_with(AUTHORIZE, 1).await.len(), 4);
     // What OpenTelemetry's own variables add is sent.
     assert!(format!("{:?}", collector.resources()[0]).contains("socketpass-7"));
-    assert_eq!(collector.token().as_deref(), Some("t7"));
+    assert_eq!(collector.token().as_deref(), Some("token-of-the-collector"));
+    assert!(!service.process.output().text().contains("token-of-the-collector"), "not even at this level");
 }
 
 fn hex(bytes: &[u8]) -> String {

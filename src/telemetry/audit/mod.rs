@@ -7,7 +7,7 @@
 use std::{
     io::{self, Write as _},
     sync::{
-        Arc,
+        Arc, Mutex, PoisonError,
         atomic::{AtomicBool, AtomicU64, Ordering},
     },
 };
@@ -61,8 +61,8 @@ struct Out {
     lines: AtomicU64,
     failed: Arc<AtomicU64>,
     reopen: Arc<AtomicBool>,
-    /// Writes what still waits when it is dropped, if that takes no longer than a second.
-    _guard: WorkerGuard,
+    /// Writes what still waits when it is dropped, if that takes no longer than a second. `None`: it was.
+    guard: Mutex<Option<WorkerGuard>>,
 }
 
 /// Which call a line is about.
@@ -106,7 +106,7 @@ impl Audit {
                     .finish(file.map_err(|source| CannotOpen { path: path.display().to_string(), source })?)
             }
         };
-        let out = Out { writer, lines: AtomicU64::new(0), failed, reopen, _guard: guard };
+        let out = Out { writer, lines: AtomicU64::new(0), failed, reopen, guard: Mutex::new(Some(guard)) };
         Ok(Self { out: Some(out), identity })
     }
 
@@ -119,6 +119,13 @@ impl Audit {
     pub fn reopen(&self) {
         if let Some(out) = &self.out {
             out.reopen.store(true, Ordering::Relaxed);
+        }
+    }
+
+    /// Writes what still waits, and nothing any more: at the end of the process nobody would wait for it.
+    pub fn close(&self) {
+        if let Some(out) = &self.out {
+            drop(out.guard.lock().unwrap_or_else(PoisonError::into_inner).take());
         }
     }
 
@@ -314,6 +321,16 @@ impl Drop for AdminCall {
 /// RFC 3339, in UTC.
 fn now() -> String {
     format!("{:.6}", jiff::Timestamp::now())
+}
+
+/// Closes the audit log when it is dropped.
+#[derive(Debug)]
+pub struct ToTheEnd(pub Arc<Audit>);
+
+impl Drop for ToTheEnd {
+    fn drop(&mut self) {
+        self.0.close();
+    }
 }
 
 fn cut(text: &str) -> &str {

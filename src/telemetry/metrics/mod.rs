@@ -130,7 +130,7 @@ impl Drop for Waiting<'_> {
 }
 
 /// Counts the calls of one method.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub struct CallFigures {
     in_flight: Gauge,
     codes: [Counter; CODES.len()],
