@@ -1,7 +1,7 @@
 # The one door to every task; CI goes through it too. `make help` lists them.
 
 # What `make test` may need beyond Rust.
-PACKAGES := redis-server redis-tools nodejs npm
+PACKAGES := redis-server redis-tools nodejs npm prometheus
 CHART_TESTS := target/chart/venv/bin/pytest -q -p no:cacheprovider tests/chart
 BUF := npx --yes @bufbuild/buf@1.75.0
 
@@ -13,7 +13,7 @@ help: ## List the tasks.
 test: tools ## Run all tests; install what they need and is missing.
 	cargo test --no-fail-fast
 
-tools: ## Install what the tests need: a Redis server, Node and npm.
+tools: ## Install what the tests need: a Redis server, Node, npm and Prometheus.
 	@scripts/install-missing $(PACKAGES)
 
 chart: chart-tools ## Test the chart and the image; build and install what that needs and is missing.
@@ -42,6 +42,7 @@ format: ## Format the code.
 
 docs: ## Make the documents that are made from the code.
 	cargo run --quiet -- config --reference > docs/settings.md
+	cargo run --quiet -- config --metrics > docs/metrics.md
 
 proto: tools ## Lint the API, and hold it to what was published.
 	$(BUF) lint

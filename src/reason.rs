@@ -156,6 +156,19 @@ impl Reason {
         )
     }
 
+    /// Whether an open socket can be ended for it because of its session.
+    pub const fn is_of_session_ends(self) -> bool {
+        matches!(
+            self,
+            Self::SessionNotFound
+                | Self::PassportNotInitialized
+                | Self::NotLoggedIn
+                | Self::UserNotFound
+                | Self::DeniedByPolicy
+                | Self::AnotherUser
+        )
+    }
+
     /// passport.socketio's message; of the store's two faults the first line, which words of ours follow.
     pub const fn message(self, xdomain: bool) -> &'static str {
         match self {

@@ -27,7 +27,7 @@ use crate::{
         session::Session,
     },
     grpc::{
-        self, Authorization, Calls, RegistryDoor,
+        self, Authorization, Calls, Observed, RegistryDoor,
         callers::Callers,
         capacity::Capacity,
         connections::Connections,
@@ -39,12 +39,15 @@ use crate::{
         },
     },
     http::{self, Phase},
-    registry::Registry,
+    registry::{Registry, tally::CommandCounts},
     session_store::{self, Health as StoreHealth, SessionStore},
     task,
     telemetry::{
+        self,
+        audit::{Audit, CannotOpen, ToTheEnd},
         causes,
-        metrics::{Metrics, RegistryFigures},
+        metrics::{CommandFigures, Metrics, RegistryFigures},
+        observed::{ObservedPolicy, ObservedSource, ObservedStore},
     },
     user_source::{SessionUser, UserSource},
 };
@@ -67,6 +70,9 @@ pub enum Error {
     /// The secrets cannot be used.
     #[error("session.secrets: {0}")]
     Secrets(#[from] crate::authorize::signature::EmptySecret),
+    /// The audit log cannot be kept.
+    #[error("{0}")]
+    Audit(#[from] CannotOpen),
     /// The descriptors of the API are broken, which no setting can cause.
     #[error("gRPC reflection cannot start: {0}")]
     Reflection(#[from] tonic_reflection::server::Error),
@@ -89,10 +95,33 @@ pub struct Server {
     callers: Arc<Callers>,
     tls: Arc<ArcSwapOption<ServerConfig>>,
     metrics: Arc<Metrics>,
+    audit: Arc<Audit>,
 }
 
 /// What the settings say of who may come in.
 pub fn authorizer(config: &Config, store: Arc<dyn SessionStore>) -> Result<Authorizer, Error> {
+    authorizer_of(config, store, users(config), policy(config))
+}
+
+fn users(config: &Config) -> Arc<dyn UserSource> {
+    match config.user.source {
+        SourceSetting::Session => Arc::new(SessionUser),
+    }
+}
+
+fn policy(config: &Config) -> Arc<dyn Policy> {
+    match config.policy.accept {
+        Accept::LoggedIn => Arc::new(LoggedIn),
+        Accept::Everybody => Arc::new(Everybody),
+    }
+}
+
+fn authorizer_of(
+    config: &Config,
+    store: Arc<dyn SessionStore>,
+    users: Arc<dyn UserSource>,
+    policy: Arc<dyn Policy>,
+) -> Result<Authorizer, Error> {
     let Session {
         cookie,
         secrets,
@@ -112,13 +141,6 @@ pub fn authorizer(config: &Config, store: Arc<dyn SessionStore>) -> Result<Autho
         denied_message: config.policy.message.clone(),
         max_session_bytes: config.limits.max_session_bytes,
     };
-    let users: Arc<dyn UserSource> = match config.user.source {
-        SourceSetting::Session => Arc::new(SessionUser),
-    };
-    let policy: Arc<dyn Policy> = match config.policy.accept {
-        Accept::LoggedIn => Arc::new(LoggedIn),
-        Accept::Everybody => Arc::new(Everybody),
-    };
     Ok(Authorizer::new(rules, Keys::new(secrets)?, store, users, policy))
 }
 
@@ -131,10 +153,15 @@ impl Server {
     /// Takes the addresses; sessions come from this store.
     pub async fn bind_on(config: &Config, store: Arc<dyn SessionStore>) -> Result<Self, Error> {
         let metrics = Arc::new(Metrics::new());
+        let store = ObservedStore::around(store, Arc::clone(&metrics));
+        let users = ObservedSource::around(users(config), Arc::clone(&metrics));
+        let policy = ObservedPolicy::around(policy(config), Arc::clone(&metrics));
+        let asked = Arc::clone(&users);
+        metrics.ask_user_source(move || asked.health());
         Ok(Self {
             grpc: listen("grpc.addr", config.grpc.addr).await?,
             http: listen("http.addr", config.http.addr).await?,
-            authorizer: Arc::new(authorizer(config, Arc::clone(&store))?),
+            authorizer: Arc::new(authorizer_of(config, Arc::clone(&store), users, policy)?),
             store: watch::Sender::new(store),
             session: config.session.clone(),
             registry: Arc::new(Registry::open(&config.registry, &config.user.identity, &config.limits)),
@@ -143,6 +170,7 @@ impl Server {
             callers: Arc::new(Callers::new(&config.callers, Arc::clone(metrics.door()))),
             tls: Arc::new(ArcSwapOption::new(config.tls.as_ref().map(|tls| Arc::clone(&tls.0)))),
             metrics,
+            audit: Arc::new(Audit::open(&config.audit, config.user.identity.clone())?),
         })
     }
 
@@ -164,7 +192,13 @@ impl Server {
             session: std::sync::Mutex::new(self.session.clone()),
             callers: Arc::clone(&self.callers),
             tls: Arc::clone(&self.tls),
+            metrics: Arc::clone(&self.metrics),
         }
+    }
+
+    /// The audit log, for whoever hears that its file was moved away.
+    pub fn audit(&self) -> Arc<Audit> {
+        Arc::clone(&self.audit)
     }
 
     /// Serves until `shutdown` is cancelled, then drains: not serving, no new calls, those that run finish, or are cut
@@ -182,20 +216,22 @@ impl Server {
             callers,
             tls,
             metrics,
+            audit,
         } = self;
+        // When nobody decides any more, whichever way that comes about.
+        let _last_lines = ToTheEnd(Arc::clone(&audit));
+        let observed = Observed::new(&metrics);
         let (mut health, grpc_health, http_health) = Health::new().await;
         let phase = watch::Sender::new(Phase::Starting);
 
-        let authorization = AuthorizationServiceServer::new(Authorization::new(
-            authorizer,
-            Arc::clone(&metrics),
-            limits.max_headers,
-        ))
-        .max_decoding_message_size(limits.max_message_bytes);
+        let authorization =
+            Authorization::new(authorizer, Arc::clone(&metrics), Arc::clone(&audit), limits.max_headers);
+        let authorization = AuthorizationServiceServer::new(authorization)
+            .max_decoding_message_size(limits.max_message_bytes);
         let draining = CancellationToken::new();
+        let registry_door = RegistryDoor::new(Arc::clone(&registry), draining.clone(), Arc::clone(&audit));
         let registry_door =
-            RegistryServiceServer::new(RegistryDoor::new(Arc::clone(&registry), draining.clone()))
-                .max_decoding_message_size(limits.max_message_bytes);
+            RegistryServiceServer::new(registry_door).max_decoding_message_size(limits.max_message_bytes);
         let mut routes = Routes::new(authorization).add_service(registry_door).add_service(grpc_health);
         if reflection {
             routes = grpc::add_reflection(routes)?;
@@ -204,6 +240,7 @@ impl Server {
         let capacity = Arc::new(Capacity::new(&limits, Arc::clone(metrics.door())));
         let room = Room::new(&limits, Arc::clone(metrics.door()));
         let service = Calls::new(&limits, callers, Arc::clone(&capacity), room).layer(routes.prepare());
+        let service = observed.layer(service);
         let connections = Connections::new(&limits, tls, Arc::clone(&capacity), Arc::clone(metrics.door()));
         let mut doors = JoinSet::new();
         let grpc_door = connections.serve(grpc_listener, service, grpc_stop.clone());
@@ -218,6 +255,7 @@ impl Server {
 
         let asked = Arc::clone(&registry);
         metrics.ask_registry(move || registry_figures(&asked));
+        metrics.ask_told(move || telemetry::told(&audit));
         let follower = task::owned(follow(store, health.clone(), metrics));
         let registry_follower = task::owned(follow_registry(registry.health(), health.clone()));
         health.started().await;
@@ -303,13 +341,22 @@ fn registry_figures(registry: &Registry) -> RegistryFigures {
     let gateways = registry.gateways();
     let (late, live): (Vec<_>, Vec<_>) = gateways.iter().partition(|gateway| gateway.is_late);
     let count = |gateways: Vec<_>| u64::try_from(gateways.len()).unwrap_or(u64::MAX);
+    let coverage = registry.coverage();
+    let tally = registry.tally();
+    let commands = tally.commands().into_iter().map(|counts| {
+        let CommandCounts { task, sent, done, failed, unreachable } = counts;
+        CommandFigures { task, sent, done, failed, unreachable }
+    });
     RegistryFigures {
         is_up: *registry.health().borrow() == StoreHealth::Up,
         evicts: registry.store_evicts(),
-        age: registry.coverage().age,
+        age: coverage.age,
+        warming_up: coverage.warming_up,
         sockets: gateways.iter().map(|gateway| gateway.sockets).sum(),
         live_gateways: count(live),
         late_gateways: count(late),
+        gone_gateways: tally.gone(),
+        commands: commands.collect(),
     }
 }
 
@@ -332,6 +379,7 @@ pub struct Reloader {
     session: std::sync::Mutex<Session>,
     callers: Arc<Callers>,
     tls: Arc<ArcSwapOption<ServerConfig>>,
+    metrics: Arc<Metrics>,
 }
 
 impl Reloader {
@@ -343,7 +391,8 @@ impl Reloader {
         }
         let mut session = self.session.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
         if session.store != config.session.store {
-            let store = session_store::open(&config.session);
+            let store =
+                ObservedStore::around(session_store::open(&config.session), Arc::clone(&self.metrics));
             self.authorizer.replace_store(Arc::clone(&store));
             self.store.send_replace(store);
         }

@@ -26,13 +26,13 @@ const MAY_USE: [(&str, &[&str]); 17] = [
     ),
     ("grpc", &["authorize", "config", "expression", "reason", "registry", "task", "telemetry"]),
     ("http", &["telemetry"]),
-    ("telemetry", &["authorize", "config", "reason", "session_store"]),
+    ("telemetry", &["authorize", "config", "expression", "reason", "session_store", "user_source"]),
     ("authorize", &["config", "reason", "session_store", "user_source"]),
     ("registry", &["config", "expression", "health", "reason", "redis_connection", "task"]),
     ("reason", &[]),
     ("session_store", &["config", "health", "redis_connection"]),
     ("redis_connection", &["config", "health", "task"]),
-    ("user_source", &["config"]),
+    ("user_source", &["config", "health"]),
     ("expression", &[]),
     ("config", &["expression"]),
     ("health", &[]),
@@ -41,12 +41,13 @@ const MAY_USE: [(&str, &[&str]); 17] = [
 ];
 
 /// Crates that only some files may name.
-const DRIVERS: [(&str, &[&str]); 5] = [
+const DRIVERS: [(&str, &[&str]); 6] = [
     ("redis::", &["redis_connection/", "session_store/redis.rs", "registry/redis/"]),
     ("prost_types", &["grpc/", "cli/explain/mod.rs", "cli/sockets/", "cli/bench/gateways/"]),
-    ("tonic", &["grpc/", "http/mod.rs", "server.rs", "cli/"]),
+    ("tonic", &["grpc/", "http/mod.rs", "server.rs", "cli/", "telemetry/traces.rs"]),
     ("axum::", &["http/", "server.rs"]),
-    ("prometheus_client", &["telemetry/metrics.rs", "telemetry/door.rs"]),
+    ("prometheus_client", &["telemetry/metrics/"]),
+    ("opentelemetry", &["telemetry/traces.rs"]),
 ];
 
 fn sources(directory: &Path, found: &mut Vec<PathBuf>) {

@@ -37,6 +37,9 @@ fn all_faults_are_reported_together_and_name_the_setting() {
         ("GRPC_REFLECTION", "1"),
         ("LOG_FORMAT", "xml"),
         ("LOG_FILTER", "=x=y="),
+        ("TELEMETRY_OTLP_ENDPOINT", "otel-collector:4317"),
+        ("TELEMETRY_TRACES_SAMPLE_RATIO", "1.5"),
+        ("AUDIT_SINK", "on"),
     ]);
     for setting in [
         "grpc.addr",
@@ -54,6 +57,9 @@ fn all_faults_are_reported_together_and_name_the_setting() {
         "grpc.reflection",
         "log.format",
         "log.filter",
+        "telemetry.otlp_endpoint",
+        "telemetry.traces_sample_ratio",
+        "audit.sink",
     ] {
         assert_eq!(faults.iter().filter(|fault| *fault == setting).count(), 1, "{setting} in {faults:?}");
     }

@@ -2,11 +2,18 @@
 
 use std::{fs, path::Path};
 
-use socketpass::config::reference;
+use socketpass::{config::reference, telemetry::metrics::table};
 
 #[test]
 fn the_reference_of_settings_is_current() {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/settings.md");
     let text = fs::read_to_string(path).unwrap();
     assert!(text == reference::markdown(), "docs/settings.md differs: run `make docs`");
+}
+
+#[test]
+fn the_reference_of_metrics_is_current() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/metrics.md");
+    let text = fs::read_to_string(path).unwrap();
+    assert!(text == table::markdown(), "docs/metrics.md differs: run `make docs`");
 }

@@ -27,4 +27,5 @@ mod secrets;
 mod session_stores;
 mod sockets_commands;
 mod support;
+mod telemetry;
 mod vectors;

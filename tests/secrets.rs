@@ -123,6 +123,8 @@ async fn nowhere_in_printed_settings_and_faults() {
         ("SESSION_STORE", format!("redis://:{PASSWORD}@localhost:99999")),
         ("SESSION_STORE", format!("rediss://:{PASSWORD}@localhost/x")),
         ("SESSION_STORE", format!("other://:{PASSWORD}@localhost")),
+        ("TELEMETRY_OTLP_ENDPOINT", format!("http://somebody:{PASSWORD}@localhost:4317")),
+        ("TELEMETRY_OTLP_ENDPOINT", format!("http://localhost:4317/?token={PASSWORD}")),
         ("SESSION_SECRETS", format!("[\"{PASSWORD}\"")),
         ("SESSION_SECRETS", format!("[\"{PASSWORD}\",\"\"]")),
         ("SESSION_SECRETS", format!("[\"{PASSWORD}\",1]")),

@@ -6,7 +6,10 @@ use clap::Args;
 use serde_json::{Map, json};
 
 use super::{Error, SettingArgs};
-use crate::config::{Config, Effective, reference};
+use crate::{
+    config::{Config, Effective, reference},
+    telemetry::metrics::table,
+};
 
 /// Print the settings in force, secrets hidden, and where each comes from.
 #[derive(Debug, Args)]
@@ -14,8 +17,11 @@ pub(super) struct ConfigCommand {
     /// Print the reference of all settings as Markdown instead.
     #[arg(long)]
     reference: bool,
-    /// Print JSON.
+    /// Print the reference of all metrics as Markdown instead.
     #[arg(long, conflicts_with = "reference")]
+    metrics: bool,
+    /// Print JSON.
+    #[arg(long, conflicts_with_all = ["reference", "metrics"])]
     json: bool,
     #[command(flatten)]
     settings: SettingArgs,
@@ -26,6 +32,9 @@ impl ConfigCommand {
         let mut out = anstream::stdout().lock();
         if self.reference {
             return Ok(write!(out, "{}", reference::markdown())?);
+        }
+        if self.metrics {
+            return Ok(write!(out, "{}", table::markdown())?);
         }
         let (_, effective) = Config::load_and_show(&self.settings.layers())?;
         if self.json {

@@ -71,7 +71,7 @@ impl Demo {
         layers.add_fixed("the demo", &FIXED);
         layers.add_defaults("the demo", &[DEFAULT_LOG]);
         let config = Config::load(&layers)?;
-        let _logging = telemetry::log::start(&config.log);
+        let _telling = telemetry::start(&config.log, &config.telemetry)?;
         let signals = Signals::catch()?;
         let store = MemoryStore::new();
         for Person { session_id, session, .. } in people() {
@@ -82,7 +82,7 @@ impl Demo {
             (server.grpc_addr().unwrap_or(config.grpc.addr), server.http_addr().unwrap_or(config.http.addr));
         let shutdown = CancellationToken::new();
         let (nudge, _nothing_to_reload) = mpsc::channel(1);
-        let _signals = task::owned(signals.obey(shutdown.clone(), nudge));
+        let _signals = task::owned(signals.obey(shutdown.clone(), nudge, server.audit()));
         let mut serving = task::owned(server.serve(shutdown.clone()));
         let http_url = reachable("http", http);
         let shown = tokio::select! {

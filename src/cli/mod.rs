@@ -21,7 +21,7 @@ mod style;
 mod token;
 
 pub use self::settings::SettingArgs;
-use crate::{config::Faults, server};
+use crate::{config::Faults, server, telemetry::TracesFailed};
 
 /// The passport for sockets: tells any socket server who stands behind a handshake.
 #[derive(Debug, Parser)]
@@ -67,6 +67,9 @@ pub enum Error {
     /// The settings are wrong.
     #[error("{0}")]
     Settings(#[from] Faults),
+    /// Traces have nowhere to go.
+    #[error("{0}")]
+    Traces(#[from] TracesFailed),
     /// The service could not start, or stopped.
     #[error("{0}")]
     Server(#[from] server::Error),
@@ -85,7 +88,7 @@ impl Error {
     fn exit_code(&self) -> ExitCode {
         match self {
             // As clap does for a command line that makes no sense.
-            Self::Settings(_) | Self::Input(_) => ExitCode::from(2),
+            Self::Settings(_) | Self::Input(_) | Self::Traces(_) => ExitCode::from(2),
             // `socketpass config | head` is done when head is.
             Self::Output(error) if error.kind() == io::ErrorKind::BrokenPipe => ExitCode::SUCCESS,
             Self::Server(_) | Self::Output(_) | Self::Call(_) => ExitCode::FAILURE,

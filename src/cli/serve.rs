@@ -1,5 +1,7 @@
 //! `serve`.
 
+use std::sync::Arc;
+
 use clap::Args;
 use tokio::{
     signal::unix::{Signal, SignalKind, signal},
@@ -11,7 +13,8 @@ use super::{Error, SettingArgs};
 use crate::{
     config::{Config, reload, session::StoreUrl},
     server::Server,
-    task, telemetry,
+    task,
+    telemetry::{self, audit::Audit},
 };
 
 #[derive(Debug, Args)]
@@ -25,7 +28,7 @@ impl Serve {
         let layers = self.settings.layers();
         let before = reload::Contents::of(&layers);
         let config = Config::load(&layers)?;
-        let _logging = telemetry::log::start(&config.log);
+        let _telling = telemetry::start(&config.log, &config.telemetry)?;
         let signals = Signals::catch()?;
         for variable in layers.unknown_variables() {
             tracing::warn!(variable, "the variable begins with SOCKETPASS_ and names no setting");
@@ -46,7 +49,7 @@ impl Serve {
         let reload = reload::watch(layers, before, nudged, move |config| reloader.apply(config));
         let _reload = task::owned(reload);
         let shutdown = CancellationToken::new();
-        let _signals = task::owned(signals.obey(shutdown.clone(), nudge));
+        let _signals = task::owned(signals.obey(shutdown.clone(), nudge, server.audit()));
         server.serve(shutdown).await?;
         tracing::info!("stopped");
         Ok(())
@@ -72,11 +75,18 @@ impl Signals {
         })
     }
 
-    /// SIGTERM and Ctrl-C begin the drain, and a second one ends it; SIGHUP reads files of settings again.
-    pub(super) async fn obey(mut self, shutdown: CancellationToken, nudge: mpsc::Sender<()>) {
+    /// SIGTERM and Ctrl-C begin the drain, and a second one ends it; SIGHUP reads files of settings
+    /// again and opens the audit log anew.
+    pub(super) async fn obey(
+        mut self,
+        shutdown: CancellationToken,
+        nudge: mpsc::Sender<()>,
+        audit: Arc<Audit>,
+    ) {
         loop {
             tokio::select! {
                 _ = self.hangup.recv() => {
+                    audit.reopen();
                     // Full: a look is due already.
                     let _ = nudge.try_send(());
                     continue;

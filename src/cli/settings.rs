@@ -95,7 +95,7 @@ fn argument(spelling: Spelling) -> Option<Arg> {
         Kind::Text => argument.value_name("TEXT"),
         Kind::Duration => argument.value_name("DURATION"),
         Kind::Bytes => argument.value_name("BYTES"),
-        Kind::Count => argument.value_name("NUMBER"),
+        Kind::Count | Kind::Ratio => argument.value_name("NUMBER"),
         Kind::Address => argument.value_name("ADDRESS:PORT"),
         Kind::Url => argument.value_name("URL"),
         Kind::File => argument.value_name("FILE"),

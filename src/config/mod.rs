@@ -14,6 +14,7 @@ pub mod registry;
 pub mod reload;
 pub mod session;
 pub mod setting;
+pub mod telemetry;
 pub mod tls;
 
 use self::{
@@ -26,6 +27,7 @@ use self::{
     registry::Registry,
     session::Session,
     setting::Setting,
+    telemetry::{Audit, Telemetry},
     tls::Tls,
 };
 pub use reader::Effective;
@@ -53,10 +55,14 @@ pub struct Config {
     pub tls: Option<Tls>,
     /// `[log]`
     pub log: Log,
+    /// `[telemetry]`
+    pub telemetry: Telemetry,
+    /// `[audit]`
+    pub audit: Audit,
 }
 
 /// The parts, in the order of the reference.
-const PARTS: [&[&Setting]; 10] = [
+const PARTS: [&[&Setting]; 12] = [
     Grpc::SETTINGS,
     Http::SETTINGS,
     Session::SETTINGS,
@@ -67,6 +73,8 @@ const PARTS: [&[&Setting]; 10] = [
     Callers::SETTINGS,
     Tls::SETTINGS,
     Log::SETTINGS,
+    Telemetry::SETTINGS,
+    Audit::SETTINGS,
 ];
 
 /// Every setting.
@@ -131,6 +139,8 @@ impl Config {
             limits: Limits::read(&mut reader),
             callers: Callers::read(&mut reader, &grpc),
             log: Log::read(&mut reader),
+            telemetry: Telemetry::read(&mut reader),
+            audit: Audit::read(&mut reader),
             grpc,
             tls,
         };

@@ -96,6 +96,15 @@ impl<'l> Reader<'l> {
         .unwrap_or_default()
     }
 
+    /// A share, from 0 to 1.
+    pub(super) fn ratio(&mut self, setting: &'static Setting) -> f64 {
+        self.parse(setting, |text| {
+            let ratio = text.parse().ok().filter(|ratio| (0.0..=1.0).contains(ratio));
+            ratio.ok_or_else(|| "it is not a number from 0 to 1".to_owned())
+        })
+        .unwrap_or_default()
+    }
+
     /// An address to listen on.
     pub(super) fn address(&mut self, setting: &'static Setting) -> SocketAddr {
         self.parse(setting, |text| {
@@ -319,7 +328,8 @@ fn scalar(kind: Kind, value: &Value) -> Option<String> {
         (_, Value::String(text)) => Some(text.clone()),
         // A policy such as `true` reads as a boolean where it stands alone.
         (Kind::Flag | Kind::Choice(_), Value::Boolean(flag)) => Some(flag.to_string()),
-        (Kind::Bytes | Kind::Count, Value::Integer(size)) => Some(size.to_string()),
+        (Kind::Bytes | Kind::Count | Kind::Ratio, Value::Integer(size)) => Some(size.to_string()),
+        (Kind::Ratio, Value::Float(ratio)) => Some(ratio.to_string()),
         _ => None,
     }
 }

@@ -30,6 +30,8 @@ pub enum Kind {
     Bytes,
     /// How many of something, such as `1000`.
     Count,
+    /// A share, from 0 to 1.
+    Ratio,
     /// An IP address and a port; port 0 takes a free one.
     Address,
     /// One of a few words.
@@ -71,6 +73,7 @@ impl fmt::Display for Kind {
             Self::Duration => f.write_str("duration"),
             Self::Bytes => f.write_str("bytes"),
             Self::Count => f.write_str("number"),
+            Self::Ratio => f.write_str("number from 0 to 1"),
             Self::Address => f.write_str("address:port"),
             Self::Choice(words) => f.write_str(&words.join(", ")),
             Self::List => f.write_str("list of texts"),

@@ -2,10 +2,10 @@
 
 use std::{sync::Arc, time::Instant};
 
-use tonic::{Request, Response, Status};
+use tonic::{Code, Request, Response, Status};
 
 use super::{
-    calls::RequestId,
+    calls::Origin,
     convert,
     pb::{
         self, AuthorizeRequest, AuthorizeResponse, ExplainRequest, ExplainResponse,
@@ -17,7 +17,11 @@ use crate::{
         Authorizer, Decision, Handshake,
         explain::{Silent, Steps},
     },
-    telemetry::metrics::Metrics,
+    telemetry::{
+        audit::{Asked, Audit},
+        metrics::Metrics,
+        traces,
+    },
 };
 
 /// The service.
@@ -25,13 +29,19 @@ use crate::{
 pub struct Authorization {
     authorizer: Arc<Authorizer>,
     metrics: Arc<Metrics>,
+    audit: Arc<Audit>,
     max_headers: usize,
 }
 
 impl Authorization {
-    /// Answers with this authorizer's decisions; a handshake may have so many headers.
-    pub fn new(authorizer: Arc<Authorizer>, metrics: Arc<Metrics>, max_headers: usize) -> Self {
-        Self { authorizer, metrics, max_headers }
+    /// Answers with this authorizer's decisions, and has them counted and kept; a handshake may have so many headers.
+    pub fn new(
+        authorizer: Arc<Authorizer>,
+        metrics: Arc<Metrics>,
+        audit: Arc<Audit>,
+        max_headers: usize,
+    ) -> Self {
+        Self { authorizer, metrics, audit, max_headers }
     }
 
     fn handshake(&self, handshake: Option<pb::Handshake>, gateway_id: &str) -> Result<Handshake, Status> {
@@ -51,34 +61,40 @@ impl AuthorizationService for Authorization {
         request: Request<AuthorizeRequest>,
     ) -> Result<Response<AuthorizeResponse>, Status> {
         let started = Instant::now();
-        let request_id = request.extensions().get::<RequestId>().cloned();
+        let origin = Origin::of(&request);
         let AuthorizeRequest { handshake, gateway_id } = request.into_inner();
         let handshake = self.handshake(handshake, &gateway_id)?;
         let decision = self.authorizer.decide(&handshake, &mut Silent).await;
         self.metrics.decided(&decision, started.elapsed());
-        log(&decision, request_id.as_ref(), &gateway_id);
+        log(&decision, origin.request_id(), &gateway_id);
+        traces::decided(&gateway_id, decision.accepted, decision.reason.name());
+        self.audit.decision(origin.call(), &gateway_id, &handshake, &decision);
         Ok(Response::new(convert::decision(decision)))
     }
 
     async fn explain(&self, request: Request<ExplainRequest>) -> Result<Response<ExplainResponse>, Status> {
-        let request_id = request.extensions().get::<RequestId>().cloned();
+        let origin = Origin::of(&request);
+        let mut kept = self.audit.admin_call("Explain", origin.call(), &Asked::default());
         let ExplainRequest { handshake, gateway_id } = request.into_inner();
-        let handshake = self.handshake(handshake, &gateway_id)?;
+        let handshake =
+            self.handshake(handshake, &gateway_id).inspect_err(|status| kept.ended(status.code().into()))?;
         let mut steps = Steps::default();
         let decision = self.authorizer.decide(&handshake, &mut steps).await;
         tracing::info!(
-            request_id = request_id.as_ref().map(RequestId::as_str),
+            request_id = origin.request_id(),
             gateway_id,
             reason = decision.reason.name(),
             "explained a handshake"
         );
+        traces::decided(&gateway_id, decision.accepted, decision.reason.name());
+        kept.explained(&gateway_id, &decision);
+        kept.ended(Code::Ok.into());
         Ok(Response::new(convert::explained(decision, steps.0)))
     }
 }
 
 /// One line for each decision: refusals where operators look, and who was let in where they look when they want to know.
-fn log(decision: &Decision, request_id: Option<&RequestId>, gateway_id: &str) {
-    let request_id = request_id.map(RequestId::as_str);
+fn log(decision: &Decision, request_id: Option<&str>, gateway_id: &str) {
     let reason = decision.reason.name();
     let session_id = decision.session_id.as_ref().map(tracing::field::debug);
     if decision.accepted {

@@ -17,14 +17,17 @@ use tower::{Layer, Service};
 
 use super::{
     callers::{
-        Callers,
+        Caller, Callers,
         methods::{Answer, Method},
     },
     capacity::{Call, Capacity, OpenStream},
     connections::Peer,
     intake::{Held, Room},
 };
-use crate::{config::operation::Limits, telemetry::seldom::Seldom};
+use crate::{
+    config::operation::Limits,
+    telemetry::{audit, seldom::Seldom},
+};
 
 /// The id of a call: the caller's `x-request-id`, or one made up here.
 #[derive(Clone, Debug)]
@@ -52,6 +55,36 @@ impl RequestId {
     pub fn as_str(&self) -> &str {
         self.0.to_str().unwrap_or_default()
     }
+}
+
+/// Where a call comes from, as logs and the audit log have it.
+#[derive(Clone, Debug)]
+pub(super) struct Origin {
+    request_id: Option<RequestId>,
+    caller: Option<Caller>,
+}
+
+impl Origin {
+    pub(super) fn of<T>(request: &tonic::Request<T>) -> Self {
+        let extensions = request.extensions();
+        Self {
+            request_id: extensions.get::<RequestId>().cloned(),
+            caller: extensions.get::<Caller>().cloned(),
+        }
+    }
+
+    pub(super) fn request_id(&self) -> Option<&str> {
+        self.request_id.as_ref().map(RequestId::as_str)
+    }
+
+    pub(super) fn call(&self) -> audit::Call<'_> {
+        audit::Call { request_id: self.request_id(), caller: self.caller.as_ref().map(Caller::name) }
+    }
+}
+
+/// The id that an answer carries.
+pub(super) fn request_id_of(answer: &HeaderMap) -> &str {
+    answer.get(REQUEST_ID).and_then(|id| id.to_str().ok()).unwrap_or_default()
 }
 
 /// The layer: everything a call passes on its way in.

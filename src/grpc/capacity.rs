@@ -15,7 +15,7 @@ use tonic::Status;
 use super::retry;
 use crate::{
     config::operation::Limits,
-    telemetry::door::{DoorMetrics, Limit},
+    telemetry::metrics::door::{DoorMetrics, Limit},
 };
 
 /// Counts calls that wait for their answer, and streams that are open.
@@ -132,7 +132,10 @@ mod tests {
     use tonic::Code;
 
     use super::*;
-    use crate::config::{Config, layers::Layers};
+    use crate::{
+        config::{Config, layers::Layers},
+        telemetry::metrics::Metrics,
+    };
 
     fn capacity(max_calls: &str) -> Arc<Capacity> {
         let mut layers = Layers::default();
@@ -140,7 +143,7 @@ mod tests {
             "a test",
             &[("limits.max_calls", max_calls), ("limits.max_streams", "2"), ("session.secrets", "x")],
         );
-        Arc::new(Capacity::new(&Config::load(&layers).unwrap().limits, Arc::default()))
+        Arc::new(Capacity::new(&Config::load(&layers).unwrap().limits, Arc::clone(Metrics::new().door())))
     }
 
     fn take(capacity: &Arc<Capacity>, address: &Arc<Address>) -> Vec<Call> {

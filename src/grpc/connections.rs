@@ -36,7 +36,7 @@ use super::capacity::{Address, Capacity};
 use crate::{
     config::operation::Limits,
     telemetry::{
-        door::{DoorMetrics, Limit, OpenConnection, Refusal},
+        metrics::door::{DoorMetrics, Limit, OpenConnection, Refusal},
         seldom::Seldom,
     },
 };

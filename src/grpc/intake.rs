@@ -19,7 +19,7 @@ use tonic::{Status, body::Body};
 use super::{callers::methods::Answer, retry};
 use crate::{
     config::operation::Limits,
-    telemetry::door::{DoorMetrics, Limit},
+    telemetry::metrics::door::{DoorMetrics, Limit},
 };
 
 /// A shorter message is not counted: as many calls as may be under way have no more than this each.

@@ -12,11 +12,12 @@ pub mod connections;
 pub mod convert;
 pub mod health;
 pub mod intake;
+mod observed;
 mod registry;
 mod report;
 mod retry;
 
-pub use self::{authorization::Authorization, calls::Calls, registry::RegistryDoor};
+pub use self::{authorization::Authorization, calls::Calls, observed::Observed, registry::RegistryDoor};
 
 /// The API's messages and services, made from `proto/` by `build.rs`.
 #[allow(

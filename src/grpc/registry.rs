@@ -10,10 +10,11 @@ use std::{
 use tokio::sync::mpsc::{self, error::SendTimeoutError};
 use tokio_stream::{Stream, wrappers::ReceiverStream};
 use tokio_util::{sync::CancellationToken, task::AbortOnDropHandle};
-use tonic::{Request, Response, Status, Streaming};
+use tonic::{Code, Request, Response, Status, Streaming};
 
 use super::{
     callers::Caller,
+    calls::Origin,
     connections::Peer,
     convert::{
         self, commands, invalid,
@@ -45,6 +46,7 @@ use crate::{
         watch_sockets::{Ended, READ_WITHIN, Seen},
     },
     task,
+    telemetry::audit::{AdminCall, Asked, Audit, Settled},
 };
 
 /// Sockets in one message, and roughly their bytes: half of what a gRPC client takes by default.
@@ -64,15 +66,16 @@ pub struct RegistryDoor {
     registry: Arc<Registry>,
     /// Ends streams, which would hold up the drain.
     draining: CancellationToken,
+    audit: Arc<Audit>,
 }
 
 /// What a call that answers with a stream answers.
 type Answers<T> = Pin<Box<dyn Stream<Item = Result<T, Status>> + Send>>;
 
 impl RegistryDoor {
-    /// Answers from this registry, streams until `draining`.
-    pub fn new(registry: Arc<Registry>, draining: CancellationToken) -> Self {
-        Self { registry, draining }
+    /// Answers from this registry, streams until `draining`; what admins ask for is kept in the audit log.
+    pub fn new(registry: Arc<Registry>, draining: CancellationToken, audit: Arc<Audit>) -> Self {
+        Self { registry, draining, audit }
     }
 
     async fn query(
@@ -93,6 +96,18 @@ impl RegistryDoor {
             }
         }
         Ok(query)
+    }
+
+    /// A call of an admin's begins.
+    fn keep(
+        &self,
+        method: &'static str,
+        origin: &Origin,
+        filter: &str,
+        params: Option<&prost_types::Struct>,
+    ) -> AdminCall {
+        let params = params.filter(|_| self.audit.is_on()).map(structs::json_object);
+        self.audit.admin_call(method, origin.call(), &Asked { filter: Some(filter), params })
     }
 
     /// A stream that `work` fills. Dropped by its caller, the work stops.
@@ -135,6 +150,7 @@ impl RegistryDoor {
         &self,
         query: Arc<Query>,
         work: Work,
+        mut kept: Option<AdminCall>,
         message: impl Fn(Progress, crate::grpc::pb::View) -> T + Send + Sync + 'static,
     ) -> Answers<T> {
         let registry = Arc::clone(&self.registry);
@@ -142,6 +158,9 @@ impl RegistryDoor {
             let (progress, mut told) = mpsc::channel(1);
             let tell = async {
                 while let Some(progress) = told.recv().await {
+                    if let Some(kept) = &mut kept {
+                        kept.is_so_far(settled(progress));
+                    }
                     let view = sockets::view(&registry.coverage());
                     if answers.send(Ok(message(progress, view))).await.is_err() {
                         break;
@@ -149,6 +168,12 @@ impl RegistryDoor {
                 }
             };
             let (ordered, ()) = tokio::join!(Arc::clone(&registry).order(query, work, progress), tell);
+            if let Some(kept) = &mut kept
+                && !answers.is_closed()
+            {
+                let code = if ordered.is_ok() { Code::Ok } else { Code::Internal };
+                kept.ended(code.into());
+            }
             ordered.map_err(broken_off)
         })
     }
@@ -162,6 +187,11 @@ fn aged<T>(request: &Request<T>) -> Result<CancellationToken, Status> {
 
 fn aging() -> Status {
     Status::unavailable("this connection has got old (limits.connection_age): go on over another")
+}
+
+fn settled(progress: Progress) -> Settled {
+    let Progress { matched, done, failed, unreachable } = progress;
+    Settled { matched, done, failed, unreachable }
 }
 
 fn stopping() -> Status {
@@ -287,16 +317,19 @@ impl RegistryService for RegistryDoor {
         &self,
         request: Request<DisconnectSocketsRequest>,
     ) -> Result<Response<Self::DisconnectSocketsStream>, Status> {
-        let caller = Caller::of(&request)?;
+        let (caller, origin) = (Caller::of(&request)?, Origin::of(&request));
         let DisconnectSocketsRequest { filter, params, close, max_per_second } = request.into_inner();
-        let query = self.query(&caller, filter, params).await?;
+        let mut kept = self.keep("DisconnectSockets", &origin, &filter, params.as_ref());
+        let query = self.query(&caller, filter, params).await;
+        let query = query.inspect_err(|status| kept.ended(status.code().into()))?;
         let max_per_second = (max_per_second > 0).then_some(max_per_second);
-        let work = Work { task: commands::disconnect(close)?, max_per_second };
+        let task = commands::disconnect(close).inspect_err(|status| kept.ended(status.code().into()))?;
+        let work = Work { task, max_per_second };
         let message = |progress, view| {
             let Progress { matched, done, failed, unreachable } = progress;
             DisconnectSocketsResponse { matched, done, failed, unreachable, view: Some(view) }
         };
-        Ok(Response::new(self.order(query, work, message)))
+        Ok(Response::new(self.order(query, work, Some(kept), message)))
     }
 
     async fn send_to_sockets(
@@ -311,17 +344,22 @@ impl RegistryService for RegistryDoor {
             let Progress { matched, done, failed, unreachable } = progress;
             SendToSocketsResponse { matched, done, failed, unreachable, view: Some(view) }
         };
-        Ok(Response::new(self.order(query, work, message)))
+        Ok(Response::new(self.order(query, work, None, message)))
     }
 
     async fn explain_filter(
         &self,
         request: Request<ExplainFilterRequest>,
     ) -> Result<Response<ExplainFilterResponse>, Status> {
-        let caller = Caller::of(&request)?;
+        let (caller, origin) = (Caller::of(&request)?, Origin::of(&request));
         let ExplainFilterRequest { filter, params } = request.into_inner();
-        let query = self.query(&caller, filter, params).await?;
-        let steps = self.registry.explain(&query).await.map_err(broken_off)?.into_iter();
+        let mut kept = self.keep("ExplainFilter", &origin, &filter, params.as_ref());
+        let steps = async {
+            let query = self.query(&caller, filter, params).await?;
+            self.registry.explain(&query).await.map_err(broken_off)
+        };
+        let steps = steps.await.inspect_err(|status| kept.ended(status.code().into()))?.into_iter();
+        kept.ended(Code::Ok.into());
         let step = |crate::registry::query::Step { expression, index, sockets }| FilterStep {
             expression,
             index,
@@ -332,8 +370,10 @@ impl RegistryService for RegistryDoor {
 
     async fn list_gateways(
         &self,
-        _: Request<ListGatewaysRequest>,
+        request: Request<ListGatewaysRequest>,
     ) -> Result<Response<ListGatewaysResponse>, Status> {
+        let call = Origin::of(&request);
+        self.audit.admin_call("ListGateways", call.call(), &Asked::default()).ended(Code::Ok.into());
         let now = SystemTime::now();
         let gateways = self.registry.gateways().into_iter().map(|gateway| Gateway {
             gateway_id: gateway.info.gateway_id.to_string(),

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use axum::{
     Router,
     extract::{Request, State},
-    http::{StatusCode, header},
+    http::{HeaderMap, StatusCode, header},
     response::{IntoResponse, Response},
     routing::get,
 };
@@ -60,7 +60,16 @@ async fn probe(State(door): State<Door>) -> (StatusCode, &'static str) {
     }
 }
 
-async fn exposition(State(door): State<Door>) -> impl IntoResponse {
+/// Whoever does not ask for the newer format may not know it.
+async fn exposition(State(door): State<Door>, headers: HeaderMap) -> impl IntoResponse {
     const OPENMETRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
-    ([(header::CONTENT_TYPE, OPENMETRICS)], door.metrics.exposition())
+    const CLASSIC: &str = "text/plain; version=0.0.4; charset=utf-8";
+    let accepted = headers.get_all(header::ACCEPT).iter().filter_map(|accept| accept.to_str().ok());
+    let (content_type, text) =
+        if accepted.into_iter().any(|accept| accept.contains("application/openmetrics-text")) {
+            (OPENMETRICS, door.metrics.exposition())
+        } else {
+            (CLASSIC, door.metrics.classic_exposition())
+        };
+    ([(header::CONTENT_TYPE, content_type)], text)
 }

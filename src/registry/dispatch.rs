@@ -59,9 +59,11 @@ impl Dispatch {
             self.waiting().insert(command_id.clone(), answer);
             let waits = Waits { dispatch: self, command_id: &command_id };
             let command = Command { command_id: command_id.clone(), task: task.clone() };
-            if self.send(gateway_id, command).await
-                && let Ok(Ok(done)) = timeout(PATIENCE, answered).await
-            {
+            if !self.send(gateway_id, command).await {
+                continue;
+            }
+            self.view.tally().sent(task);
+            if let Ok(Ok(done)) = timeout(PATIENCE, answered).await {
                 return Outcome::Answered(done);
             }
             drop(waits);

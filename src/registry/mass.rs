@@ -169,7 +169,9 @@ impl Errand {
             let Some(first) = chunk.first() else { continue };
             let socket_ids = chunk.iter().map(|member| member.record.socket_id().to_owned()).collect();
             let outcome = self.dispatch.order(&first.info.gateway_id, &self.task.with(socket_ids)).await;
-            if tell.send(self.part(chunk, &outcome)).await.is_err() {
+            let part = self.part(chunk, &outcome);
+            self.view.tally().settled(&self.task, &part);
+            if tell.send(part).await.is_err() {
                 return;
             }
         }

@@ -158,6 +158,7 @@ impl Books {
 
     async fn end_leases(&self, shard: Shard) {
         for gateway_id in self.leases_that_end(shard) {
+            self.view.tally().gateway_is_gone();
             tracing::warn!(
                 gateway_id = &*gateway_id,
                 "a gateway is gone: no sign of life within registry.lease"

@@ -19,6 +19,7 @@ pub mod query;
 pub mod record;
 pub mod redis;
 pub mod streams;
+pub mod tally;
 pub mod token;
 pub mod view;
 pub mod watch_sockets;
@@ -40,6 +41,7 @@ use self::{
         End, Streams,
         stream::{Parts, Stream},
     },
+    tally::Tally,
     token::Revision,
     view::{Coverage, Notice, View, history::Bounds, member::Member},
     watch_sockets::{Ended, Seen, Watch},
@@ -203,6 +205,11 @@ impl Registry {
     /// How much an answer knows that is given now.
     pub fn coverage(&self) -> Coverage {
         self.view.coverage()
+    }
+
+    /// What has happened here since the process began.
+    pub fn tally(&self) -> &Tally {
+        self.view.tally()
     }
 
     /// A filter with its params, an object packed.

@@ -1,25 +1,44 @@
 //! The log, on standard error, written by a thread of its own: whoever reads it slowly, or not at all, does not hold up the
-//! service. Lines beyond what waits for the reader are dropped.
+//! service. Lines beyond what waits for the reader are dropped, and counted.
 
-use std::io::{IsTerminal as _, stderr};
+use std::{
+    backtrace::Backtrace,
+    io::{IsTerminal as _, stderr},
+    panic,
+    sync::OnceLock,
+};
 
-use tracing_appender::non_blocking::{NonBlockingBuilder, WorkerGuard};
-use tracing_subscriber::{EnvFilter, fmt};
+use tracing::{Metadata, Subscriber, subscriber::Interest};
+use tracing_appender::non_blocking::{ErrorCounter, NonBlockingBuilder, WorkerGuard};
+use tracing_subscriber::{
+    EnvFilter,
+    filter::LevelFilter,
+    fmt,
+    layer::{self, Filter, Layer},
+    registry::LookupSpan,
+};
 
 use crate::config::operation::{Log, LogFormat};
 
 /// Lines that may wait for the reader: some megabytes at most.
 const LINES: usize = 8192;
 
-/// Keeps the log going; what still waits is written when it is dropped, if the reader takes it within a second.
-#[must_use = "the log ends with it"]
-#[derive(Debug)]
-pub struct Logging(#[expect(dead_code, reason = "held, not read")] WorkerGuard);
+/// There is one log in a process.
+static DROPPED: OnceLock<ErrorCounter> = OnceLock::new();
 
-/// Starts logging. The filter was checked with the settings.
-pub fn start(settings: &Log) -> Logging {
+/// Lines that were lost.
+pub(super) fn lost() -> u64 {
+    let dropped = DROPPED.get().map_or(0, ErrorCounter::dropped_lines);
+    u64::try_from(dropped).unwrap_or(u64::MAX)
+}
+
+/// The layer that writes the log, and what keeps it going. The filter was checked with the settings.
+pub(super) fn layer<S>(settings: &Log) -> (Box<dyn Layer<S> + Send + Sync>, WorkerGuard)
+where
+    S: Subscriber + for<'span> LookupSpan<'span> + Send + Sync,
+{
     let Log { format, filter } = settings;
-    let filter = EnvFilter::try_new(filter).unwrap_or_else(|_| EnvFilter::new("info"));
+    let lines = Lines(EnvFilter::try_new(filter).unwrap_or_else(|_| EnvFilter::new("info")));
     let text = match format {
         LogFormat::Auto => stderr().is_terminal(),
         LogFormat::Json => false,
@@ -27,12 +46,50 @@ pub fn start(settings: &Log) -> Logging {
     };
     let (writer, guard) =
         NonBlockingBuilder::default().lossy(true).buffered_lines_limit(LINES).finish(stderr());
-    let builder = fmt().with_env_filter(filter).with_writer(writer).with_target(true);
-    // A second start, as in a test that starts several services, leaves the first in force.
-    let _ = if text {
-        builder.with_ansi(stderr().is_terminal()).try_init()
+    let _ = DROPPED.set(writer.error_counter());
+    let layer = fmt::layer().with_writer(writer).with_target(true);
+    let layer: Box<dyn Layer<S> + Send + Sync> = if text {
+        layer.with_ansi(stderr().is_terminal()).with_filter(lines).boxed()
     } else {
-        builder.json().flatten_event(true).with_current_span(false).with_span_list(false).try_init()
+        layer
+            .json()
+            .flatten_event(true)
+            .with_current_span(false)
+            .with_span_list(false)
+            .with_filter(lines)
+            .boxed()
     };
-    Logging(guard)
+    (layer, guard)
+}
+
+/// Events, as `log.filter` has it. Spans are for traces: the log would only pay for them.
+struct Lines(EnvFilter);
+
+impl<S> Filter<S> for Lines
+where
+    EnvFilter: Filter<S>,
+{
+    fn enabled(&self, metadata: &Metadata<'_>, context: &layer::Context<'_, S>) -> bool {
+        metadata.is_event() && Filter::enabled(&self.0, metadata, context)
+    }
+
+    fn callsite_enabled(&self, metadata: &'static Metadata<'static>) -> Interest {
+        if metadata.is_event() { Filter::<S>::callsite_enabled(&self.0, metadata) } else { Interest::never() }
+    }
+
+    fn max_level_hint(&self) -> Option<LevelFilter> {
+        Filter::<S>::max_level_hint(&self.0)
+    }
+}
+
+/// A fault of this program goes where everything else goes, as a line among lines. Its own words may hold what nobody may
+/// see, so only where it happened is told.
+pub(super) fn panics() {
+    panic::set_hook(Box::new(|fault| {
+        let place = fault.location().map(ToString::to_string);
+        let backtrace = Backtrace::capture();
+        let backtrace = (backtrace.status() == std::backtrace::BacktraceStatus::Captured)
+            .then(|| tracing::field::display(backtrace));
+        tracing::error!(place, backtrace, "a fault of this program: please report it");
+    }));
 }

@@ -3,6 +3,8 @@
 use async_trait::async_trait;
 use serde_json::{Map, Value};
 
+use crate::health::Health;
+
 mod session;
 
 pub use self::session::SessionUser;
@@ -28,4 +30,9 @@ pub trait UserSource: Send + Sync + 'static {
 
     /// How `user.source` names it.
     fn name(&self) -> &'static str;
+
+    /// Whether it answers. One that is part of this process always does.
+    fn health(&self) -> Health {
+        Health::Up
+    }
 }

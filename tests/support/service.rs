@@ -87,7 +87,11 @@ pub struct ServiceProcess {
 
 impl ServiceProcess {
     pub async fn start(settings: &[(&str, &str)]) -> Self {
-        let process = Process::start(&mut command(settings));
+        Self::run(&mut command(settings)).await
+    }
+
+    pub async fn run(command: &mut Command) -> Self {
+        let process = Process::start(command);
         let line: serde_json::Value =
             serde_json::from_str(&process.output().line("\"serving\"").await).unwrap();
         let url = |name: &str| format!("http://{}", line[name].as_str().unwrap());

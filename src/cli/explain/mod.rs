@@ -212,7 +212,7 @@ async fn ask(
 
 async fn decide_here(handshake: Handshake, layers: &Layers) -> Result<ExplainResponse, Error> {
     let config = Config::load(layers)?;
-    let _logging = crate::telemetry::log::start(&config.log);
+    let _logging = crate::telemetry::start_log(&config.log);
     let authorizer = server::authorizer(&config, session_store::open(&config.session))?;
     let handshake = convert::handshake(Some(handshake), "")
         .map_err(|status| Error::Input(status.message().to_owned()))?;

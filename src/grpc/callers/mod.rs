@@ -17,7 +17,7 @@ use self::{
 use super::{connections::Peer, retry};
 use crate::{
     config::callers::{Callers as Settings, Certificate, GatewayIds, Glob, Role, Token},
-    telemetry::door::{DoorMetrics, Refusal},
+    telemetry::metrics::door::{DoorMetrics, Refusal},
 };
 
 /// Who calls. Cheap to clone.

@@ -1,11 +1,15 @@
 //! Whether Redis may throw away what it is given when it is full.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicBool, Ordering},
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
 };
 
 use redis::Value;
+use tokio::time::timeout;
 
 use super::store::Store;
 use crate::registry::ledger::Health;
@@ -13,7 +17,10 @@ use crate::registry::ledger::Health;
 /// The policy that keeps everything.
 const KEEPS_ALL: &str = "noeviction";
 
-/// Looks whenever the store begins to answer: it may be another one than before.
+/// Somebody may change it at any time.
+const ASK_EVERY: Duration = Duration::from_secs(60);
+
+/// Looks whenever the store begins to answer, since it may be another one than before, and now and then.
 pub(super) async fn watch_policy(store: Arc<Store>, url: String, evicting: Arc<AtomicBool>) {
     let mut health = store.connection().health();
     loop {
@@ -25,8 +32,8 @@ pub(super) async fn watch_policy(store: Arc<Store>, url: String, evicting: Arc<A
         // Whoever may not ask is none the worse for it.
         let policies = store.connection().ask(&info).await.map(policies).unwrap_or_default();
         let policy = policies.into_iter().find(|policy| policy != KEEPS_ALL);
-        evicting.store(policy.is_some(), Ordering::Relaxed);
-        if let Some(policy) = policy {
+        let was_evicting = evicting.swap(policy.is_some(), Ordering::Relaxed);
+        if let Some(policy) = policy.filter(|_| !was_evicting) {
             tracing::warn!(
                 store = url,
                 policy,
@@ -34,7 +41,8 @@ pub(super) async fn watch_policy(store: Arc<Store>, url: String, evicting: Arc<A
                  maxmemory-policy to noeviction, or give the registry a Redis of its own (registry.store)"
             );
         }
-        if health.wait_for(|health| *health != Health::Up).await.is_err() {
+        // Whoever mends it wants to see that it is mended.
+        if let Ok(Err(_)) = timeout(ASK_EVERY, health.wait_for(|health| *health != Health::Up)).await {
             return;
         }
     }

@@ -57,6 +57,7 @@ impl Leases {
         let now = answer.number()?;
         let more = answer.number()? > 0;
         for gateway_id in answer.list()? {
+            self.view.tally().gateway_is_gone();
             let gateway_id = script::text(Some(gateway_id)).unwrap_or_default();
             tracing::warn!(gateway_id, "a gateway is gone: no sign of life within registry.lease");
         }

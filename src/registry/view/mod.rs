@@ -25,6 +25,7 @@ use self::{
 use super::{
     change::{Change, Epoch, GatewayInfo, Holder, Position, SHARDS, Shard},
     record::Record,
+    tally::Tally,
 };
 use crate::{
     expression::{
@@ -83,6 +84,7 @@ pub struct View {
     created: Instant,
     changed: watch::Sender<u64>,
     notices: mpsc::UnboundedSender<Notice>,
+    tally: Tally,
 }
 
 /// The paths that are indexed whatever the settings say. The gateway needs none: it knows its sockets.
@@ -115,6 +117,7 @@ impl View {
             created: Instant::now(),
             changed: watch::Sender::new(0),
             notices,
+            tally: Tally::default(),
         };
         (Arc::new(view), heard)
     }
@@ -138,6 +141,11 @@ impl View {
     /// Wakes whoever waits for changes.
     pub fn changes(&self) -> watch::Receiver<u64> {
         self.changed.subscribe()
+    }
+
+    /// What has happened here since the process began.
+    pub fn tally(&self) -> &Tally {
+        &self.tally
     }
 
     /// How long gateways' sockets stay listed without a sign of life.

@@ -1,10 +1,8 @@
 //! Metrics of the gRPC door: who was turned away, and how much is open.
 
-use prometheus_client::{
-    encoding::EncodeLabelSet,
-    metrics::{counter::Counter, family::Family, gauge::Gauge},
-    registry::Registry,
-};
+use prometheus_client::metrics::{counter::Counter, gauge::Gauge};
+
+use super::{Counters, Maker, table};
 
 /// Why a caller was refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -37,77 +35,68 @@ pub enum Limit {
 }
 
 /// What is counted at the door.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct DoorMetrics {
-    refusals: Family<RefusalLabel, Counter>,
-    shed: Family<LimitLabel, Counter>,
+    refusals: [Counter; Refusal::ALL.len()],
+    shed: [Counter; Limit::ALL.len()],
     connections: Gauge,
-}
-
-#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
-struct RefusalLabel {
-    reason: &'static str,
-}
-
-#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
-struct LimitLabel {
-    limit: &'static str,
 }
 
 impl Refusal {
     const ALL: [Self; 6] =
         [Self::Missing, Self::Token, Self::Certificate, Self::Limited, Self::Role, Self::Tls];
 
-    fn label(self) -> RefusalLabel {
-        let reason = match self {
+    fn name(self) -> &'static str {
+        match self {
             Self::Missing => "missing",
             Self::Token => "token",
             Self::Certificate => "certificate",
             Self::Limited => "limited",
             Self::Role => "role",
             Self::Tls => "tls",
-        };
-        RefusalLabel { reason }
+        }
     }
 }
 
 impl Limit {
     const ALL: [Self; 4] = [Self::Calls, Self::Streams, Self::Bytes, Self::Connections];
 
-    fn label(self) -> LimitLabel {
-        let limit = match self {
+    fn name(self) -> &'static str {
+        match self {
             Self::Calls => "calls",
             Self::Streams => "streams",
             Self::Bytes => "bytes",
             Self::Connections => "connections",
-        };
-        LimitLabel { limit }
+        }
     }
 }
 
 impl DoorMetrics {
-    pub(super) fn register(&self, registry: &mut Registry) {
-        let Self { refusals, shed, connections } = self;
-        let about = "Callers refused, by what was wrong with their credentials";
-        registry.register("caller_refusals", about, refusals.clone());
-        registry.register("shed", "Calls and connections turned away, by the limit they met", shed.clone());
-        registry.register("connections", "Connections that are open to grpc.addr", connections.clone());
-        for refusal in Refusal::ALL {
-            drop(refusals.get_or_create_owned(&refusal.label()));
-        }
-        for limit in Limit::ALL {
-            drop(shed.get_or_create_owned(&limit.label()));
+    pub(super) fn register(made: &mut Maker<'_>) -> Self {
+        let (refusals, shed): (Counters, Counters) =
+            (made.one(&table::CALLER_REFUSALS), made.one(&table::SHED));
+        Self {
+            refusals: Refusal::ALL
+                .map(|refusal| refusals.get_or_create_owned(&vec![("reason", refusal.name())])),
+            shed: Limit::ALL.map(|limit| shed.get_or_create_owned(&vec![("limit", limit.name())])),
+            connections: made.one(&table::CONNECTIONS),
         }
     }
 
     /// Counts a caller that was refused.
-    pub fn refused(&self, refusal: Refusal) {
-        self.refusals.get_or_create_owned(&refusal.label()).inc();
+    pub fn refused(&self, refused: Refusal) {
+        let counters = Refusal::ALL.iter().zip(&self.refusals);
+        for (_, counter) in counters.filter(|(refusal, _)| **refusal == refused) {
+            counter.inc();
+        }
     }
 
     /// Counts what was turned away.
-    pub fn shed(&self, limit: Limit) {
-        self.shed.get_or_create_owned(&limit.label()).inc();
+    pub fn shed(&self, met: Limit) {
+        let counters = Limit::ALL.iter().zip(&self.shed);
+        for (_, counter) in counters.filter(|(limit, _)| **limit == met) {
+            counter.inc();
+        }
     }
 
     /// Counts a connection for as long as it is open.

@@ -1,0 +1,134 @@
+//! Stores, sources and policies that are measured and traced, around those that know nothing of it.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use serde_json::{Map, Value};
+use tokio::sync::watch;
+use tracing::Instrument as _;
+
+use super::{
+    metrics::{Metrics, Outcome, Waiting},
+    traces,
+};
+use crate::{
+    authorize::{
+        User,
+        policy::{Policy, PolicyFailed, Socket},
+    },
+    session_store::{Fault as StoreFault, Health, SessionId, SessionStore},
+    user_source::{Fault as SourceFault, UserSource},
+};
+
+/// A session store.
+#[derive(Debug)]
+pub struct ObservedStore {
+    inner: Arc<dyn SessionStore>,
+    metrics: Arc<Metrics>,
+}
+
+impl ObservedStore {
+    /// Around this one.
+    pub fn around(inner: Arc<dyn SessionStore>, metrics: Arc<Metrics>) -> Arc<dyn SessionStore> {
+        Arc::new(Self { inner, metrics })
+    }
+}
+
+#[async_trait]
+impl SessionStore for ObservedStore {
+    async fn load(&self, id: &SessionId) -> Result<Option<Vec<u8>>, StoreFault> {
+        let waiting = Waiting::for_one_of(self.metrics.session_store_answers());
+        let loaded = match traces::session_store() {
+            None => self.inner.load(id).await,
+            Some(span) => {
+                let loaded = self.inner.load(id).instrument(span.clone()).await;
+                traces::outcome(&span, outcome(&loaded).name(), loaded.is_err());
+                loaded
+            }
+        };
+        waiting.answered(outcome(&loaded));
+        loaded
+    }
+
+    fn key(&self, id: &str) -> String {
+        self.inner.key(id)
+    }
+
+    fn health(&self) -> watch::Receiver<Health> {
+        self.inner.health()
+    }
+}
+
+/// A user source.
+pub struct ObservedSource {
+    inner: Arc<dyn UserSource>,
+    metrics: Arc<Metrics>,
+}
+
+impl ObservedSource {
+    /// Around this one.
+    pub fn around(inner: Arc<dyn UserSource>, metrics: Arc<Metrics>) -> Arc<dyn UserSource> {
+        Arc::new(Self { inner, metrics })
+    }
+}
+
+#[async_trait]
+impl UserSource for ObservedSource {
+    async fn resolve(&self, passport_user: Value) -> Result<Option<Map<String, Value>>, SourceFault> {
+        let waiting = Waiting::for_one_of(self.metrics.user_source_answers());
+        let resolved = match traces::user_source(self.inner.name()) {
+            None => self.inner.resolve(passport_user).await,
+            Some(span) => {
+                let resolved = self.inner.resolve(passport_user).instrument(span.clone()).await;
+                traces::outcome(&span, outcome(&resolved).name(), resolved.is_err());
+                resolved
+            }
+        };
+        waiting.answered(outcome(&resolved));
+        resolved
+    }
+
+    fn name(&self) -> &'static str {
+        self.inner.name()
+    }
+
+    fn health(&self) -> Health {
+        self.inner.health()
+    }
+}
+
+fn outcome<T, E>(answer: &Result<Option<T>, E>) -> Outcome {
+    match answer {
+        Ok(Some(_)) => Outcome::Found,
+        Ok(None) => Outcome::Missing,
+        Err(_) => Outcome::Failed,
+    }
+}
+
+/// A policy.
+pub struct ObservedPolicy {
+    inner: Arc<dyn Policy>,
+    metrics: Arc<Metrics>,
+}
+
+impl ObservedPolicy {
+    /// Around this one.
+    pub fn around(inner: Arc<dyn Policy>, metrics: Arc<Metrics>) -> Arc<dyn Policy> {
+        Arc::new(Self { inner, metrics })
+    }
+}
+
+impl Policy for ObservedPolicy {
+    fn accepts(&self, user: &User, socket: Socket<'_>) -> Result<bool, PolicyFailed> {
+        let span = traces::policy();
+        let said = self.inner.accepts(user, socket).inspect_err(|_| self.metrics.policy_failed());
+        if let Some(span) = span {
+            traces::policy_said(&span, said.as_ref().ok().copied());
+        }
+        said
+    }
+
+    fn text(&self) -> &str {
+        self.inner.text()
+    }
+}
