@@ -18,6 +18,7 @@ mod config;
 mod docs;
 mod express;
 mod faults;
+mod gateway_example;
 mod health;
 mod redis_connection;
 mod redis_topologies;
