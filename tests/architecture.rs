@@ -9,7 +9,20 @@ use std::{
 /// Each part of `src/` and the parts it may use.
 const MAY_USE: [(&str, &[&str]); 17] = [
     ("main", &["cli"]),
-    ("cli", &["reason", "authorize", "config", "grpc", "server", "session_store", "task", "telemetry"]),
+    (
+        "cli",
+        &[
+            "reason",
+            "authorize",
+            "config",
+            "expression",
+            "grpc",
+            "server",
+            "session_store",
+            "task",
+            "telemetry",
+        ],
+    ),
     (
         "server",
         &[

@@ -57,6 +57,14 @@ async fn demo_shows_three_handshakes_and_its_lines_work_as_they_stand() {
         "{grpcurl}"
     );
     assert!(grpcurl.ends_with("socketpass.v1.AuthorizationService/Authorize"), "{grpcurl}");
+    let fleet = demo.output().line(" bench registry --hold").await;
+    let fleet = Process::start(Command::new("sh").args(["-c", &format!("exec {}", fleet.trim())]));
+    fleet.output().line("10000 sockets listed").await;
+    let list = demo.output().line(" sockets list").await;
+    let ran = run(Command::new("sh").args(["-c", list.trim()]), "").await;
+    assert_eq!(ran.code, Some(0), "{}", ran.error);
+    assert!(ran.out.starts_with("gateway_id ") && ran.out.lines().count() > 10, "{} {}", ran.out, ran.error);
+    fleet.kill().await;
     demo.signal("INT");
     assert_eq!(demo.exit_code().await, Some(0));
 }

@@ -1,7 +1,5 @@
 //! The real thing: a person logs in to an Express app over HTTP, and the service knows who stands behind their cookie.
 
-use std::path::Path;
-
 use serde_json::json;
 use socketpass::grpc::convert::{json_object, reason_name};
 use tokio::process::Command;
@@ -9,22 +7,15 @@ use tokio::process::Command;
 use crate::support::{
     SECRET,
     http::{post, send},
+    npm,
     process::Process,
     redis::Redis,
     service::{Service, authorize, with_cookie},
 };
 
-/// The example app, its packages installed by npm if they are not.
+/// The example app.
 async fn app(redis: &Redis) -> (Process, String) {
-    let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/express-app");
-    if !directory.join("node_modules").exists() {
-        let installed = Command::new("npm")
-            .args(["ci", "--no-audit", "--no-fund"])
-            .current_dir(&directory)
-            .status()
-            .await;
-        assert!(installed.unwrap().success(), "npm ci in {}", directory.display());
-    }
+    let directory = npm::installed("express-app").await;
     let mut command = Command::new("node");
     command.arg("app.js").current_dir(directory);
     command.envs([("PORT", "0"), ("REDIS_URL", &redis.url()), ("SESSION_SECRET", SECRET)]);

@@ -19,6 +19,7 @@ mod docs;
 mod door;
 mod express;
 mod faults;
+mod gateway_example;
 mod health;
 mod redis_connection;
 mod redis_topologies;

@@ -105,7 +105,11 @@ async fn list_shows_the_sockets_that_match() {
         ran.out
     );
     assert!(!ran.out.contains('\u{1b}'), "colours where there is no terminal");
-    assert!(ran.error.contains("the first 5 sockets; there are more"), "{}", ran.error);
+    assert_eq!(ran.error, "the first 5 sockets; there may be more\n");
+    let ran = world.run(&["sockets", "list", "--limit", "5", "--json"]).await;
+    assert_eq!((ran.lines().len(), ran.error.as_str()), (5, "the first 5 sockets; there may be more\n"));
+    let ran = world.run(&["sockets", "list", "--limit", "1201", "--json"]).await;
+    assert_eq!((ran.lines().len(), ran.error.as_str()), (1_200, ""));
 
     let ran = world.run(&["sockets", "list", "user.team == 'nobody'"]).await;
     assert_eq!((ran.code, ran.out.as_str(), ran.error.as_str()), (Some(0), "", "no socket matches\n"));
@@ -139,12 +143,26 @@ async fn what_is_wrong_with_a_filter_is_said() {
         &["sockets", "disconnect", "nobody.x == 1", "--yes"],
         &["sockets", "send", "hello", "1 +"],
         &["sockets", "explain", "user."],
+        &["sockets", "list", "user.team == params.team", "--param", "tema=payments"],
+        &["sockets", "count", "user.id == 1 && user.team == params.team"],
+        &["sockets", "watch", "user.id in params.ids"],
+        &["sockets", "disconnect", "user.team == params.team", "--yes"],
+        &["sockets", "send", "hello", "user.team != params.team"],
     ] {
         let ran = world.run(arguments).await;
         assert_eq!((ran.code, ran.out.as_str()), (Some(2), ""), "{arguments:?} {}", ran.error);
         assert!(ran.error.starts_with("error: "), "{arguments:?} {}", ran.error);
     }
     assert_eq!(world.fleet.counts().open_sockets, 3);
+
+    let ran = world.run(&["sockets", "list", "user.team == params.team", "--param", "tema=payments"]).await;
+    assert_eq!(ran.error, "error: the filter uses params.team, and --param team=… is not given\n");
+    let ran = world.run(&["sockets", "count", "has(params.team) ? user.team == params.team : true"]).await;
+    assert_eq!((ran.code, ran.out.as_str()), (Some(0), "3 sockets\n"), "{}", ran.error);
+    let ran = world.run(&["sockets", "count", "user.logged_in and user.team == 'a'"]).await;
+    assert!(ran.error.ends_with("`and` is written `&&`\n"), "{}", ran.error);
+    let ran = world.run(&["sockets", "count", "--timeout", "2"]).await;
+    assert!(ran.error.contains("a number and a unit, for example 2s or 500ms"), "{}", ran.error);
 }
 
 #[tokio::test]
@@ -161,6 +179,8 @@ async fn disconnect_asks_first_and_says_how_it_ended() {
     let ran = world.run(&["sockets", "disconnect", filter, "--dry-run", "--json"]).await;
     assert_eq!(ran.lines().len(), payments);
     assert_eq!(world.fleet.counts().open_sockets, 1_200);
+    let ran = world.run(&["sockets", "disconnect", "user.team == 'nobody'", "--dry-run"]).await;
+    assert_eq!((ran.code, ran.out.as_str(), ran.error.as_str()), (Some(0), "", "no socket matches\n"));
 
     let ran = world.run(&["sockets", "disconnect", filter, "--yes", "--code", "4001", "--json"]).await;
     assert_eq!(ran.code, Some(0), "{}", ran.error);
@@ -203,6 +223,8 @@ async fn explain_and_gateways() {
     assert!(steps.iter().any(|step| step["index"] == ""), "{}", ran.out);
     let ran = world.run(&["sockets", "explain", filter]).await;
     assert!(ran.out.contains("index user.team") && ran.out.contains("evaluated one by one"), "{}", ran.out);
+    let ran = world.run(&["sockets", "explain", "true"]).await;
+    assert!(ran.out.contains("nothing to evaluate: all sockets"), "{}", ran.out);
 
     let ran = world.run(&["gateways", "--json"]).await;
     let gateways = ran.lines();
@@ -229,7 +251,7 @@ async fn an_answer_that_is_not_whole_comes_with_a_warning() {
         count()
             .await
             .error
-            .contains("warning: incomplete: gateway-1, gateway-2, gateway-3 reported nothing lately")
+            .contains("warning: not up to date: gateway-1, gateway-2, gateway-3 (late, or still listing)")
     })
     .await;
     assert_eq!(count().await.out, "90 sockets\n");
@@ -304,6 +326,28 @@ async fn bench_registry_measures_a_running_service() {
             .await;
     assert_eq!(ran.code, Some(1));
     assert!(ran.error.contains("Unimplemented"), "{}", ran.error);
+}
+
+#[tokio::test]
+async fn a_fleet_that_is_held_says_what_happens_to_it() {
+    let grpc = format!("127.0.0.1:{}", lasting_port());
+    let service = ServiceProcess::start(&[("GRPC_ADDR", &grpc)]).await;
+    let bench = ["bench", "registry", "--addr", &grpc, "--sockets", "50", "--hold"];
+    let held = Process::start(socketpass().args(bench));
+    held.output().line("50 sockets listed").await;
+    // One of these waits for the other, and says so.
+    let second = Process::start(socketpass().args(bench));
+    second.output().line("is reported by another process: give --name").await;
+    let third = Process::start(socketpass().args(bench).args(["--name", "another"]));
+    third.output().line("50 sockets listed").await;
+    second.kill().await;
+    third.kill().await;
+
+    service.process.kill().await;
+    held.output().line("lost the service: Unavailable").await;
+    let _service = ServiceProcess::start(&[("GRPC_ADDR", &grpc)]).await;
+    until("it is listed again", async || held.output().text().matches("50 sockets listed").count() == 2)
+        .await;
 }
 
 #[tokio::test]

@@ -144,6 +144,12 @@ async fn show(config: &Config, grpc: std::net::SocketAddr, http_url: &str) -> Re
     )?;
     writeln!(
         out,
+        "\n{HEADING}Who is connected: ten thousand sockets of made-up people, and a look at them{HEADING:#}"
+    )?;
+    writeln!(out, "  {COPY}{program} bench registry --hold --addr {addr}{COPY:#}")?;
+    writeln!(out, "  {COPY}{program} sockets list 'user.role == \"admin\"' --addr {addr}{COPY:#}")?;
+    writeln!(
+        out,
         "\nServing gRPC on {addr}, probes and metrics on {http_url} (/readyz, /metrics). Ctrl-C ends it."
     )?;
     Ok(out.flush()?)

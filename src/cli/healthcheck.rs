@@ -21,7 +21,7 @@ pub(super) struct Healthcheck {
     #[arg(long, default_value = "readiness")]
     service: String,
     /// How long to wait for the answer.
-    #[arg(long, value_name = "DURATION", default_value = "3s", value_parser = humantime::parse_duration)]
+    #[arg(long, value_name = "DURATION", default_value = "3s", value_parser = crate::cli::duration)]
     timeout: Duration,
     #[command(flatten)]
     settings: SettingArgs,

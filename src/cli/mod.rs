@@ -137,6 +137,12 @@ fn completions(shell: clap_complete::Shell) -> Result<(), Error> {
     Ok(io::stdout().write_all(&script)?)
 }
 
+/// A span of time on the command line.
+fn duration(text: &str) -> Result<std::time::Duration, String> {
+    humantime::parse_duration(text)
+        .map_err(|_no_span| "it should be a number and a unit, for example 2s or 500ms".to_owned())
+}
+
 /// How to reach a service of this machine that listens on `addr`: a wildcard is everywhere, also on loopback.
 fn reachable(scheme: &str, addr: SocketAddr) -> String {
     let ip = match addr.ip() {

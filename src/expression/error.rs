@@ -32,10 +32,35 @@ impl CompileError {
         Self { position: Some(Position { line, column }), message: shortened(message.into()) }
     }
 
-    /// About what begins in this line and column.
-    pub(super) fn in_line(line: usize, column: usize, message: impl Into<String>) -> Self {
-        Self { position: Some(Position { line, column }), message: shortened(message.into()) }
+    /// About what begins in this line and column of the text, and is no CEL.
+    pub(super) fn in_line(text: &str, line: usize, column: usize, message: impl Into<String>) -> Self {
+        let hint = text.lines().nth(line.saturating_sub(1)).and_then(|text| other_operator(text, column));
+        let message = match hint {
+            Some((word, sign)) => format!("{}; `{word}` is written `{sign}`", message.into()),
+            None => message.into(),
+        };
+        Self { position: Some(Position { line, column }), message: shortened(message) }
     }
+}
+
+/// The operator of another language that stands in this column of a line, or the word before it.
+fn other_operator(line: &str, column: usize) -> Option<(&str, &'static str)> {
+    let start = line.char_indices().nth(column.saturating_sub(1)).map_or(line.len(), |(start, _)| start);
+    let (before, rest) = line.split_at_checked(start)?;
+    let is_word = |sign: char| sign.is_alphanumeric() || sign == '_';
+    let here = rest.split(|sign| !is_word(sign)).next();
+    let previous = before.trim_end().rsplit(|sign| !is_word(sign)).next();
+    here.into_iter().chain(previous).find_map(|word| Some((word, in_cel(word)?)))
+}
+
+/// How an operator that other languages write as a word is written in CEL.
+pub(super) fn in_cel(word: &str) -> Option<&'static str> {
+    Some(match word.to_ascii_lowercase().as_str() {
+        "and" => "&&",
+        "or" => "||",
+        "not" => "!",
+        _ => return None,
+    })
 }
 
 /// A message may name what stands in the text, and a text has 16 KiB: more than headers have room for.
@@ -107,6 +132,33 @@ impl fmt::Display for Fault<'_> {
             Self::RepeatedKey => f.write_str("a map has the same key twice"),
             Self::Known(message) => f.write_str(message),
             Self::Steps => write!(f, "an evaluation takes at most {} steps", super::limits::STEPS),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::expression::{Program, Variables};
+
+    #[test]
+    fn who_writes_operators_as_words_is_told_their_signs() {
+        for (text, hint) in [
+            ("user.a == 1 and user.b == 2", Some("`and` is written `&&`")),
+            ("user.a\n OR user.b", Some("`OR` is written `||`")),
+            ("user['näme'] == 'é' or true", Some("`or` is written `||`")),
+            ("not user.a", Some("`not` is written `!`")),
+            ("user.a && not user.b", Some("`not` is written `!`")),
+            ("user.a and not user.b", Some("`and` is written `&&`")),
+            ("not(user.a)", Some("`not` is written `!`")),
+            ("user.brand user.b", None),
+            ("user.a ==", None),
+        ] {
+            let error = Program::compile(text, Variables { gateway: true, params: true });
+            let error = error.expect_err(text).to_string();
+            match hint {
+                Some(hint) => assert!(error.ends_with(hint), "{text}: {error}"),
+                None => assert!(!error.contains("is written"), "{text}: {error}"),
+            }
         }
     }
 }

@@ -7,7 +7,7 @@ use cel::common::ast::{CallExpr, EntryExpr, Expr as Ast, IdedExpr, LiteralValue,
 use super::{
     Variables, bind,
     constant::Constant,
-    error::CompileError,
+    error::{self, CompileError},
     expr::{Expr, Loop, Operator, Type, Variable},
     functions::{Function, OTHERS, Style},
     limits, macros,
@@ -352,6 +352,9 @@ fn gateway_fields() -> String {
 fn unknown_function(name: &str) -> String {
     if let Some((_, how)) = OTHERS.iter().find(|(found, how)| *found == name && !how.is_empty()) {
         return format!("`{name}` is written `{how}`");
+    }
+    if let Some(sign) = error::in_cel(name) {
+        return format!("`{}` is written `{sign}`", short(name));
     }
     let meant = meant(name, Function::names());
     let names: Vec<_> = Function::names().collect();

@@ -39,7 +39,7 @@ pub(super) fn parse(text: &str) -> Result<Parsed<'_>, CompileError> {
         Err(errors) => Err(match errors.errors.first() {
             Some(first) => {
                 let place = |number: isize| usize::try_from(number).unwrap_or(1).max(1);
-                CompileError::in_line(place(first.pos.0), place(first.pos.1), told(&first.msg))
+                CompileError::in_line(text, place(first.pos.0), place(first.pos.1), told(&first.msg))
             }
             None => CompileError::whole("it cannot be parsed"),
         }),

@@ -3,6 +3,7 @@
 pub mod callers;
 pub mod gateway;
 pub mod http;
+pub mod npm;
 pub mod ports;
 pub mod process;
 pub mod proxy;

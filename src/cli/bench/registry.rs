@@ -39,7 +39,7 @@ pub struct Registry {
     #[arg(long, value_name = "N", default_value_t = 1_000)]
     rate: u32,
     /// How long to go on after that [default: 10s; with --hold until Ctrl-C].
-    #[arg(long, value_name = "DURATION", value_parser = humantime::parse_duration)]
+    #[arg(long, value_name = "DURATION", value_parser = crate::cli::duration)]
     duration: Option<Duration>,
     /// Events a batch at most.
     #[arg(long, value_name = "N", default_value_t = 500, value_parser = clap::value_parser!(u32).range(1..=1_000))]
@@ -144,6 +144,7 @@ async fn measure(
     let listing = tokio::select! {
         listing = fleet.filled() => listing.map_err(|problem| format!("{}: {problem}", options.urls.join(", ")))?,
         never = show_listing(fleet, options) => match never {},
+        never = tell_if_taken(fleet) => match never {},
         _ = interrupt.recv() => return Err(unfinished(fleet)),
         _ = terminate.recv() => return Err(unfinished(fleet)),
     };
@@ -152,6 +153,7 @@ async fn measure(
     let _ = fleet.take_latency();
     fleet.set_rate(rate);
     let started = Instant::now();
+    let hold = rate <= 0.0;
     tokio::select! {
         () = async {
             match duration {
@@ -160,6 +162,7 @@ async fn measure(
             }
         } => {}
         never = show_changes(fleet, started) => match never {},
+        never = tell_losses(fleet), if hold => match never {},
         _ = interrupt.recv() => {}
         _ = terminate.recv() => {}
     }
@@ -221,6 +224,41 @@ async fn show(mut line: impl FnMut() -> String) -> Infallible {
         ticks.tick().await;
         let _ = write!(anstream::stderr(), "\r{}\u{1b}[K", line());
     }
+}
+
+/// Two fleets of one name would wait for each other without a word.
+async fn tell_if_taken(fleet: &Fleet) -> Infallible {
+    let gateway_id = fleet.taken().await;
+    clear_line();
+    let gateway_id = plain(&gateway_id);
+    tell(&format!("{HINT}{gateway_id} is reported by another process: give --name{HINT:#}"));
+    std::future::pending().await
+}
+
+/// What happens to a fleet that is held, where nobody sees the line that is written over and over.
+async fn tell_losses(fleet: &Fleet) -> Infallible {
+    if stderr().is_terminal() {
+        return std::future::pending().await;
+    }
+    let mut ticks = tokio::time::interval(SHOW_EVERY);
+    let mut whole = false;
+    loop {
+        ticks.tick().await;
+        match (whole, fleet.is_whole()) {
+            (false, true) => tell(&format!("{} sockets listed", fleet.counts().open_sockets)),
+            (true, false) => {
+                tell(&format!("lost the service: {}", plain(&fleet.problem().unwrap_or_default())));
+            }
+            _ => continue,
+        }
+        whole = !whole;
+    }
+}
+
+/// A line on standard error.
+fn tell(line: &str) {
+    // Where even this cannot be written, there is nobody to be told.
+    let _ = writeln!(anstream::stderr(), "{line}");
 }
 
 fn clear_line() {

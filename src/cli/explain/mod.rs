@@ -56,7 +56,7 @@ pub(super) struct Explain {
     #[arg(long, conflicts_with = "local")]
     decision_only: bool,
     /// How long to wait for the answer.
-    #[arg(long, value_name = "DURATION", default_value = "5s", value_parser = humantime::parse_duration)]
+    #[arg(long, value_name = "DURATION", default_value = "5s", value_parser = crate::cli::duration)]
     timeout: Duration,
     /// Print JSON.
     #[arg(long)]

@@ -26,7 +26,7 @@ pub struct ConnectArgs {
     #[arg(long, value_name = "ADDRESS:PORT")]
     addr: Option<String>,
     /// How long to wait for the connection, and for an answer that is one message.
-    #[arg(long, value_name = "DURATION", default_value = "5s", value_parser = humantime::parse_duration)]
+    #[arg(long, value_name = "DURATION", default_value = "5s", value_parser = crate::cli::duration)]
     timeout: Duration,
     #[command(flatten)]
     caller: CallerArgs,

@@ -46,8 +46,8 @@ pub struct Count {
 impl Count {
     pub(super) async fn run(self) -> Result<(), Error> {
         let Self { filter, params, by, json, connect } = self;
+        let question = params.with_filter(filter)?;
         let connection = connect.connect().await?;
-        let question = params.with_filter(filter);
         let request = CountSocketsRequest {
             filter: question.filter,
             params: question.params,

@@ -59,8 +59,8 @@ impl Disconnect {
                     .to_owned(),
             ));
         }
+        let question = params.with_filter(filter)?;
         let connection = connect.connect().await?;
-        let question = params.with_filter(filter);
         if dry_run {
             return dry_run::show(connection, question, "would be disconnected", json).await;
         }
@@ -81,6 +81,21 @@ impl Disconnect {
 
 async fn confirmed(connection: &Connection, question: &FilterSocketsRequest) -> Result<bool, Error> {
     let total = dry_run::count(connection, question).await?;
-    let question = format!("Disconnect {} that match `{}`?", people::sockets(total), question.filter);
-    Ok(pager::confirm(&question)?)
+    Ok(pager::confirm(&words(total, &question.filter))?)
+}
+
+fn words(total: u64, filter: &str) -> String {
+    let verb = if total == 1 { "matches" } else { "match" };
+    format!("Disconnect {} that {verb} `{filter}`?", people::sockets(total))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_question_is_about_one_or_several() {
+        assert_eq!(words(1, "true"), "Disconnect 1 socket that matches `true`?");
+        assert_eq!(words(2_000, "true"), "Disconnect 2,000 sockets that match `true`?");
+    }
 }

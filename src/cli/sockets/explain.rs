@@ -36,8 +36,8 @@ pub struct Explain {
 impl Explain {
     pub(super) async fn run(self) -> Result<(), Error> {
         let Self { filter, params, json, connect } = self;
+        let question = params.with_filter(filter)?;
         let connection = connect.connect().await?;
-        let question = params.with_filter(filter);
         let request = ExplainFilterRequest { filter: question.filter, params: question.params };
         let mut client = connection.client.clone();
         let steps = connection.answer(client.explain_filter(request)).await?.steps;
@@ -57,9 +57,12 @@ impl Explain {
 
 fn row(step: &FilterStep) -> Vec<Cell> {
     let FilterStep { expression, index, sockets } = step;
-    let by = match index.as_str() {
-        "" => Cell::styled("evaluated one by one", HINT),
-        index => Cell::styled(&format!("index {index}"), GOOD),
+    let by = match (index.as_str(), expression.as_str()) {
+        // Constants, which the plan counts by gateways.
+        (_, "true") => Cell::styled("nothing to evaluate: all sockets", GOOD),
+        (_, "false") => Cell::styled("nothing to evaluate: no socket", GOOD),
+        ("", _) => Cell::styled("evaluated one by one", HINT),
+        (index, _) => Cell::styled(&format!("index {index}"), GOOD),
     };
     vec![Cell::new(expression), by, Cell::new(&people::number(*sockets))]
 }

@@ -48,8 +48,8 @@ pub struct List {
 impl List {
     pub(super) async fn run(self) -> Result<(), Error> {
         let Self { filter, params, limit, columns, json, connect } = self;
-        let connection = connect.connect().await?;
-        let pages = Pages::new(connection, params.with_filter(filter), limit);
+        let question = params.with_filter(filter)?;
+        let pages = Pages::new(connect.connect().await?, question, limit);
         if json { print_json(pages).await } else { print_table(pages, &columns, None).await }
     }
 }
@@ -115,6 +115,16 @@ impl Pages {
     }
 }
 
+impl Pages {
+    /// Says that the limit has cut something off, on standard error, so that what programs read is not disturbed.
+    fn tell_if_cut(&self, count: u64) {
+        if self.left == Some(0) && !self.request.cursor.is_empty() {
+            // Where even this cannot be written, there is nobody to be told.
+            let _ = writeln!(anstream::stderr(), "the first {}; there may be more", people::sockets(count));
+        }
+    }
+}
+
 /// How long to wait before another attempt: longer each time, and not the same for all who were cut off at once.
 pub(super) fn backoff(attempt: u32) -> Duration {
     let longest = Duration::from_millis(200).saturating_mul(1 << attempt.min(4));
@@ -123,12 +133,15 @@ pub(super) fn backoff(attempt: u32) -> Duration {
 
 pub(super) async fn print_json(mut pages: Pages) -> Result<(), Error> {
     let mut out = io::BufWriter::new(io::stdout());
+    let mut count = 0_u64;
     while let Some(page) = pages.next().await? {
+        count = count.saturating_add(u64::try_from(page.len()).unwrap_or(u64::MAX));
         for socket in &page {
             writeln!(out, "{}", plain_json(&json::socket(socket).to_string()))?;
         }
         out.flush()?;
     }
+    pages.tell_if_cut(count);
     view::warn(pages.view.as_ref());
     Ok(())
 }
@@ -141,9 +154,6 @@ pub(super) async fn print_table(
 ) -> Result<(), Error> {
     let mut pager = Pager::new();
     let printed = async {
-        if let Some(above) = above {
-            writeln!(pager, "{above}\n")?;
-        }
         let (mut table, mut count) = (None, 0_u64);
         while let Some(page) = pages.next().await? {
             let now = SystemTime::now();
@@ -153,6 +163,9 @@ pub(super) async fn print_table(
             }
             if table.is_none() {
                 let width = pager::terminal().map(|(width, _)| width);
+                if let Some(above) = &above {
+                    writeln!(pager, "{above}\n")?;
+                }
                 let fitted = Table::fit(columns::headings(columns), &rows, width);
                 fitted.headings(&mut pager)?;
                 table = Some(fitted);
@@ -168,9 +181,8 @@ pub(super) async fn print_table(
     let Some(count) = pager.finish(printed)? else { return Ok(()) };
     if count == 0 {
         let _ = writeln!(anstream::stderr(), "no socket matches");
-    } else if pages.left == Some(0) && !pages.request.cursor.is_empty() {
-        let _ = writeln!(anstream::stderr(), "the first {}; there are more", people::sockets(count));
     }
+    pages.tell_if_cut(count);
     view::warn(pages.view.as_ref());
     Ok(())
 }

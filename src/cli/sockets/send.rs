@@ -46,8 +46,8 @@ const WORDS: Words = Words {
 impl Send {
     pub(super) async fn run(self) -> Result<(), Error> {
         let Self { event, filter, args, params, dry_run, json, connect } = self;
+        let question = params.with_filter(filter)?;
         let connection = connect.connect().await?;
-        let question = params.with_filter(filter);
         if dry_run {
             return dry_run::show(connection, question, "would get it", json).await;
         }

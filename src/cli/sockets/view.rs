@@ -24,7 +24,7 @@ pub(super) fn warnings(view: &View) -> Vec<String> {
             more => format!(" and {more} more"),
         };
         warnings.push(format!(
-            "incomplete: {}{more} reported nothing lately or still list; their sockets may be others than these",
+            "not up to date: {}{more} (late, or still listing); their sockets may be others than these",
             named.join(", ")
         ));
     }

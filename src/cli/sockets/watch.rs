@@ -55,8 +55,8 @@ pub(super) trait Show {
 impl Watch {
     pub(super) async fn run(self) -> Result<(), Error> {
         let Self { filter, params, from_revision, json, connect } = self;
+        let FilterSocketsRequest { filter, params, .. } = params.with_filter(filter)?;
         let connection = connect.connect().await?;
-        let FilterSocketsRequest { filter, params, .. } = params.with_filter(filter);
         let shown = filter.clone();
         let from_revision = from_revision.unwrap_or_default();
         let request = WatchSocketsRequest { filter, params, from_revision };

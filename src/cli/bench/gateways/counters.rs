@@ -46,6 +46,8 @@ pub(super) struct Counters {
     pub(super) listed: watch::Sender<usize>,
     /// Why no gateway will ever be welcomed.
     pub(super) hopeless: watch::Sender<Option<String>>,
+    /// A gateway id under which another process reports.
+    pub(super) taken: watch::Sender<Option<String>>,
     problem: Mutex<Option<String>>,
     latency: Mutex<Histogram<u64>>,
 }
@@ -68,6 +70,7 @@ impl Counters {
             streams: AtomicU64::default(),
             listed: watch::Sender::default(),
             hopeless: watch::Sender::default(),
+            taken: watch::Sender::default(),
             problem: Mutex::default(),
             latency: Mutex::new(histogram()?),
         })

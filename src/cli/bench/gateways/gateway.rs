@@ -15,7 +15,7 @@ use tokio::{
     time::{sleep, timeout},
 };
 use tokio_stream::wrappers::ReceiverStream;
-use tonic::{Request, Status, Streaming, client::Grpc};
+use tonic::{Code, Request, Status, Streaming, client::Grpc};
 
 use super::{
     Stop,
@@ -113,6 +113,9 @@ impl Gateway {
             };
             let End::Service(status) = ended else { return };
             shared.counters.ended(&status);
+            if status.code() == Code::AlreadyExists {
+                shared.counters.taken.send_replace(Some(self.hello.gateway_id.clone()));
+            }
             stream += 1;
             tokio::select! {
                 () = sleep(backoff(failures)) => {}

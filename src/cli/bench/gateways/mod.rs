@@ -165,6 +165,13 @@ impl Fleet {
         }
     }
 
+    /// Waits until a gateway is refused because another process reports under its id, and says which.
+    pub async fn taken(&self) -> String {
+        let mut taken = self.shared.counters.taken.subscribe();
+        // The sender is here: there is always another value to wait for.
+        taken.wait_for(Option::is_some).await.ok().and_then(|taken| taken.clone()).unwrap_or_default()
+    }
+
     /// How many sockets open and close a second from now on, in all gateways together, in turn. 0: none. More than the
     /// service takes is as much as it takes.
     pub fn set_rate(&self, per_second: f64) {
@@ -174,6 +181,11 @@ impl Fleet {
     /// What has been done so far.
     pub fn counts(&self) -> Counts {
         self.shared.counters.counts()
+    }
+
+    /// Whether each gateway has a stream.
+    pub fn is_whole(&self) -> bool {
+        self.counts().streams >= u64::from(self.count)
     }
 
     /// Gateways whose first listing has been acked.
