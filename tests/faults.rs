@@ -20,7 +20,7 @@ use tonic::Code;
 use crate::support::{
     ANA, ANA_ID, PATIENCE, cookie,
     ports::lasting_port,
-    redis::{Redis, free_port},
+    redis::Redis,
     service::{Client, ServiceProcess, authorize, command, request, with_cookie},
     until,
 };
@@ -31,7 +31,7 @@ async fn reason(client: &mut Client) -> String {
 
 #[tokio::test]
 async fn an_unreachable_redis_at_the_start_is_no_fault() {
-    let port = free_port();
+    let port = lasting_port();
     let service = ServiceProcess::start(&[("SESSION_STORE", &format!("redis://127.0.0.1:{port}"))]).await;
     let mut client = service.client().await;
     assert_eq!(reason(&mut client).await, "STORE_UNAVAILABLE");

@@ -9,11 +9,13 @@ use tokio::{
 };
 
 use super::{
+    BrokenOff,
     change::Shard,
     command::Task,
     dispatch::{Dispatch, Outcome},
     view::{View, member::Member},
 };
+use crate::reason::Reason;
 
 /// How far it is. The last three add up to the first when everything is settled.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -46,18 +48,19 @@ const GATEWAYS_AT_ONCE: usize = 64;
 /// How often progress is told at most.
 const TELL_EVERY: Duration = Duration::from_millis(100);
 
-/// Does it with all of these, ordered by gateway. Ends when everything is settled, or when nobody listens any more.
+/// Does it with all of these, ordered by gateway. Ends when everything is settled, or when nobody listens any more; with an
+/// error when some of it was broken off, and so is in none of the figures.
 pub async fn run(
     work: Work,
     members: Vec<Member>,
     dispatch: Arc<Dispatch>,
     view: Arc<View>,
     progress: mpsc::Sender<Progress>,
-) {
+) -> Result<(), BrokenOff> {
     let matched = u64::try_from(members.len()).unwrap_or(u64::MAX);
     let mut sum = Progress { matched, ..Progress::default() };
     if progress.send(sum).await.is_err() {
-        return;
+        return Ok(());
     }
     let pace = Arc::new(Pace::new(work.max_per_second));
     let (tell, mut told) = mpsc::channel(GATEWAYS_AT_ONCE);
@@ -81,8 +84,8 @@ pub async fn run(
         }
         tokio::select! {
             Some(part) = told.recv() => sum.add(part),
-            _ended = gateways.join_next() => {}
-            () = progress.closed() => return,
+            Some(ended) = gateways.join_next() => ended.map_err(|_panic| BrokenOff)?,
+            () = progress.closed() => return Ok(()),
         }
         if last.elapsed() >= TELL_EVERY {
             last = Instant::now();
@@ -94,6 +97,7 @@ pub async fn run(
         sum.add(part);
     }
     let _ = progress.send(sum).await;
+    Ok(())
 }
 
 fn by_gateway(members: Vec<Member>) -> Vec<Vec<Member>> {
@@ -164,11 +168,18 @@ struct Errand {
 
 impl Errand {
     async fn run(self, members: Vec<Member>, tell: mpsc::Sender<Progress>) {
+        let mut answers = true;
         for chunk in members.chunks(self.pace.chunk()) {
-            self.pace.pass(chunk.len()).await;
             let Some(first) = chunk.first() else { continue };
-            let socket_ids = chunk.iter().map(|member| member.record.socket_id().to_owned()).collect();
-            let outcome = self.dispatch.order(&first.info.gateway_id, &self.task.with(socket_ids)).await;
+            // A gateway that does not answer is not waited for again: with many sockets that would take hours.
+            let outcome = if answers {
+                self.pace.pass(chunk.len()).await;
+                let socket_ids = chunk.iter().map(|member| member.record.socket_id().to_owned()).collect();
+                self.dispatch.order(&first.info.gateway_id, &self.task.with(socket_ids)).await
+            } else {
+                Outcome::Unreachable
+            };
+            answers = !matches!(outcome, Outcome::Unreachable);
             let part = self.part(chunk, &outcome);
             self.view.tally().settled(&self.task, &part);
             if tell.send(part).await.is_err() {
@@ -183,11 +194,15 @@ impl Errand {
             Outcome::Answered(done) => done.iter().map(String::as_str).collect(),
             Outcome::Unreachable => HashSet::new(),
         };
+        let closed = match self.task {
+            Task::Disconnect { .. } => self.closed(chunk, &answered),
+            _ => HashSet::new(),
+        };
         for member in chunk {
+            let socket_id = member.record.socket_id();
             match outcome {
-                _ if answered.contains(member.record.socket_id()) => part.done += 1,
                 // It was closed without the command: that is what a disconnect is for.
-                _ if matches!(self.task, Task::Disconnect { .. }) && !self.is_open(member) => part.done += 1,
+                _ if answered.contains(socket_id) || closed.contains(socket_id) => part.done += 1,
                 Outcome::Answered(_) => part.failed += 1,
                 Outcome::Unreachable => part.unreachable += 1,
             }
@@ -195,8 +210,29 @@ impl Errand {
         part
     }
 
-    fn is_open(&self, member: &Member) -> bool {
-        let gateway_id = &member.info.gateway_id;
-        self.view.shard(Shard::of(gateway_id)).slot(gateway_id, member.record.socket_id()).is_some()
+    /// Of those that are not answered for, the sockets that their gateway has closed by itself. Those whose lease has ended
+    /// may well be open: nobody knows.
+    fn closed<'c>(&self, chunk: &'c [Member], answered: &HashSet<&str>) -> HashSet<&'c str> {
+        let Some(first) = chunk.first() else { return HashSet::new() };
+        let gateway_id = &first.info.gateway_id;
+        let shard = self.view.shard(Shard::of(gateway_id));
+        let socket_ids = chunk.iter().map(|member| member.record.socket_id());
+        let mut left: HashSet<_> = socket_ids
+            .filter(|socket_id| !answered.contains(socket_id) && shard.slot(gateway_id, socket_id).is_none())
+            .collect();
+        let mut closed = HashSet::new();
+        for entry in shard.history().latest() {
+            if left.is_empty() {
+                break;
+            }
+            let (Some(before), None) = (&entry.before, &entry.now) else { continue };
+            if before.info.gateway_id == *gateway_id
+                && let Some(socket_id) = left.take(before.record.socket_id())
+                && entry.reason != Reason::GatewayGone
+            {
+                closed.insert(socket_id);
+            }
+        }
+        closed
     }
 }

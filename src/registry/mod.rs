@@ -317,8 +317,7 @@ impl Registry {
         progress: mpsc::Sender<Progress>,
     ) -> Result<(), BrokenOff> {
         let members = self.all(&query).await?;
-        mass::run(work, members, Arc::clone(&self.dispatch), Arc::clone(&self.view), progress).await;
-        Ok(())
+        mass::run(work, members, Arc::clone(&self.dispatch), Arc::clone(&self.view), progress).await
     }
 
     /// The gateways, ordered by id.

@@ -28,7 +28,6 @@ async fn start() -> (Service, Caller) {
 
 /// Every method that takes a filter answers with this status.
 async fn is_refused_everywhere(caller: &mut Caller, filter: &str, part: &str) {
-    let begun = Instant::now();
     let registry = &mut caller.0;
     let explain = ExplainFilterRequest { filter: filter.to_owned(), params: None };
     let disconnect = DisconnectSocketsRequest { filter: filter.to_owned(), ..Default::default() };
@@ -51,7 +50,6 @@ async fn is_refused_everywhere(caller: &mut Caller, filter: &str, part: &str) {
         // It repeats no megabyte.
         assert!(message.len() < 1_000, "{shown}: {} bytes", message.len());
     }
-    assert!(begun.elapsed() < Duration::from_secs(3), "{shown}: {:?}", begun.elapsed());
 }
 
 #[tokio::test]

@@ -285,11 +285,13 @@ async fn a_gateway_that_is_cut_is_late_until_it_comes_again(backend: &Backend) {
 }
 
 async fn a_gateway_without_signs_of_life_is_gone_when_its_lease_ends(backend: &Backend) {
-    let replica = backend.open_with(&[("REGISTRY_LEASE", "400ms")]);
+    let replica = backend.open_with(&[("REGISTRY_LEASE", "1200ms")]);
     let silent = replica.lists_anew("silent", "a", &["s1", "s2"]).await;
+    let not_yet = Alive::keep(&replica.ledger, &silent, Duration::from_millis(50));
     let lively = replica.lists_anew("lively", "a", &["s1"]).await;
     let _alive = Alive::keep(&replica.ledger, &lively, Duration::from_millis(50));
     replica.lists("silent", &["s1", "s2"]).await;
+    drop(not_yet);
     replica.is_gone("silent").await;
     assert!(replica.told("silent").iter().skip(2).all(|(_, what)| *what == Err(Reason::GatewayGone)));
     assert_eq!(replica.told("silent").len(), 4);

@@ -31,8 +31,8 @@ use crate::support::{
 };
 
 /// Of the tests in which leases end, or must not.
-const LEASE: Duration = Duration::from_millis(600);
-const SHORT: [(&str, &str); 1] = [("REGISTRY_LEASE", "600ms")];
+const LEASE: Duration = Duration::from_millis(1_800);
+const SHORT: [(&str, &str); 1] = [("REGISTRY_LEASE", "1800ms")];
 
 async fn ask<T: FromRedisValue>(redis: &Redis, command: &[&str]) -> T {
     let mut asked = cmd(command[0]);
@@ -161,12 +161,14 @@ async fn what_a_replica_began_to_close_another_closes() {
 async fn replicas_end_a_lease_together_and_tell_it_once() {
     let redis = Redis::start().await;
     let replicas = [(); 3].map(|()| Replica::open(&redis.url(), &SHORT));
-    replicas[0].lists_anew("silent", "a", &["s1", "s2"]).await;
+    let silent = replicas[0].lists_anew("silent", "a", &["s1", "s2"]).await;
+    let not_yet = Alive::keep(&replicas[0].ledger, &silent, LEASE / 6);
     let lively = replicas[1].lists_anew("lively", "a", &["s1"]).await;
     let _alive = Alive::keep(&replicas[1].ledger, &lively, LEASE / 6);
     for replica in &replicas {
         replica.lists("silent", &["s1", "s2"]).await;
     }
+    drop(not_yet);
     for replica in &replicas {
         replica.is_gone("silent").await;
         let closed = replica.told("silent").into_iter().filter(|(_, what)| what.is_err()).count();
@@ -181,8 +183,8 @@ async fn signs_of_life_are_seen_by_every_replica() {
     let redis = Redis::start().await;
     let (first, second) = (Replica::open(&redis.url(), &SHORT), Replica::open(&redis.url(), &SHORT));
     let tenure = first.lists_anew("chat-1", "a", &["s1"]).await;
-    second.lists("chat-1", &["s1"]).await;
     let alive = Alive::keep(&first.ledger, &tenure, LEASE / 6);
+    second.lists("chat-1", &["s1"]).await;
     let seen = || second.view.shard(Shard::of("chat-1")).gateways()["chat-1"].seen();
     let begun = Instant::now();
     until("it is seen on and on", || async { seen() > begun + LEASE }).await;
@@ -198,8 +200,8 @@ async fn leases_stand_still_while_redis_hangs() {
     let redis = Redis::start().await;
     let replica = Replica::open(&redis.url(), &SHORT);
     let tenure = replica.lists_anew("chat-1", "a", &["s1"]).await;
-    replica.lists("chat-1", &["s1"]).await;
     let alive = Alive::keep(&replica.ledger, &tenure, LEASE / 6);
+    replica.lists("chat-1", &["s1"]).await;
     redis.process().signal("STOP");
     becomes(&replica, Health::Down).await;
     sleep(2 * LEASE).await;
@@ -226,8 +228,8 @@ async fn leases_stand_still_while_no_replica_is_there() {
     drop(replica);
     sleep(2 * LEASE).await;
     let replica = Replica::open(&redis.url(), &SHORT);
-    replica.lists("chat-1", &["s1"]).await;
     let _alive = Alive::keep(&replica.ledger, &tenure, LEASE / 6);
+    replica.lists("chat-1", &["s1"]).await;
     let back = Instant::now();
     until("a lease has passed", || async {
         assert!(replica.holder("chat-1").is_some());

@@ -1,23 +1,18 @@
 //! A Redis server of the test's own.
 
-use std::{net::TcpListener, path::Path};
+use std::path::Path;
 
-use redis::{Client, aio::MultiplexedConnection};
+use redis::aio::MultiplexedConnection;
 use tempfile::TempDir;
 use tokio::process::Command;
 
-use super::{process::Process, until};
+use super::{ports::lasting_port, process::Process, store::connect, until};
 
 pub struct Redis {
     pub port: u16,
     process: Option<Process>,
     directory: TempDir,
     arguments: Vec<String>,
-}
-
-/// A port that nobody has at the moment.
-pub fn free_port() -> u16 {
-    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
 }
 
 impl Redis {
@@ -27,7 +22,7 @@ impl Redis {
 
     /// Starts with more arguments than a test usually needs.
     pub async fn start_with(arguments: &[&str]) -> Self {
-        Self::start_on(free_port(), arguments).await
+        Self::start_on(lasting_port(), arguments).await
     }
 
     pub async fn start_on(port: u16, arguments: &[&str]) -> Self {
@@ -83,7 +78,7 @@ impl Redis {
     }
 
     pub async fn connection(&self) -> MultiplexedConnection {
-        Client::open(self.url()).unwrap().get_multiplexed_async_connection().await.unwrap()
+        connect(&self.url()).await.unwrap()
     }
 
     /// Stores a session under connect-redis' default prefix.

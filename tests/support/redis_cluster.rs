@@ -104,7 +104,7 @@ impl RedisCluster {
 
 async fn start_node(port: u16, arguments: &[&str]) -> Redis {
     let bus = lasting_port().to_string();
-    let cluster = ["--cluster-enabled", "yes", "--cluster-port", &bus, "--cluster-node-timeout", "1000"];
+    let cluster = ["--cluster-enabled", "yes", "--cluster-port", &bus, "--cluster-node-timeout", "3000"];
     Redis::start_on(port, &[&cluster[..], arguments].concat()).await
 }
 

@@ -96,7 +96,7 @@ async fn decisions_and_admins_calls_are_kept_with_fields_masked() {
 
     let decision = |request_id, accepted, reason, user: Value, session_id| {
         json!({
-            "event": "decision", "request_id": request_id, "caller": null, "gateway_id": "test", "accepted": accepted,
+            "event": "decision", "request_id": request_id, "caller": "anonymous", "gateway_id": "test", "accepted": accepted,
             "reason": reason, "user": user, "session_id": session_id, "remote_address": "192.0.2.7",
             "origin": "https://app.example", "namespace": "/chat",
         })
@@ -108,24 +108,24 @@ async fn decisions_and_admins_calls_are_kept_with_fields_masked() {
             decision("r-1", true, "authorized", json!(1), "Zk3…"),
             decision("r-2", false, "session_not_found", Value::Null, "som…"),
             json!({
-                "event": "admin_call", "request_id": "r-3", "caller": null, "method": "Explain", "code": "ok",
+                "event": "admin_call", "request_id": "r-3", "caller": "anonymous", "method": "Explain", "code": "ok",
                 "gateway_id": "test", "session_id": "Zk3…", "reason": "authorized", "user": 1,
             }),
             json!({
-                "event": "admin_call", "request_id": "r-4", "caller": null, "method": "Explain",
+                "event": "admin_call", "request_id": "r-4", "caller": "anonymous", "method": "Explain",
                 "code": "invalid_argument",
             }),
             json!({
-                "event": "admin_call", "request_id": "r-5", "caller": null, "method": "DisconnectSockets", "code": "ok",
+                "event": "admin_call", "request_id": "r-5", "caller": "anonymous", "method": "DisconnectSockets", "code": "ok",
                 "filter": "user.id == params.id || socket.session_id == 'Zk3…'",
                 "params": {"id": 1, "other": "Zk3…"}, "matched": 1, "done": 1, "failed": 0, "unreachable": 0,
             }),
             json!({
-                "event": "admin_call", "request_id": "r-6", "caller": null, "method": "ExplainFilter",
+                "event": "admin_call", "request_id": "r-6", "caller": "anonymous", "method": "ExplainFilter",
                 "code": "invalid_argument", "filter": "(",
             }),
             json!({
-                "event": "admin_call", "request_id": "r-7", "caller": null, "method": "ListGateways", "code": "ok",
+                "event": "admin_call", "request_id": "r-7", "caller": "anonymous", "method": "ListGateways", "code": "ok",
             }),
         ]
     );

@@ -15,8 +15,9 @@ use crate::support::{
     ANA_ID, cookie,
     gateway::{Gateway, hello, registry, socket},
     http::{get, send},
+    ports::lasting_port,
     process::Process,
-    redis::{Redis, free_port},
+    redis::Redis,
     service::{Service, channel, request, with_cookie},
     store::put_ana,
     until,
@@ -223,7 +224,7 @@ async fn prometheus_reads_it() {
         ),
     )
     .unwrap();
-    let addr = format!("127.0.0.1:{}", free_port());
+    let addr = format!("127.0.0.1:{}", lasting_port());
     let _prometheus = Process::start(
         Command::new("prometheus")
             .arg(format!("--config.file={}", config.display()))

@@ -97,6 +97,11 @@ impl History {
         Some(self.dropped + u64::try_from(known).unwrap_or(u64::MAX))
     }
 
+    /// All that are here, the latest first.
+    pub fn latest(&self) -> impl Iterator<Item = &Entry> {
+        self.entries.iter().rev()
+    }
+
     /// Entries from this number on, at most so many; `None`: it is not here any more.
     pub fn from(&self, number: u64, at_most: usize) -> Option<impl Iterator<Item = &Entry>> {
         let start = usize::try_from(number.checked_sub(self.dropped)?).ok()?;
