@@ -301,7 +301,7 @@ async fn quiet(capacity: &Capacity) {
     let mut quiet = 0;
     while quiet < QUIET_LOOKS {
         sleep(LOOK_EVERY).await;
-        quiet = if capacity.calls() == 0 { quiet + 1 } else { 0 };
+        quiet = if capacity.calls() + capacity.streams() == 0 { quiet + 1 } else { 0 };
     }
 }
 

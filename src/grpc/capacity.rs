@@ -70,6 +70,11 @@ impl Capacity {
         self.calls.load(Relaxed)
     }
 
+    /// How many answers that are streams are not at their end.
+    pub fn streams(&self) -> usize {
+        self.streams.load(Relaxed)
+    }
+
     /// A place for a call. Of n addresses with calls under way each has 1/(n+1) of all places, so that one is always left
     /// for another, and nobody starves who is not too busy himself.
     pub fn call(self: &Arc<Self>, address: &Arc<Address>) -> Result<Call, Status> {

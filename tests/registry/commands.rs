@@ -18,7 +18,7 @@ use tonic::{Code, Status};
 
 use crate::support::{
     callers::{Caller, params},
-    gateway::{Gateway, closed, hello, socket},
+    gateway::{Gateway, closed, hello, opened, socket},
     redis::Redis,
     service::Service,
     until,
