@@ -2,7 +2,7 @@
 
 use std::{io, net::SocketAddr, sync::Arc, time::Duration};
 
-use arc_swap::ArcSwapOption;
+use arc_swap::{ArcSwap, ArcSwapOption};
 use rustls::ServerConfig;
 use tokio::{
     net::TcpListener,
@@ -86,9 +86,10 @@ pub enum Error {
 pub struct Server {
     grpc: TcpListener,
     http: TcpListener,
-    authorizer: Arc<Authorizer>,
+    authorizer: Arc<ArcSwap<Authorizer>>,
     store: watch::Sender<Arc<dyn SessionStore>>,
-    session: Session,
+    users: Arc<dyn UserSource>,
+    config: Config,
     registry: Arc<Registry>,
     reflection: bool,
     limits: Limits,
@@ -155,15 +156,16 @@ impl Server {
         let metrics = Arc::new(Metrics::new());
         let store = ObservedStore::around(store, Arc::clone(&metrics));
         let users = ObservedSource::around(users(config), Arc::clone(&metrics));
-        let policy = ObservedPolicy::around(policy(config), Arc::clone(&metrics));
+        let authorizer = observed_authorizer(config, Arc::clone(&store), Arc::clone(&users), &metrics)?;
         let asked = Arc::clone(&users);
         metrics.ask_user_source(move || asked.health());
         Ok(Self {
             grpc: listen("grpc.addr", config.grpc.addr).await?,
             http: listen("http.addr", config.http.addr).await?,
-            authorizer: Arc::new(authorizer_of(config, Arc::clone(&store), users, policy)?),
+            authorizer: Arc::new(ArcSwap::from_pointee(authorizer)),
             store: watch::Sender::new(store),
-            session: config.session.clone(),
+            users,
+            config: config.clone(),
             registry: Arc::new(Registry::open(&config.registry, &config.user.identity, &config.limits)),
             reflection: config.grpc.reflection,
             limits: config.limits.clone(),
@@ -189,7 +191,8 @@ impl Server {
         Reloader {
             authorizer: Arc::clone(&self.authorizer),
             store: self.store.clone(),
-            session: std::sync::Mutex::new(self.session.clone()),
+            users: Arc::clone(&self.users),
+            in_force: std::sync::Mutex::new(self.config.clone()),
             callers: Arc::clone(&self.callers),
             tls: Arc::clone(&self.tls),
             metrics: Arc::clone(&self.metrics),
@@ -209,7 +212,8 @@ impl Server {
             http: http_listener,
             authorizer,
             store,
-            session: _,
+            users: _,
+            config: _,
             registry,
             reflection,
             limits,
@@ -374,33 +378,51 @@ async fn follow_registry(mut answers: watch::Receiver<StoreHealth>, health: Heal
 /// Puts new values of settings in force.
 #[derive(Debug)]
 pub struct Reloader {
-    authorizer: Arc<Authorizer>,
+    authorizer: Arc<ArcSwap<Authorizer>>,
     store: watch::Sender<Arc<dyn SessionStore>>,
-    session: std::sync::Mutex<Session>,
+    users: Arc<dyn UserSource>,
+    in_force: std::sync::Mutex<Config>,
     callers: Arc<Callers>,
     tls: Arc<ArcSwapOption<ServerConfig>>,
     metrics: Arc<Metrics>,
 }
 
 impl Reloader {
-    /// Takes the secrets and the store's URL from this new reading of the settings.
+    /// Takes what decisions and callers hang on from this new reading of the settings: `[session]`, `[policy]`, `[callers]`,
+    /// `[tls]` and `limits.max_session_bytes`.
     pub fn apply(&self, config: &Config) {
-        match Keys::new(&config.session.secrets) {
-            Ok(keys) => self.authorizer.replace_keys(keys),
-            Err(empty) => tracing::error!(%empty, "session.secrets: the old ones stay in force"),
+        let mut in_force = self.in_force.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let is_same_store = in_force.session.has_same_store(&config.session);
+        let store = if is_same_store {
+            Arc::clone(&self.store.borrow())
+        } else {
+            ObservedStore::around(session_store::open(&config.session), Arc::clone(&self.metrics))
+        };
+        match observed_authorizer(config, Arc::clone(&store), Arc::clone(&self.users), &self.metrics) {
+            Ok(authorizer) => self.authorizer.store(Arc::new(authorizer)),
+            Err(error) => {
+                tracing::error!(%error, "the old settings stay in force");
+                return;
+            }
         }
-        let mut session = self.session.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-        if session.store != config.session.store {
-            let store =
-                ObservedStore::around(session_store::open(&config.session), Arc::clone(&self.metrics));
-            self.authorizer.replace_store(Arc::clone(&store));
+        if !is_same_store {
             self.store.send_replace(store);
         }
-        *session = config.session.clone();
         self.callers.replace(&config.callers);
         // Whether there is TLS at all is not changed under clients that speak one of the two.
         if let (Some(tls), true) = (&config.tls, self.tls.load().is_some()) {
             self.tls.store(Some(Arc::clone(&tls.0)));
         }
+        *in_force = config.clone();
     }
+}
+
+fn observed_authorizer(
+    config: &Config,
+    store: Arc<dyn SessionStore>,
+    users: Arc<dyn UserSource>,
+    metrics: &Arc<Metrics>,
+) -> Result<Authorizer, Error> {
+    let policy = ObservedPolicy::around(policy(config), Arc::clone(metrics));
+    authorizer_of(config, store, users, policy)
 }

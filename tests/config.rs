@@ -7,11 +7,13 @@ use socketpass::{
     grpc::convert::reason_name,
 };
 
+use tempfile::TempDir;
+
 use crate::support::{
     ANA, ANA_ID,
     process::Process,
     redis::Redis,
-    service::{ServiceProcess, authorize, command, config, with_cookie},
+    service::{ServiceProcess, authorize, command, config, with_cookie, with_headers},
     signed, until,
 };
 
@@ -280,4 +282,35 @@ fn names_are_one_word_a_part_and_defaults_are_values() {
         assert!(name.split('.').count() == 2 && about.ends_with('.'), "{name}");
     }
     assert_eq!(config(&[]).unwrap().session.cookie, "connect.sid");
+}
+
+#[tokio::test]
+async fn on_sighup_the_file_of_settings_is_read_again() {
+    let directory = TempDir::new().unwrap();
+    let file = directory.path().join("socketpass.toml");
+    let write = |lines: &str| fs::write(&file, lines).unwrap();
+    write("[policy]\naccept = \"user.logged_in\"\n");
+    let service = ServiceProcess::start(&[("CONFIG", file.to_str().unwrap())]).await;
+    let mut client = service.client().await;
+    assert!(!authorize(&mut client, with_cookie("")).await.accepted);
+
+    write("[policy]\naccept = \"true\"\n[limits]\nmax_calls = 7\n");
+    service.process.signal("HUP");
+    until("the policy counts", || async { authorize(&mut client.clone(), with_cookie("")).await.accepted })
+        .await;
+    let told = service.process.output().line("from the next start on").await;
+    assert!(told.contains("limits.max_calls"), "{told}");
+
+    // A fault keeps what there is, and the next reading counts again.
+    write("[policy]\naccept = 7\n");
+    service.process.signal("HUP");
+    service.process.output().line("old values stay in force").await;
+    assert!(authorize(&mut client, with_cookie("")).await.accepted);
+    write("[session]\nallowed_origins = [\"https://app.example\"]\n[policy]\naccept = \"true\"\n");
+    service.process.signal("HUP");
+    until("origins are checked", || async {
+        let handshake = with_headers(&[("origin", "https://evil.example")]);
+        !authorize(&mut client.clone(), handshake).await.accepted
+    })
+    .await;
 }

@@ -5,8 +5,6 @@
 
 use std::{fmt, sync::Arc};
 
-use arc_swap::ArcSwap;
-
 use crate::{
     config::session::OutsideCookie,
     reason::{Close, Reason},
@@ -77,13 +75,11 @@ pub struct Rules {
     pub max_session_bytes: usize,
 }
 
-/// Decides about handshakes.
+/// Decides about handshakes. Where the settings change another takes its place.
 pub struct Authorizer {
     rules: Rules,
-    /// Exchanged while running when the secrets' file changes.
-    keys: ArcSwap<Keys>,
-    /// Exchanged while running when the file with the store's URL changes.
-    store: ArcSwap<Arc<dyn SessionStore>>,
+    keys: Keys,
+    store: Arc<dyn SessionStore>,
     users: Arc<dyn UserSource>,
     policy: Arc<dyn Policy>,
 }
@@ -97,17 +93,7 @@ impl Authorizer {
         users: Arc<dyn UserSource>,
         policy: Arc<dyn Policy>,
     ) -> Self {
-        Self { rules, keys: ArcSwap::from_pointee(keys), store: ArcSwap::from_pointee(store), users, policy }
-    }
-
-    /// From now on these secrets count.
-    pub fn replace_keys(&self, keys: Keys) {
-        self.keys.store(Arc::new(keys));
-    }
-
-    /// From now on this store is asked.
-    pub fn replace_store(&self, store: Arc<dyn SessionStore>) {
-        self.store.store(Arc::new(store));
+        Self { rules, keys, store, users, policy }
     }
 
     /// Decides. `trace` hears of each step.
@@ -154,7 +140,7 @@ impl Authorizer {
 
     fn session_id<T: Trace>(&self, handshake: &Handshake, trace: &mut T) -> Result<SessionId, Reason> {
         let Rules { cookie, outside_cookie, .. } = &self.rules;
-        session_id::find(handshake, cookie, *outside_cookie, &self.keys.load(), trace).inspect_err(|reason| {
+        session_id::find(handshake, cookie, *outside_cookie, &self.keys, trace).inspect_err(|reason| {
             if handshake.xdomain && *reason == Reason::NoSessionId {
                 trace.step(|| {
                     Step::failed(

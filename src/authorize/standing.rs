@@ -1,7 +1,5 @@
 //! Who stands behind a session: the path from the store to the user.
 
-use std::sync::Arc;
-
 use serde_json::Value;
 
 use super::{
@@ -37,7 +35,7 @@ impl Standing {
 impl Authorizer {
     /// Who stands behind this session now.
     pub(super) async fn standing<T: Trace + Send>(&self, id: &SessionId, trace: &mut T) -> Standing {
-        let store = Arc::clone(&self.store.load());
+        let store = &self.store;
         let session = match store.load(id).await {
             Ok(Some(raw)) => self.read_session(&raw, id, &**store, trace),
             Ok(None) => {

@@ -46,7 +46,9 @@ impl Serve {
         );
         let (nudge, nudged) = mpsc::channel(1);
         let reloader = server.reloader();
-        let reload = reload::watch(layers, before, nudged, move |config| reloader.apply(config));
+        let settings = self.settings;
+        let reload =
+            reload::watch(move || settings.layers(), before, nudged, move |config| reloader.apply(config));
         let _reload = task::owned(reload);
         let shutdown = CancellationToken::new();
         let _signals = task::owned(signals.obey(shutdown.clone(), nudge, server.audit()));

@@ -15,6 +15,9 @@ pub fn markdown() -> String {
          value. Secrets have no command-line spelling. A secret, and a URL that may hold a password, can also stand in a \
          file of its own, which the name with `_file` names (`session.secrets_file`): one value a line, read again when \
          the file changes and on SIGHUP.\n\n\
+         On SIGHUP the TOML file is read again too: `[session]`, `[policy]`, `[callers]`, `[tls]` and \
+         `limits.max_session_bytes` count from then on, and the log names what counts only from the next start on. A \
+         reading with a fault changes nothing.\n\n\
          `socketpass config` prints what is in force, and where each value comes from.\n",
     );
     for part in PARTS {

@@ -1,4 +1,4 @@
-//! Reads settings that stand in files of their own again when those files change.
+//! Reads settings again: those that stand in files of their own when they change, and all of them when told to.
 
 use std::{fs, time::Duration};
 
@@ -8,7 +8,7 @@ use tokio::{
     time::{MissedTickBehavior, interval},
 };
 
-use super::{Config, layers::Layers};
+use super::{Config, Effective, layers::Layers};
 
 /// Kubernetes swaps a Secret's files behind a symbolic link, which a watch on the file does not see; it takes a minute
 /// over it, so looking every few seconds delays nothing.
@@ -25,14 +25,20 @@ impl Contents {
     }
 }
 
+/// What is put in force without a restart, by how its name begins.
+const RELOADED: [&str; 5] = ["session.", "policy.", "callers.", "tls.", "limits.max_session_bytes"];
+
 /// Looks for changes for as long as it is polled, and hands each new, faultless reading to `apply`. `nudge` says when to
-/// read again without looking. `last` was taken before the settings in force were read, so that no change is missed.
+/// read everything again without looking, the file of settings too. `last` was taken before the settings in force were
+/// read, so that no change is missed.
 pub async fn watch(
-    layers: Layers,
+    read: impl Fn() -> Layers + Send,
     mut last: Contents,
     mut nudge: mpsc::Receiver<()>,
     apply: impl Fn(&Config) + Send,
 ) {
+    let mut layers = read();
+    let mut in_force = Config::load_and_show(&layers).map(|(_, shown)| shown).unwrap_or_default();
     let mut ticks = interval(LOOK_EVERY);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
@@ -40,19 +46,36 @@ pub async fn watch(
             _ = ticks.tick() => false,
             Some(()) = nudge.recv() => true,
         };
-        let now = Contents::of(&layers);
+        let again = if nudged { read() } else { layers.clone() };
+        let now = Contents::of(&again);
         if now == last && !nudged {
             continue;
         }
         last = now;
-        match Config::load(&layers) {
-            Ok(config) => {
+        match Config::load_and_show(&again) {
+            Ok((config, shown)) => {
                 apply(&config);
-                tracing::info!("files of settings were read again");
+                tracing::info!("settings were read again");
+                layers = again;
+                for setting in changed_in_vain(&in_force, &shown) {
+                    tracing::warn!(setting, "it has changed, and counts from the next start on");
+                }
+                in_force = shown;
             }
             Err(faults) => {
-                tracing::error!(%faults, "a file of settings is faulty: the old values stay in force");
+                tracing::error!(%faults, "the settings are faulty: the old values stay in force");
             }
         }
     }
+}
+
+/// The settings that differ and are not put in force while the service runs.
+fn changed_in_vain(before: &[Effective], now: &[Effective]) -> Vec<&'static str> {
+    let fixed =
+        now.iter().filter(|now| !RELOADED.iter().any(|reloaded| now.setting.name.starts_with(reloaded)));
+    let changed = fixed.filter(|now| {
+        let before = before.iter().find(|before| before.setting.name == now.setting.name);
+        before.is_some_and(|before| before.shown != now.shown)
+    });
+    changed.map(|now| now.setting.name).collect()
 }

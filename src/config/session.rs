@@ -149,6 +149,13 @@ const STORE_TIMEOUT: Setting = Setting {
 };
 
 impl Session {
+    /// Whether sessions are read from the same store in the same way.
+    pub fn has_same_store(&self, other: &Self) -> bool {
+        let of =
+            |session: &Self| (session.prefix.clone(), session.store_connect_timeout, session.store_timeout);
+        self.store == other.store && of(self) == of(other)
+    }
+
     pub(super) const SETTINGS: &[&Setting] = &[
         &COOKIE,
         &SECRETS,

@@ -2,6 +2,7 @@
 
 use std::{sync::Arc, time::Instant};
 
+use arc_swap::ArcSwap;
 use tonic::{Code, Request, Response, Status};
 
 use super::{
@@ -27,16 +28,16 @@ use crate::{
 /// The service.
 #[derive(Debug)]
 pub struct Authorization {
-    authorizer: Arc<Authorizer>,
+    authorizer: Arc<ArcSwap<Authorizer>>,
     metrics: Arc<Metrics>,
     audit: Arc<Audit>,
     max_headers: usize,
 }
 
 impl Authorization {
-    /// Answers with this authorizer's decisions, and has them counted and kept; a handshake may have so many headers.
+    /// Answers with the decisions of the authorizer in force, and has them counted and kept; a handshake may have so many headers.
     pub fn new(
-        authorizer: Arc<Authorizer>,
+        authorizer: Arc<ArcSwap<Authorizer>>,
         metrics: Arc<Metrics>,
         audit: Arc<Audit>,
         max_headers: usize,
@@ -64,7 +65,7 @@ impl AuthorizationService for Authorization {
         let origin = Origin::of(&request);
         let AuthorizeRequest { handshake, gateway_id } = request.into_inner();
         let handshake = self.handshake(handshake, &gateway_id)?;
-        let decision = self.authorizer.decide(&handshake, &mut Silent).await;
+        let decision = self.authorizer.load_full().decide(&handshake, &mut Silent).await;
         self.metrics.decided(&decision, started.elapsed());
         log(&decision, origin.request_id(), &gateway_id);
         traces::decided(&gateway_id, decision.accepted, decision.reason.name());
@@ -79,7 +80,7 @@ impl AuthorizationService for Authorization {
         let handshake =
             self.handshake(handshake, &gateway_id).inspect_err(|status| kept.ended(status.code().into()))?;
         let mut steps = Steps::default();
-        let decision = self.authorizer.decide(&handshake, &mut steps).await;
+        let decision = self.authorizer.load_full().decide(&handshake, &mut steps).await;
         tracing::info!(
             request_id = origin.request_id(),
             gateway_id,

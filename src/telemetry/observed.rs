@@ -60,6 +60,7 @@ impl SessionStore for ObservedStore {
 }
 
 /// A user source.
+#[derive(Debug)]
 pub struct ObservedSource {
     inner: Arc<dyn UserSource>,
     metrics: Arc<Metrics>,

@@ -24,7 +24,7 @@ impl Fault {
 
 /// Finds the user behind `passport.user`.
 #[async_trait]
-pub trait UserSource: Send + Sync + 'static {
+pub trait UserSource: std::fmt::Debug + Send + Sync + 'static {
     /// The user's fields; `None` when there is no such user any more.
     async fn resolve(&self, passport_user: Value) -> Result<Option<Map<String, Value>>, Fault>;
 

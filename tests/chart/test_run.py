@@ -52,7 +52,7 @@ def test_it_serves_sessions_in_redis_and_takes_another_secret_while_it_runs(stub
 
             cluster.objects["secret", "front-socketpass-stores"]["session-secrets"] = "newest\nnew one"
             service.volume.write(cluster.objects)
-            service.wait_for_line("files of settings were read again")
+            service.wait_for_line("settings were read again")
             assert authorize(stubs, channel, cookie(SESSION, "newest", "express.sid")).accepted
             assert not authorize(stubs, channel, cookie(SESSION, SECRET, "express.sid")).accepted
         # The registry's keys have the prefix of namespace and release.
@@ -120,7 +120,7 @@ def test_callers_need_a_token_as_installed(stubs, redis):
             # Another token, while it runs.
             tokens["tokens"] = f'{{"name":"chat","role":"gateway","hash":"{digest("another")}"}}\n'
             service.volume.write(cluster.objects)
-            service.wait_for_line("files of settings were read again")
+            service.wait_for_line("settings were read again")
             assert authorize(stubs, channel, cookie(SESSION, SECRET), "another").accepted
             refused(stubs, channel, grpc.StatusCode.UNAUTHENTICATED, tokens["gateway"])
         service.end()

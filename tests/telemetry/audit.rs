@@ -153,7 +153,7 @@ async fn a_file_that_was_moved_away_is_opened_anew_on_sighup() {
     assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
     fs::rename(&path, &moved).unwrap();
     service.process.signal("HUP");
-    service.process.output().line("files of settings were read again").await;
+    service.process.output().line("settings were read again").await;
     client.authorize(named(request(handshake("a")), "after")).await.unwrap();
     assert_eq!(so_many(&path, 1).await[0]["request_id"], "after");
     assert_eq!(lines(&moved).len(), 1);
