@@ -25,7 +25,9 @@ const options = {
   // A connection that is dead is noticed within fifteen seconds.
   'grpc.keepalive_time_ms': 10_000,
   'grpc.keepalive_timeout_ms': 5_000,
-  'grpc.keepalive_permit_without_calls': 1
+  'grpc.keepalive_permit_without_calls': 1,
+  // Where a name has several addresses, the next stream goes to another of them.
+  'grpc.service_config': JSON.stringify({ loadBalancingConfig: [{ round_robin: {} }] })
 }
 const plaintext = grpc.credentials.createInsecure() // createSsl(ca) where the service speaks TLS.
 const addrs = SOCKETPASS_ADDRS.split(',')
