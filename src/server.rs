@@ -297,15 +297,15 @@ impl Server {
     }
 }
 
-/// A connection whose client has nothing to say would hold up the drain for good, so it is enough that no call is under
-/// way, for long enough that the answers are out and what was on its way in has arrived.
+/// A connection whose client has never said anything would hold up the drain for good, so it is enough that those that have
+/// called are closed, for long enough that what was on its way in has arrived.
 async fn quiet(capacity: &Capacity) {
     const LOOK_EVERY: Duration = Duration::from_millis(50);
     const QUIET_LOOKS: u32 = 20;
     let mut quiet = 0;
     while quiet < QUIET_LOOKS {
         sleep(LOOK_EVERY).await;
-        quiet = if capacity.calls() + capacity.streams() == 0 { quiet + 1 } else { 0 };
+        quiet = if capacity.is_quiet() { quiet + 1 } else { 0 };
     }
 }
 

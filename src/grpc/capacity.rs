@@ -3,6 +3,7 @@
 
 use std::{
     collections::HashMap,
+    fmt,
     net::IpAddr,
     sync::{
         Arc, Mutex, PoisonError, Weak,
@@ -26,6 +27,8 @@ pub struct Capacity {
     busy: AtomicUsize,
     max_streams: usize,
     streams: AtomicUsize,
+    /// Connections that have called.
+    called: AtomicUsize,
     addresses: Mutex<HashMap<IpAddr, Weak<Address>>>,
     metrics: Arc<DoorMetrics>,
 }
@@ -45,6 +48,7 @@ impl Capacity {
             busy: AtomicUsize::new(0),
             max_streams: limits.max_streams,
             streams: AtomicUsize::new(0),
+            called: AtomicUsize::new(0),
             addresses: Mutex::default(),
             metrics,
         }
@@ -70,9 +74,16 @@ impl Capacity {
         self.calls.load(Relaxed)
     }
 
-    /// How many answers that are streams are not at their end.
-    pub fn streams(&self) -> usize {
-        self.streams.load(Relaxed)
+    /// A connection has called: it is counted until it is closed.
+    pub fn called(self: &Arc<Self>) -> Called {
+        self.called.fetch_add(1, Relaxed);
+        Called(Arc::clone(self))
+    }
+
+    /// Whether nobody waits for anything: no call has no answer yet, and every connection that has called is closed, so that
+    /// its answers have arrived.
+    pub fn is_quiet(&self) -> bool {
+        self.calls() + self.called.load(Relaxed) == 0
     }
 
     /// A place for a call. Of n addresses with calls under way each has 1/(n+1) of all places, so that one is always left
@@ -120,6 +131,21 @@ impl Drop for Call {
         if self.address.calls.fetch_sub(1, Relaxed) == 1 {
             self.capacity.busy.fetch_sub(1, Relaxed);
         }
+    }
+}
+
+/// A connection that has called, until it is dropped.
+pub struct Called(Arc<Capacity>);
+
+impl fmt::Debug for Called {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Called").finish_non_exhaustive()
+    }
+}
+
+impl Drop for Called {
+    fn drop(&mut self) {
+        self.0.called.fetch_sub(1, Relaxed);
     }
 }
 

@@ -7,7 +7,7 @@ use std::{
     net::{IpAddr, SocketAddr},
     pin::Pin,
     sync::{
-        Arc,
+        Arc, OnceLock,
         atomic::{AtomicBool, Ordering},
     },
     task::{Context, Poll},
@@ -32,7 +32,7 @@ use tonic::body::Body;
 use tower::Service;
 use webpki::EndEntityCert;
 
-use super::capacity::{Address, Capacity};
+use super::capacity::{Address, Called, Capacity};
 use crate::{
     config::operation::Limits,
     telemetry::{
@@ -57,6 +57,8 @@ pub struct Peer {
     certificate_names: Vec<String>,
     account: Arc<Address>,
     vouched: AtomicBool,
+    /// Set by its first call.
+    called: OnceLock<Called>,
     ending: CancellationToken,
 }
 
@@ -92,6 +94,29 @@ impl Peer {
     }
 }
 
+/// What answers the calls of every connection.
+pub trait Answering:
+    Service<http::Request<Body>, Response = http::Response<Body>, Error = Infallible, Future: Send + 'static>
+    + Clone
+    + Send
+    + Sync
+    + 'static
+{
+}
+
+impl<S> Answering for S where
+    S: Service<
+            http::Request<Body>,
+            Response = http::Response<Body>,
+            Error = Infallible,
+            Future: Send + 'static,
+        > + Clone
+        + Send
+        + Sync
+        + 'static
+{
+}
+
 /// Takes connections.
 pub struct Connections {
     limits: Limits,
@@ -120,12 +145,7 @@ impl Connections {
     /// Serves until `stop`; then takes no more, finishes the calls of those that are open, and returns.
     pub async fn serve<S>(self, listener: TcpListener, service: S, stop: CancellationToken)
     where
-        S: Service<http::Request<Body>, Response = http::Response<Body>, Error = Infallible>
-            + Clone
-            + Send
-            + Sync
-            + 'static,
-        S::Future: Send + 'static,
+        S: Answering,
     {
         let places = Arc::new(Semaphore::new(self.limits.max_connections.min(Semaphore::MAX_PERMITS)));
         let door = Arc::new(self);
@@ -174,12 +194,7 @@ impl Connections {
         service: S,
         stop: CancellationToken,
     ) where
-        S: Service<http::Request<Body>, Response = http::Response<Body>, Error = Infallible>
-            + Clone
-            + Send
-            + Sync
-            + 'static,
-        S::Future: Send + 'static,
+        S: Answering,
     {
         let _place = place;
         // Answers are small, and are not to wait for more.
@@ -190,6 +205,7 @@ impl Connections {
             certificate_names,
             account: self.capacity.address(ip),
             vouched: AtomicBool::new(false),
+            called: OnceLock::new(),
             ending: CancellationToken::new(),
         };
         let Some(tls) = self.tls.load_full() else {
@@ -220,16 +236,13 @@ impl Connections {
     async fn speak<I, S>(&self, io: I, peer: Peer, service: S, stop: CancellationToken)
     where
         I: AsyncRead + AsyncWrite + Unpin + Send + 'static,
-        S: Service<http::Request<Body>, Response = http::Response<Body>, Error = Infallible>
-            + Clone
-            + Send
-            + Sync
-            + 'static,
-        S::Future: Send + 'static,
+        S: Answering,
     {
         let ending = peer.ending.clone();
         let peer = Arc::new(peer);
+        let capacity = Arc::clone(&self.capacity);
         let service = service_fn(move |request: http::Request<Incoming>| {
+            peer.called.get_or_init(|| capacity.called());
             let mut request = request.map(Body::new);
             request.extensions_mut().insert(Arc::clone(&peer));
             service.clone().call(request)
