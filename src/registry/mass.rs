@@ -11,7 +11,7 @@ use tokio::{
 use super::{
     BrokenOff,
     change::Shard,
-    command::Task,
+    command::{SOCKETS, Task},
     dispatch::{Dispatch, Outcome},
     view::{View, member::Member},
 };
@@ -41,6 +41,8 @@ pub struct Work {
 
 /// A gateway is told of so many sockets at once, so that progress shows and a gateway has something to begin with.
 const CHUNK: usize = 500;
+
+const _: () = assert!(CHUNK <= SOCKETS, "the contract has a bound");
 
 /// Gateways that are told at the same time.
 const GATEWAYS_AT_ONCE: usize = 64;
