@@ -13,7 +13,7 @@ use super::{
     change::Shard,
     command::{SOCKETS, Task},
     dispatch::{Dispatch, Outcome},
-    view::{View, member::Member},
+    view::{View, member::Member, shard::Gateway},
 };
 use crate::reason::Reason;
 
@@ -234,6 +234,11 @@ impl Errand {
             {
                 closed.insert(socket_id);
             }
+        }
+        // Longer ago than the history reaches: a gateway that has listed and is heard of would name them if they were open.
+        let is_whole = |gateway: &Gateway| !gateway.holder().listing && !gateway.is_late(self.view.lease());
+        if shard.gateways().get(gateway_id).is_some_and(is_whole) {
+            closed.extend(left);
         }
         closed
     }

@@ -324,6 +324,21 @@ async fn a_gateway_that_ends_meanwhile() {
 }
 
 #[tokio::test]
+async fn a_socket_that_was_closed_longer_ago_than_the_history_reaches_is_closed() {
+    let service = Service::start(&[("REGISTRY_HISTORY_BYTES", "64KiB")]).await;
+    let caller = Caller::of(&service.grpc).await;
+    let mut gateway = Gateway::list(&service.grpc, hello("g", "one"), sockets(&["a", "b"])).await;
+    let heard = disconnects(&caller, disconnect("true"));
+    let told = gateway.command().await;
+    gateway.closes("a").await;
+    for number in 0..20 {
+        gateway.opens(vec![socket("c", json!({"id": number, "padding": "x".repeat(1_000)}))]).await;
+    }
+    gateway.done(&told, &["b"]).await;
+    assert_eq!(last(heard).await, (2, 2, 0, 0));
+}
+
+#[tokio::test]
 async fn a_gateway_whose_lease_ends_has_done_nothing() {
     let service = Service::start(&[("REGISTRY_LEASE", "2s")]).await;
     let mut caller = Caller::of(&service.grpc).await;
