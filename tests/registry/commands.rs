@@ -184,6 +184,7 @@ async fn a_gateway_that_does_not_read_holds_up_nobody() {
             SendToSocketsRequest { args: args.clone(), ..emit("socket.gateway_id == 'g'", "large") };
         waiting.push(sends(&caller, request));
     }
+    // Whatever takes longer than the patience for an answer is unreachable.
     for _ in 0..20 {
         let heard = sends(&caller, emit("socket.gateway_id == 'h'", "small"));
         let told = quick.command().await;
@@ -200,8 +201,9 @@ async fn a_gateway_that_does_not_read_holds_up_nobody() {
 async fn many_commands_at_once_are_all_answered_for() {
     let (service, _caller, mut gateway) = start().await;
     let mut waiting = Vec::new();
-    // No more at a time than its outbox holds, nor over one connection than that has streams. Always eighty are open.
     let mut open = VecDeque::new();
+    // No more at a time than its outbox holds, nor over one connection than that has streams; in all more than its outbox
+    // holds have no answer yet.
     for _ in 0..10 {
         let caller = Caller::of(&service.grpc).await;
         waiting.extend((0..40).map(|_| sends(&caller, emit("socket.socket_id == 'a'", "news"))));
