@@ -89,15 +89,12 @@ async fn a_gateway_that_is_killed_is_late_and_then_gone() {
     assert_eq!(caller.view().await.incomplete_gateways, ["gateway-1", "gateway-2"]);
     caller.is("gateway-1", None).await;
     caller.is("gateway-2", None).await;
-    let mut told = Vec::new();
-    while told.len() < 20 {
-        told.extend(watcher.told().await);
-    }
+    let mut told = watcher.told_until_now(&service.grpc).await;
     assert!(told.iter().all(|told| told.ends_with(" GATEWAY_GONE")), "{told:?}");
+    assert_eq!(told.len(), 20, "{told:?}");
     told.sort_unstable();
     told.dedup();
     assert_eq!(told.len(), 20);
-    assert_eq!(watcher.told().await, [""; 0]);
 }
 
 #[tokio::test]
@@ -110,17 +107,15 @@ async fn a_gateway_that_hangs_within_its_lease_is_late_and_comes_back() {
     caller.is("gateway-1", Some(GatewayState::Late)).await;
     gateways.signal("CONT");
     is_whole(&mut caller, 20).await;
-    assert_eq!(watcher.told().await, [""; 0]);
+    assert_eq!(watcher.told_until_now(&service.grpc).await, [""; 0]);
     // Past the lease its sockets are gone, and when it wakes it lists them again.
     gateways.signal("STOP");
     caller.is("gateway-1", None).await;
     caller.is("gateway-2", None).await;
     gateways.signal("CONT");
     is_whole(&mut caller, 20).await;
-    let mut told = Vec::new();
-    while told.len() < 40 {
-        told.extend(watcher.told().await);
-    }
+    let told = watcher.told_until_now(&service.grpc).await;
+    assert_eq!(told.len(), 40, "{told:?}");
     assert_eq!(told.iter().filter(|told| told.ends_with(" GATEWAY_GONE")).count(), 20, "{told:?}");
     assert_eq!(told.iter().filter(|told| told.starts_with("+ ")).count(), 20, "{told:?}");
 }
@@ -140,7 +135,7 @@ async fn a_network_that_is_cut_and_mended_loses_and_doubles_nothing() {
         network.mend();
         is_whole(&mut caller, 20).await;
     }
-    assert_eq!(watcher.told().await, [""; 0]);
+    assert_eq!(watcher.told_until_now(&service.grpc).await, [""; 0]);
 }
 
 /// A fleet of ten gateways with a thousand sockets, spread over these replicas.
@@ -179,7 +174,7 @@ async fn when_a_replica_is_killed_its_gateways_move_and_no_socket_is_lost() {
     })
     .await;
     is_whole(&mut caller, 1_000).await;
-    assert_eq!(watcher.told().await, [""; 0]);
+    assert_eq!(watcher.told_until_now(&survivor.grpc).await, [""; 0]);
 
     // And while sockets open and close.
     let (another, _) = serve(&[store]).await;
@@ -214,7 +209,7 @@ async fn a_replica_that_is_told_to_stop_sends_its_gateways_away() {
     is_what_the_fleet_has(&fleet, &mut caller).await;
     // Nobody was gone, and each socket is told of once at a time.
     let mut listed = caller.ids("true").await;
-    let told = watcher.told().await;
+    let told = watcher.told_until_now(&survivor.grpc).await;
     assert!(told.iter().all(|told| told.starts_with("+ ") || told.ends_with(" CLOSED")), "{told:?}");
     // Where the first watch ended another goes on, with what happened since and nothing else.
     let mut again = caller.try_watch("true", &its_watcher.revision).await.unwrap();
@@ -253,10 +248,8 @@ async fn redis_killed_and_restarted_with_its_data_loses_nothing() {
     })
     .await;
     // A full lease later nobody is gone.
-    let back = Instant::now();
-    while back.elapsed() < LEASE + LEASE / 2 {
-        assert_eq!(watcher.told().await, [""; 0]);
-    }
+    tokio::time::sleep(LEASE + LEASE / 2).await;
+    assert_eq!(watcher.told_until_now(&one.grpc).await, [""; 0]);
     is_whole(&mut caller, 1_000).await;
     fleet.stop(Stop::Goodbye).await;
 }
@@ -360,7 +353,7 @@ async fn redis_that_hangs_for_longer_than_a_lease_makes_nobody_gone() {
     .await;
     redis.process().signal("CONT");
     is_whole(&mut caller, 1_000).await;
-    assert_eq!(watcher.told().await, [""; 0]);
+    assert_eq!(watcher.told_until_now(&service.grpc).await, [""; 0]);
     fleet.stop(Stop::Goodbye).await;
 }
 
