@@ -652,8 +652,8 @@ async fn a_node_that_is_away_keeps_nothing_but_its_own_shards() {
     until("the answers say their age", || async { replicas[1].view.coverage().age > Duration::from_secs(1) })
         .await;
     // It comes back without its data: its gateways list again, and the others' do not.
-    cluster.nodes[1].restart().await;
-    cluster.is_well().await;
+    cluster.take_for_dead(1).await;
+    cluster.restart(1).await;
     is_void(&replicas[0], &tenures[1]).await;
     replicas[0].lists_anew(&gateways[1], "a", &["s3"]).await;
     for replica in &replicas {
@@ -675,6 +675,7 @@ async fn when_a_nodes_replica_takes_its_place_the_shard_goes_on_there() {
     replicas[1].lists(&gateway_id, &["s1"]).await;
     is_replicated(connect(&cluster.nodes[1].url()).await.unwrap(), &key(&gateway_id, "written")).await;
     cluster.nodes[1].kill().await;
+    cluster.take_for_dead(1).await;
     is_written(&replicas[0], &tenure, || vec![open("s2", 1)]).await;
     for replica in &replicas {
         replica.lists(&gateway_id, &["s1", "s2"]).await;
