@@ -307,11 +307,14 @@ async fn when_a_node_of_a_cluster_dies_the_sessions_of_the_others_are_still_foun
     for _ in 0..5 {
         assert_eq!(sessions.not_found(&store).await, BTreeSet::from([FAILED]));
     }
+    cluster.take_for_dead(FAILED).await;
+    for _ in 0..5 {
+        assert_eq!(sessions.not_found(&store).await, BTreeSet::from([FAILED]));
+    }
     let late = open(&cluster.url(), &[]);
     assert_eq!(sessions.not_found(&late).await, BTreeSet::from([FAILED]));
 
-    cluster.nodes[FAILED].restart().await;
-    cluster.is_well().await;
+    cluster.restart(FAILED).await;
     let sessions = Spread::over(&cluster).await;
     sessions.becomes_found(&store).await;
     sessions.becomes_found(&late).await;
@@ -326,11 +329,11 @@ async fn a_cluster_that_refuses_reads_while_its_nodes_answer_is_down() {
     let store = open(&cluster.url(), &[]);
     becomes(&*store, Health::Up).await;
     cluster.nodes[FAILED].kill().await;
+    cluster.take_for_dead(FAILED).await;
     until("no session is found", || async { sessions.not_found(&store).await == BTreeSet::from([0, 1, 2]) })
         .await;
     becomes(&*store, Health::Down).await;
-    cluster.nodes[FAILED].restart().await;
-    cluster.is_well().await;
+    cluster.restart(FAILED).await;
     becomes(&*store, Health::Up).await;
 }
 
@@ -377,6 +380,7 @@ async fn when_a_node_of_a_cluster_hangs_its_sessions_are_found_on_the_replica_th
     let store = open(&cluster.url(), &[]);
     becomes(&*store, Health::Up).await;
     cluster.nodes[FAILED].process().signal("STOP");
+    cluster.take_for_dead(FAILED).await;
     sessions.becomes_found(&store).await;
     becomes(&*store, Health::Up).await;
     sessions.becomes_found(&open(&cluster.url(), &[])).await;

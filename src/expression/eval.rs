@@ -39,6 +39,10 @@ impl<'v, 'a: 'v, S: Scope<'a>> Evaluator<'v, 'a, S> {
     /// Whether an expression is true; anything but true and false is a fault.
     pub(super) fn test(&mut self, expr: &'v Expr) -> Outcome<'v, bool> {
         self.meter.take(1)?;
+        self.tested(expr)
+    }
+
+    fn tested(&mut self, expr: &'v Expr) -> Outcome<'v, bool> {
         match expr {
             Expr::And(terms) => self.all_of(terms, true, "&&"),
             Expr::Or(terms) => self.all_of(terms, false, "||"),
@@ -85,7 +89,17 @@ impl<'v, 'a: 'v, S: Scope<'a>> Evaluator<'v, 'a, S> {
                 Value::Bool(flag) => Ok(flag),
                 other => Err(Fault::Type("true or false", other.kind())),
             },
-            _ => match self.value(expr)? {
+            Expr::Constant(_)
+            | Expr::Fails(_)
+            | Expr::Conditional(_)
+            | Expr::Call(..)
+            | Expr::Field(..)
+            | Expr::Index(..)
+            | Expr::List(_)
+            | Expr::Map(_)
+            | Expr::Loop(_)
+            | Expr::Variable(_)
+            | Expr::Params => match self.value(expr)? {
                 Value::Bool(flag) => Ok(flag),
                 other => Err(Fault::Type("true or false", other.kind())),
             },
@@ -94,18 +108,7 @@ impl<'v, 'a: 'v, S: Scope<'a>> Evaluator<'v, 'a, S> {
 
     /// What an expression amounts to.
     pub(super) fn value(&mut self, expr: &'v Expr) -> Outcome<'v, Value<'v>> {
-        match expr {
-            Expr::And(_)
-            | Expr::Or(_)
-            | Expr::Not(_)
-            | Expr::Compare(..)
-            | Expr::In(..)
-            | Expr::Has(_)
-            | Expr::HasField(..)
-            | Expr::StartsWith(..)
-            | Expr::Matches(..) => return self.test(expr).map(Value::Bool),
-            _ => self.meter.take(1)?,
-        }
+        self.meter.take(1)?;
         match expr {
             Expr::Constant(constant) => Ok(constant.value()),
             Expr::Fails(message) => Err(Fault::Known(message)),
@@ -129,7 +132,15 @@ impl<'v, 'a: 'v, S: Scope<'a>> Evaluator<'v, 'a, S> {
             Expr::List(elements) => self.list(elements),
             Expr::Map(members) => self.map(members),
             Expr::Loop(found) => self.go_through(found),
-            _ => self.test(expr).map(Value::Bool),
+            Expr::And(_)
+            | Expr::Or(_)
+            | Expr::Not(_)
+            | Expr::Compare(..)
+            | Expr::In(..)
+            | Expr::Has(_)
+            | Expr::HasField(..)
+            | Expr::StartsWith(..)
+            | Expr::Matches(..) => self.tested(expr).map(Value::Bool),
         }
     }
 

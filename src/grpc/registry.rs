@@ -167,7 +167,7 @@ impl RegistryDoor {
                     }
                 }
             };
-            let (ordered, ()) = tokio::join!(Arc::clone(&registry).order(query, work, progress), tell);
+            let (ordered, ()) = tokio::join!(registry.order(query, work, progress), tell);
             if let Some(kept) = &mut kept
                 && !answers.is_closed()
             {

@@ -11,9 +11,9 @@ use tokio::{
 use super::{
     BrokenOff,
     change::Shard,
-    command::Task,
+    command::{SOCKETS, Task},
     dispatch::{Dispatch, Outcome},
-    view::{View, member::Member},
+    view::{View, member::Member, shard::Gateway},
 };
 use crate::reason::Reason;
 
@@ -41,6 +41,8 @@ pub struct Work {
 
 /// A gateway is told of so many sockets at once, so that progress shows and a gateway has something to begin with.
 const CHUNK: usize = 500;
+
+const _: () = assert!(CHUNK <= SOCKETS, "the contract has a bound");
 
 /// Gateways that are told at the same time.
 const GATEWAYS_AT_ONCE: usize = 64;
@@ -233,6 +235,93 @@ impl Errand {
                 closed.insert(socket_id);
             }
         }
+        // Longer ago than the history reaches: a gateway that has listed and is heard of would name them if they were open.
+        let is_whole = |gateway: &Gateway| !gateway.holder().listing && !gateway.is_late(self.view.lease());
+        if shard.gateways().get(gateway_id).is_some_and(is_whole) {
+            closed.extend(left);
+        }
         closed
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use async_trait::async_trait;
+    use tokio::sync::watch;
+
+    use super::*;
+    use crate::registry::{
+        change::{Epoch, GatewayInfo, Holder, Position},
+        ledger::{Claimed, Event, Fault, Health, Ledger, Sign, Tenure},
+        record::tests::record,
+        streams::Streams,
+        view::{Snapshot, history::Bounds},
+    };
+
+    /// One that has a fault where others are told.
+    #[derive(Debug)]
+    struct Faulty;
+
+    #[async_trait]
+    impl Ledger for Faulty {
+        async fn claim(&self, _: &Arc<GatewayInfo>, _: Option<&Sign>) -> Result<Claimed, Fault> {
+            Ok(Claimed::Retired)
+        }
+
+        async fn write(&self, _: &Tenure, _: Vec<Event>) -> Result<(), Fault> {
+            Ok(())
+        }
+
+        async fn complete(&self, _: &Tenure, _: &HashSet<Box<str>>) -> Result<(), Fault> {
+            Ok(())
+        }
+
+        async fn goodbye(&self, _: &Tenure) -> Result<(), Fault> {
+            Ok(())
+        }
+
+        async fn cut(&self, _: &Tenure) -> Result<(), Fault> {
+            Ok(())
+        }
+
+        async fn tell(&self, _: Shard, _: Arc<[u8]>) -> Result<(), Fault> {
+            panic!("a fault of this program")
+        }
+
+        fn evicts(&self) -> bool {
+            false
+        }
+
+        fn health(&self) -> watch::Receiver<Health> {
+            watch::channel(Health::Up).1
+        }
+    }
+
+    #[tokio::test]
+    async fn an_errand_that_panics_breaks_it_off() {
+        let bounds = Bounds { age: Duration::MAX, bytes: usize::MAX };
+        let (view, _notices) = View::new(&[], bounds, Duration::MAX);
+        let info = Arc::new(GatewayInfo::new("g", "one", &Default::default()));
+        let holder = Holder { info: Arc::clone(&info), tenure: 1, listing: false, cut: false };
+        let snapshot = Snapshot {
+            epoch: Epoch(1),
+            began: Duration::ZERO,
+            position: Position::default(),
+            gateways: vec![(holder, Vec::new())],
+            history: Vec::new(),
+            history_from: Position::default(),
+        };
+        view.replace(Shard::of("g"), snapshot);
+        let dispatch = Dispatch::new(Arc::new(Faulty), Arc::new(Streams::default()), Arc::clone(&view));
+        let task = Task::Send { socket_ids: Vec::new(), event: "news".to_owned(), args: Vec::new() };
+        let work = Work { task, max_per_second: None };
+        let members = vec![Member { info, record: record("a", &serde_json::json!({})) }];
+        let (progress, mut told) = mpsc::channel(2);
+        let ended = run(work, members, Arc::new(dispatch), view, progress).await;
+        assert_eq!(ended, Err(BrokenOff));
+        assert_eq!(told.recv().await, Some(Progress { matched: 1, ..Progress::default() }));
+        assert_eq!(told.recv().await, None);
     }
 }

@@ -163,14 +163,9 @@ impl Registry {
     }
 
     fn has_room_for(&self, gateway_id: &str) -> bool {
-        let of = |shard| {
-            let shard = self.view.shard(shard);
-            (shard.gateways().len(), shard.gateways().contains_key(gateway_id))
-        };
-        let (count, known) = Shard::all()
-            .map(of)
-            .fold((0, false), |(count, known), (here, is_here)| (count + here, known || is_here));
-        known || count < self.max_gateways
+        let is_known = self.view.shard(Shard::of(gateway_id)).gateways().contains_key(gateway_id);
+        let count = || -> usize { Shard::all().map(|shard| self.view.shard(shard).gateways().len()).sum() };
+        is_known || count() < self.max_gateways
     }
 
     /// How long gateways' sockets stay listed without a sign of life.
@@ -254,7 +249,7 @@ impl Registry {
     }
 
     /// All sockets that match.
-    pub async fn all(&self, query: &Arc<Query>) -> Result<Vec<Member>, BrokenOff> {
+    async fn all(&self, query: &Arc<Query>) -> Result<Vec<Member>, BrokenOff> {
         let mut members = Vec::new();
         let mut after = None;
         loop {
@@ -311,7 +306,7 @@ impl Registry {
 
     /// Has the gateways do something with all sockets that match. The future does it; dropped, it stops.
     pub async fn order(
-        self: Arc<Self>,
+        &self,
         query: Arc<Query>,
         work: Work,
         progress: mpsc::Sender<Progress>,

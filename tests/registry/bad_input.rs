@@ -10,11 +10,12 @@ use socketpass::grpc::{
         GatewayState, Goodbye, Hello, ReportRequest, SendToSocketsRequest, Socket, report_request,
     },
 };
-use tokio::sync::mpsc;
+use tokio::{sync::mpsc, time::timeout};
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::Code;
 
 use crate::support::{
+    PATIENCE,
     callers::{Caller, asked, params},
     gateway::{Gateway, closed, hello, opened, registry, socket},
     service::Service,
@@ -84,7 +85,8 @@ async fn filters_that_cannot_be() {
         (&megabyte, "16"),
         ("user.name == '\u{0}", ""),
     ] {
-        is_refused_everywhere(&mut caller, filter, part).await;
+        let refused = timeout(PATIENCE, is_refused_everywhere(&mut caller, filter, part)).await;
+        assert!(refused.is_ok(), "{part}: it takes its time");
     }
 }
 
@@ -130,7 +132,7 @@ async fn work_is_bounded() {
         caller.total("user.text.matches('(a|aa|aaa)*(b|bb)*c$') || user.list.size() == 2000").await,
         100
     );
-    assert!(begun.elapsed() < Duration::from_secs(10), "{:?}", begun.elapsed());
+    assert!(begun.elapsed() < PATIENCE, "{:?}", begun.elapsed());
 }
 
 #[tokio::test]
@@ -307,12 +309,12 @@ async fn results_of_no_command_are_passed_over() {
 
 #[tokio::test]
 async fn a_listing_that_never_completes_is_named_for_as_long_as_it_lasts() {
-    let service = Service::start(&[("REGISTRY_LEASE", "600ms")]).await;
+    let service = Service::start(&[("REGISTRY_LEASE", "2s")]).await;
     let mut caller = Caller::of(&service.grpc).await;
     let mut gateway = Gateway::open(&service.grpc, hello("g", "one")).await;
     let begun = Instant::now();
     // Its signs of life keep it, for longer than two leases; answers say that it is not whole.
-    while begun.elapsed() < Duration::from_millis(1_500) {
+    while begun.elapsed() < Duration::from_millis(4_500) {
         gateway.opens(vec![socket("s1", json!({}))]).await;
         assert_eq!(caller.view().await.incomplete_gateways, ["g"]);
         assert_eq!(caller.ids("true").await, ["g/s1"]);

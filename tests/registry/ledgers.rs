@@ -21,7 +21,7 @@ use crate::support::{
     PATIENCE,
     redis::Redis,
     redis_cluster::RedisCluster,
-    registry::{Alive, Replica, close, granted, info, open},
+    registry::{Replica, close, granted, info, open},
     until,
 };
 
@@ -286,12 +286,11 @@ async fn a_gateway_that_is_cut_is_late_until_it_comes_again(backend: &Backend) {
 
 async fn a_gateway_without_signs_of_life_is_gone_when_its_lease_ends(backend: &Backend) {
     let replica = backend.open_with(&[("REGISTRY_LEASE", "1200ms")]);
-    let silent = replica.lists_anew("silent", "a", &["s1", "s2"]).await;
-    let not_yet = Alive::keep(&replica.ledger, &silent, Duration::from_millis(50));
-    let lively = replica.lists_anew("lively", "a", &["s1"]).await;
-    let _alive = Alive::keep(&replica.ledger, &lively, Duration::from_millis(50));
+    const OFTEN: Duration = Duration::from_millis(50);
+    let (silent, its_signs) = replica.lists_alive("silent", "a", &["s1", "s2"], OFTEN).await;
+    let (lively, _alive) = replica.lists_alive("lively", "a", &["s1"], OFTEN).await;
     replica.lists("silent", &["s1", "s2"]).await;
-    drop(not_yet);
+    drop(its_signs);
     replica.is_gone("silent").await;
     assert!(replica.told("silent").iter().skip(2).all(|(_, what)| *what == Err(Reason::GatewayGone)));
     assert_eq!(replica.told("silent").len(), 4);
@@ -299,7 +298,7 @@ async fn a_gateway_without_signs_of_life_is_gone_when_its_lease_ends(backend: &B
     replica.lists("lively", &["s1"]).await;
     replica.ledger.write(&lively, vec![]).await.unwrap();
     // It may come again.
-    replica.lists_anew("silent", "a", &["s3"]).await;
+    let (_, _alive_again) = replica.lists_alive("silent", "a", &["s3"], OFTEN).await;
     replica.lists("silent", &["s3"]).await;
 }
 

@@ -116,6 +116,8 @@ struct Watcher {
     watch: Watch,
     revision: String,
     seen: BTreeMap<(String, String), Record>,
+    /// How often it was told of each socket since the world was settled.
+    told: BTreeMap<(String, String), usize>,
 }
 
 struct World<'r> {
@@ -126,6 +128,8 @@ struct World<'r> {
     replicas: Vec<Replica>,
     gateways: Vec<Gateway>,
     listed: Listed,
+    /// How often each socket has changed since the world was settled.
+    changes: BTreeMap<(usize, usize), usize>,
     watchers: Vec<Watcher>,
 }
 
@@ -144,11 +148,13 @@ impl<'r> World<'r> {
             replicas,
             gateways: (0..GATEWAYS).map(|_| Gateway::default()).collect(),
             listed: BTreeMap::new(),
+            changes: BTreeMap::new(),
             watchers: Vec::new(),
         };
         for filter in ["true", r#"user.team == "a""#] {
             let watch = watch(&this.replicas[0], filter, None).await.unwrap();
-            this.watchers.push(Watcher { filter, watch, revision: String::new(), seen: BTreeMap::new() });
+            let (seen, told) = (BTreeMap::new(), BTreeMap::new());
+            this.watchers.push(Watcher { filter, watch, revision: String::new(), seen, told });
         }
         this
     }
@@ -189,7 +195,7 @@ impl<'r> World<'r> {
             Step::Goodbye { gateway } => {
                 if let Some(tenure) = self.gateways[gateway].tenure.take() {
                     self.replica(self.gateways[gateway].replica).ledger.goodbye(&tenure).await.unwrap();
-                    self.listed.retain(|(of, _), _| *of != gateway);
+                    self.closes(gateway, |_| true);
                 }
             }
             Step::ReplicaDies { replica } => self.replica_dies(replica).await,
@@ -204,13 +210,19 @@ impl<'r> World<'r> {
         match &event {
             Event::Opened(record) => {
                 let socket = socket_number(record.socket_id());
-                self.listed.insert((gateway, socket), user_of(record));
+                let user = user_of(record);
+                if self.listed.insert((gateway, socket), user) != Some(user) {
+                    *self.changes.entry((gateway, socket)).or_default() += 1;
+                }
                 if let Some(named) = &mut state.named {
                     named.insert(record.socket_id().into());
                 }
             }
             Event::Closed { socket_id, .. } => {
-                self.listed.remove(&(gateway, socket_number(socket_id)));
+                let key = (gateway, socket_number(socket_id));
+                if self.listed.remove(&key).is_some() {
+                    *self.changes.entry(key).or_default() += 1;
+                }
                 if let Some(named) = &mut state.named {
                     named.remove(socket_id.as_str());
                 }
@@ -252,7 +264,14 @@ impl<'r> World<'r> {
         if complete && let (Some(tenure), Some(named)) = (&state.tenure, state.named.take()) {
             ledger.complete(tenure, &named).await.unwrap();
             let is_named = |socket: usize| named.contains(socket_id(socket).as_str());
-            self.listed.retain(|(of, socket), _| *of != gateway || is_named(*socket));
+            self.closes(gateway, |socket| !is_named(socket));
+        }
+    }
+
+    /// These of a gateway's sockets are not open any more.
+    fn closes(&mut self, gateway: usize, closed: impl Fn(usize) -> bool) {
+        for (key, _) in self.listed.extract_if(.., |(of, socket), _| *of == gateway && closed(*socket)) {
+            *self.changes.entry(key).or_default() += 1;
         }
     }
 
@@ -289,7 +308,7 @@ impl<'r> World<'r> {
         self.replica(0).is_gone(&gateway_id(ends)).await;
         self.gateways[ends].tenure = None;
         self.gateways[ends].former.clear();
-        self.listed.retain(|(of, _), _| *of != ends);
+        self.closes(ends, |_| true);
     }
 
     async fn replica_dies(&mut self, number: usize) {
@@ -317,6 +336,7 @@ impl<'r> World<'r> {
                 }
                 watcher.watch = watch(&self.replicas[0], watcher.filter, None).await.unwrap();
                 watcher.seen.clear();
+                watcher.told.clear();
                 watcher.revision.clear();
             }
         }
@@ -343,6 +363,16 @@ impl<'r> World<'r> {
             assert!(same.await.is_ok(), "replica {number}: {:?} instead of {expected:?}", replica.listed());
         }
         for watcher in &mut self.watchers {
+            // The snapshot ends with a checkpoint; without one there is nowhere to go on from.
+            while watcher.revision.is_empty() {
+                let told = timeout(SETTLED, watcher.watch.next()).await.expect("a snapshot").unwrap();
+                for (what, revision) in told {
+                    watcher.hear(what, revision);
+                }
+            }
+        }
+        let markers = self.mark().await;
+        for watcher in &mut self.watchers {
             let wanted: BTreeSet<_> = expected
                 .iter()
                 .filter(|(_, user)| watcher.filter == "true" || user["team"] == "a")
@@ -352,16 +382,51 @@ impl<'r> World<'r> {
                 let user = |record: &Record| u64::try_from(user_of(record)).unwrap();
                 watcher.seen.iter().map(|(key, record)| (key.clone(), user(record))).collect()
             };
-            // The snapshot ends with a checkpoint; without one there is nowhere to go on from.
-            while seen(watcher) != wanted || watcher.revision.is_empty() {
-                let told = timeout(SETTLED, watcher.watch.next()).await;
-                let told = told
-                    .unwrap_or_else(|_| panic!("{}: {:?}, not {wanted:?}", watcher.filter, seen(watcher)));
-                for (what, revision) in told.unwrap() {
-                    watcher.hear(what, revision);
+            let mut behind = markers.clone();
+            let all_told = timeout(SETTLED, async {
+                while !behind.is_empty() {
+                    for (what, revision) in watcher.watch.next().await.unwrap() {
+                        if let Seen::Closed(member, _) = &what {
+                            behind.retain(|marker| **marker != *member.info.gateway_id);
+                        }
+                        watcher.hear(what, revision);
+                    }
                 }
+            });
+            assert!(all_told.await.is_ok(), "{}: {:?}, not {wanted:?}", watcher.filter, seen(watcher));
+            assert_eq!(seen(watcher), wanted, "{}", watcher.filter);
+            // What undoes itself is not seen, but told.
+            for ((gateway, socket), told) in std::mem::take(&mut watcher.told) {
+                let is_it = |(of, number): &(usize, usize)| {
+                    gateway_id(*of) == gateway && socket_id(*number) == socket
+                };
+                let changes =
+                    self.changes.iter().find(|(key, _)| is_it(key)).map_or(0, |(_, changes)| *changes);
+                assert!(
+                    told <= changes || markers.contains(&gateway),
+                    "{}: told {told} times of {gateway}/{socket}, which has changed {changes} times",
+                    watcher.filter
+                );
             }
         }
+        self.changes.clear();
+    }
+
+    /// Opens and closes a socket in the shard of each gateway, which every watcher is told of behind all that has happened
+    /// there. Gives the names of the gateways that did.
+    async fn mark(&self) -> Vec<String> {
+        let mut markers = Vec::new();
+        for gateway in 0..GATEWAYS {
+            let shard = Shard::of(&gateway_id(gateway));
+            let mut names = (0..).map(|number| format!("marker-{gateway}-{number}"));
+            let marker = names.find(|name| Shard::of(name) == shard).unwrap();
+            let ledger = &self.replica(0).ledger;
+            let tenure = granted(ledger.claim(&info(&marker, "one"), None).await);
+            ledger.write(&tenure, vec![Event::Opened(record(0, 0))]).await.unwrap();
+            ledger.goodbye(&tenure).await.unwrap();
+            markers.push(marker);
+        }
+        markers
     }
 }
 
@@ -370,6 +435,9 @@ impl Watcher {
         let key = |member: &socketpass::registry::view::member::Member| {
             (member.info.gateway_id.to_string(), member.record.socket_id().to_owned())
         };
+        if let Seen::Opened(member) | Seen::Closed(member, _) = &what {
+            *self.told.entry(key(member)).or_default() += 1;
+        }
         match what {
             Seen::Opened(member) => {
                 let key = key(&member);

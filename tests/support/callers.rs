@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use prost_types::Struct;
-use serde_json::Value;
+use serde_json::{Value, json};
 use socketpass::grpc::{
     convert::reason_name,
     pb::{
@@ -17,7 +17,7 @@ use tonic::{Status, Streaming};
 
 use super::{
     PATIENCE,
-    gateway::{Registry, object, registry},
+    gateway::{self, Registry, hello, object, registry, socket},
     until,
 };
 
@@ -138,6 +138,29 @@ impl Watcher {
             match self.next().await.unwrap() {
                 Event::Checkpoint(_) => return told,
                 event => told.push(words(&event)),
+            }
+        }
+    }
+
+    /// What is told of everything that the replica at this URL, the watch's own, has seen until now. A checkpoint does not
+    /// say that: one may come right before. A socket is opened, and closed once it has been told of, and whatever else is
+    /// told until then is given. The filter has to match it.
+    pub async fn told_until_now(&mut self, url: &str) -> Vec<String> {
+        let id = format!("marker-{:x}", rand::random::<u64>());
+        let marker = gateway::Gateway::list(url, hello(&id, "one"), vec![socket("here", json!({}))]).await;
+        let (opened, closed) = (format!("+ {id}/here"), format!("- {id}/here CLOSED"));
+        let mut told = self.told_before(&opened).await;
+        marker.goodbye().await;
+        told.extend(self.told_before(&closed).await);
+        told
+    }
+
+    async fn told_before(&mut self, last: &str) -> Vec<String> {
+        let mut told = Vec::new();
+        loop {
+            match words(&self.event().await) {
+                event if event == last => return told,
+                event => told.push(event),
             }
         }
     }

@@ -1,9 +1,11 @@
 //! A Redis Cluster of three nodes.
 
+use std::time::Duration;
+
 use redis::{Cmd, FromRedisValue, RedisResult, cmd};
 use tokio::process::Command;
 
-use super::{ports::lasting_port, redis::Redis, store::connect, tls::Authority, until};
+use super::{PATIENCE, ports::lasting_port, redis::Redis, store::connect, tls::Authority, until};
 
 pub struct RedisCluster {
     pub nodes: Vec<Redis>,
@@ -56,6 +58,16 @@ impl RedisCluster {
         let mut command = Command::new("redis-cli");
         command.args(["--cluster", "add-node", &format!("127.0.0.1:{}", replica.port), &self.addresses()[0]]);
         run(command.args(["--cluster-slave", "--cluster-master-id", &primary])).await;
+        // They vote for one that they know.
+        for node in &self.nodes {
+            until("the replica is known", || async {
+                let nodes: String = ask(node, cmd("CLUSTER").arg("NODES")).await.unwrap();
+                nodes
+                    .lines()
+                    .any(|line| line.contains(&format!(":{}@", replica.port)) && line.contains(&primary))
+            })
+            .await;
+        }
         until("the replica follows", || async {
             let state: String = ask(&replica, cmd("INFO").arg("replication")).await.unwrap();
             state.contains("master_link_status:up")
@@ -84,6 +96,34 @@ impl RedisCluster {
         }
     }
 
+    /// Waits until the others take a node for dead that is, or that hangs.
+    ///
+    /// Nodes that are quick to do so take those of a busy machine for dead when no test asks for it: they are quick only until
+    /// they have.
+    pub async fn take_for_dead(&self, number: usize) {
+        let others = || self.nodes.iter().enumerate().filter(move |(other, _)| *other != number);
+        let address = format!(":{}@", self.nodes[number].port);
+        take_for_dead_after(others(), Duration::from_secs(1)).await;
+        for (_, node) in others() {
+            until("the node is taken for dead", || async {
+                let nodes: String = ask(node, cmd("CLUSTER").arg("NODES")).await.unwrap();
+                let flags = nodes.lines().find(|line| line.contains(&address)).unwrap().split(' ').nth(2);
+                flags.unwrap().split(',').any(|flag| flag == "fail")
+            })
+            .await;
+        }
+        take_for_dead_after(others(), PATIENCE).await;
+    }
+
+    /// Starts a node again that was taken for dead, and waits until it is not any more.
+    pub async fn restart(&mut self, number: usize) {
+        self.nodes[number].restart().await;
+        // The others take it back when twice the time has passed.
+        take_for_dead_after(self.nodes.iter().enumerate(), Duration::from_secs(1)).await;
+        self.is_well().await;
+        take_for_dead_after(self.nodes.iter().enumerate(), PATIENCE).await;
+    }
+
     pub async fn kill(&mut self) {
         for node in &mut self.nodes {
             node.kill().await;
@@ -102,9 +142,17 @@ impl RedisCluster {
     }
 }
 
+async fn take_for_dead_after(nodes: impl Iterator<Item = (usize, &Redis)>, silence: Duration) {
+    let silence = silence.as_millis().to_string();
+    for (_, node) in nodes {
+        let () = ask(node, cmd("CONFIG").arg(&["SET", "cluster-node-timeout", &silence])).await.unwrap();
+    }
+}
+
 async fn start_node(port: u16, arguments: &[&str]) -> Redis {
     let bus = lasting_port().to_string();
-    let cluster = ["--cluster-enabled", "yes", "--cluster-port", &bus, "--cluster-node-timeout", "3000"];
+    let silence = PATIENCE.as_millis().to_string();
+    let cluster = ["--cluster-enabled", "yes", "--cluster-port", &bus, "--cluster-node-timeout", &silence];
     Redis::start_on(port, &[&cluster[..], arguments].concat()).await
 }
 

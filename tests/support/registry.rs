@@ -103,9 +103,29 @@ impl Replica {
     /// Claims, lists these sockets and says that this was all.
     pub async fn lists_anew(&self, gateway_id: &str, incarnation: &str, sockets: &[&str]) -> Tenure {
         let tenure = self.claim(gateway_id, incarnation).await;
-        self.ledger.write(&tenure, sockets.iter().map(|id| open(id, 1)).collect()).await.unwrap();
-        self.ledger.complete(&tenure, &sockets.iter().map(|id| (*id).into()).collect()).await.unwrap();
+        self.list(&tenure, sockets).await;
         tenure
+    }
+
+    async fn list(&self, tenure: &Tenure, sockets: &[&str]) {
+        self.ledger.write(tenure, sockets.iter().map(|id| open(id, 1)).collect()).await.unwrap();
+        self.ledger.complete(tenure, &sockets.iter().map(|id| (*id).into()).collect()).await.unwrap();
+    }
+
+    /// The same, with signs of life from before it lists until they are dropped: where leases are short, the machine
+    /// may take longer than one to list.
+    pub async fn lists_alive(
+        &self,
+        gateway_id: &str,
+        incarnation: &str,
+        sockets: &[&str],
+        every: Duration,
+    ) -> (Tenure, Alive) {
+        self.has_begun().await;
+        let tenure = self.claim(gateway_id, incarnation).await;
+        let alive = Alive::keep(&self.ledger, &tenure, every);
+        self.list(&tenure, sockets).await;
+        (tenure, alive)
     }
 
     /// What the view has told of since the last time.

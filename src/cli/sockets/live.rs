@@ -270,7 +270,7 @@ impl Seen {
     }
 }
 
-/// The time of day here.
+/// The time of day, in UTC: those who read it may be anywhere.
 fn clock(now: SystemTime) -> String {
     let now = Timestamp::try_from(now).unwrap_or_default().to_zoned(TimeZone::UTC);
     now.strftime("%H:%M:%SZ").to_string()

@@ -83,7 +83,7 @@ impl Query {
     }
 
     /// Whether it takes a look at every socket: none of it is answered by an index.
-    pub fn looks_at_all(&self) -> bool {
+    fn looks_at_all(&self) -> bool {
         matches!(self.set, Set::All) && self.rest.is_some()
     }
 

@@ -1,5 +1,5 @@
 -- What scripts about one gateway go on with. KEYS 6-8: its holder, its sockets, the incarnations that others replaced.
--- ARGV[2]: its id; 3: the lease in milliseconds; 4: of all but claims, the tenure that the caller has.
+-- ARGV[2]: its id; 3: the lease in milliseconds; 4: the caller's tenure; of claims and sweeps something else.
 local holder, sockets, retired = KEYS[6], KEYS[7], KEYS[8]
 local gateway, lease, tenure = ARGV[2], ARGV[3], ARGV[4]
 
