@@ -47,6 +47,9 @@ const MAX_HEADER_LIST: u32 = 16 << 10;
 /// Out of file descriptors, every attempt to take a connection fails at once: without a pause that is all the server does.
 const PAUSE: Duration = Duration::from_millis(250);
 
+/// When the service stops, a connection that was just opened has so long to begin: its client may have sent a call already.
+const LAST_TO_BEGIN: Duration = Duration::from_secs(1);
+
 /// What an HTTP/2 client says first (RFC 9113, 3.4).
 const PREFACE_LENGTH: usize = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".len();
 
@@ -151,6 +154,23 @@ impl Connections {
         let door = Arc::new(self);
         let mut open = JoinSet::new();
         let turned_away = Seldom::default();
+        let take = |open: &mut JoinSet<()>, (stream, address)| {
+            let Ok(permit) = Arc::clone(&places).try_acquire_owned() else {
+                door.metrics.shed(Limit::Connections);
+                if let Some(connections) = turned_away.again() {
+                    let max = door.limits.max_connections;
+                    tracing::warn!(
+                        connections,
+                        max,
+                        "connections are turned away: limits.max_connections are open"
+                    );
+                }
+                return;
+            };
+            let place = Place { _permit: permit, _counted: door.metrics.connection() };
+            let (door, service, stop) = (Arc::clone(&door), service.clone(), stop.clone());
+            open.spawn(async move { door.attend(stream, address, place, service, stop).await });
+        };
         loop {
             let accepted = tokio::select! {
                 () = stop.cancelled() => break,
@@ -158,28 +178,16 @@ impl Connections {
                 accepted = listener.accept() => accepted,
             };
             match accepted {
+                Ok(accepted) => take(&mut open, accepted),
                 Err(error) => {
                     tracing::warn!(%error, "a connection could not be taken");
                     sleep(PAUSE).await;
                 }
-                Ok((stream, address)) => {
-                    let Ok(permit) = Arc::clone(&places).try_acquire_owned() else {
-                        door.metrics.shed(Limit::Connections);
-                        if let Some(connections) = turned_away.again() {
-                            let max = door.limits.max_connections;
-                            tracing::warn!(
-                                connections,
-                                max,
-                                "connections are turned away: limits.max_connections are open"
-                            );
-                        }
-                        continue;
-                    };
-                    let place = Place { _permit: permit, _counted: door.metrics.connection() };
-                    let (door, service, stop) = (Arc::clone(&door), service.clone(), stop.clone());
-                    open.spawn(async move { door.attend(stream, address, place, service, stop).await });
-                }
             }
+        }
+        // Those that wait to be taken are taken: to close the listener would reset them, with the calls that they bring.
+        while let Ok(Ok(accepted)) = timeout(Duration::ZERO, listener.accept()).await {
+            take(&mut open, accepted);
         }
         // New clients are refused at once, and not left to wait.
         drop(listener);
@@ -212,8 +220,12 @@ impl Connections {
             return self.speak(stream, peer(Vec::new()), service, stop).await;
         };
         let handshake = TlsAcceptor::from(tls).accept(stream);
+        let stopped = async {
+            stop.cancelled().await;
+            sleep(LAST_TO_BEGIN).await;
+        };
         let stream = tokio::select! {
-            () = stop.cancelled() => return,
+            () = stopped => return,
             handshake = timeout(self.limits.keepalive_timeout, handshake) => match handshake {
                 Ok(Ok(stream)) => stream,
                 Ok(Err(error)) => {
@@ -254,14 +266,21 @@ impl Connections {
             .max_header_list_size(MAX_HEADER_LIST)
             .keep_alive_interval(keepalive_interval)
             .keep_alive_timeout(keepalive_timeout);
-        let io = Punctual { io, seen: 0, first_word: Box::pin(sleep(keepalive_timeout)) };
+        let begun = CancellationToken::new();
+        let first_word = Box::pin(sleep(keepalive_timeout));
+        let io = Punctual { io, seen: 0, begun: begun.clone(), first_word };
+        let stopped = async {
+            stop.cancelled().await;
+            // One that is told to end before it has begun is cut off.
+            let _ = timeout(LAST_TO_BEGIN, begun.cancelled()).await;
+        };
         let mut connection = std::pin::pin!(http.serve_connection(TokioIo::new(io), service));
         // Those that were opened together do not all move together.
         let age = self.limits.connection_age.mul_f64(rand::rng().random_range(0.9..1.1));
         tokio::select! {
             ended = &mut connection => return told(ended),
             () = sleep(age) => {}
-            () = stop.cancelled() => {}
+            () = stopped => {}
         }
         connection.as_mut().graceful_shutdown();
         ending.cancel();
@@ -285,6 +304,8 @@ fn names(certificate: &rustls::pki_types::CertificateDer<'_>) -> Vec<String> {
 struct Punctual<I> {
     io: I,
     seen: usize,
+    /// Cancelled when it has begun.
+    begun: CancellationToken,
     first_word: Pin<Box<Sleep>>,
 }
 
@@ -300,6 +321,9 @@ impl<I: AsyncRead + Unpin> AsyncRead for Punctual<I> {
         let before = buffer.filled().len();
         let read = Pin::new(&mut self.io).poll_read(context, buffer);
         self.seen += buffer.filled().len() - before;
+        if self.seen >= PREFACE_LENGTH {
+            self.begun.cancel();
+        }
         if read.is_pending() && self.first_word.as_mut().poll(context).is_ready() {
             return Poll::Ready(Err(io::Error::new(io::ErrorKind::TimedOut, "it did not begin in time")));
         }
