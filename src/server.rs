@@ -27,7 +27,7 @@ use crate::{
         session::Session,
     },
     grpc::{
-        self, Authorization, Calls, Observed, RegistryDoor,
+        self, Authorization, Calls, Draining, Observed, RegistryDoor,
         callers::Callers,
         capacity::Capacity,
         connections::Connections,
@@ -232,7 +232,7 @@ impl Server {
             Authorization::new(authorizer, Arc::clone(&metrics), Arc::clone(&audit), limits.max_headers);
         let authorization = AuthorizationServiceServer::new(authorization)
             .max_decoding_message_size(limits.max_message_bytes);
-        let draining = CancellationToken::new();
+        let draining = Draining::default();
         let registry_door = RegistryDoor::new(Arc::clone(&registry), draining.clone(), Arc::clone(&audit));
         let registry_door =
             RegistryServiceServer::new(registry_door).max_decoding_message_size(limits.max_message_bytes);
@@ -278,15 +278,19 @@ impl Server {
         }
         phase.send_replace(Phase::Draining);
         health.draining().await;
-        // Open streams would hold up the drain. Gateways go first, and to other replicas.
-        registry.send_gateways_away();
+        // Open streams would hold up the drain.
         grpc_stop.cancel();
-        draining.cancel();
+        draining.answers.cancel();
         health.end_watches().await;
+        let drained = async {
+            registry.send_gateways_away(limits.drain_timeout / 2).await;
+            draining.reports.cancel();
+            quiet(&capacity).await;
+        };
         // The gRPC door first: until it is closed, probes hear that this replica is draining.
         tokio::select! {
             _closed = doors.join_next() => {}
-            () = quiet(&capacity) => {}
+            () = drained => {}
             () = sleep(limits.drain_timeout) => {
                 tracing::warn!(calls = capacity.calls(), "what was still running after limits.drain_timeout is cut off");
             }

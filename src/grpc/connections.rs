@@ -279,11 +279,11 @@ impl Connections {
         let age = self.limits.connection_age.mul_f64(rand::rng().random_range(0.9..1.1));
         tokio::select! {
             ended = &mut connection => return told(ended),
-            () = sleep(age) => {}
+            () = sleep(age) => ending.cancel(),
+            // Streams are ended by those who know in which order.
             () = stopped => {}
         }
         connection.as_mut().graceful_shutdown();
-        ending.cancel();
         told(connection.await);
     }
 }

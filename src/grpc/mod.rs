@@ -17,7 +17,12 @@ mod registry;
 mod report;
 mod retry;
 
-pub use self::{authorization::Authorization, calls::Calls, observed::Observed, registry::RegistryDoor};
+pub use self::{
+    authorization::Authorization,
+    calls::Calls,
+    observed::Observed,
+    registry::{Draining, RegistryDoor},
+};
 
 /// The API's messages and services, made from `proto/` by `build.rs`.
 #[allow(

@@ -64,17 +64,25 @@ const AHEAD: usize = 4;
 #[derive(Clone, Debug)]
 pub struct RegistryDoor {
     registry: Arc<Registry>,
-    /// Ends streams, which would hold up the drain.
-    draining: CancellationToken,
+    draining: Draining,
     audit: Arc<Audit>,
+}
+
+/// Ends streams, which would hold up the drain.
+#[derive(Clone, Debug, Default)]
+pub struct Draining {
+    /// Answers and watches end: who asked goes on at another replica.
+    pub answers: CancellationToken,
+    /// Reports end that are still there when the gateways have been sent away.
+    pub reports: CancellationToken,
 }
 
 /// What a call that answers with a stream answers.
 type Answers<T> = Pin<Box<dyn Stream<Item = Result<T, Status>> + Send>>;
 
 impl RegistryDoor {
-    /// Answers from this registry, streams until `draining`; what admins ask for is kept in the audit log.
-    pub fn new(registry: Arc<Registry>, draining: CancellationToken, audit: Arc<Audit>) -> Self {
+    /// Answers from this registry, streams until the drain; what admins ask for is kept in the audit log.
+    pub fn new(registry: Arc<Registry>, draining: Draining, audit: Arc<Audit>) -> Self {
         Self { registry, draining, audit }
     }
 
@@ -116,34 +124,7 @@ impl RegistryDoor {
         T: Send + 'static,
         F: Future<Output = Result<(), Status>> + Send + 'static,
     {
-        self.answers_until(CancellationToken::new(), work)
-    }
-
-    /// The same for a stream that has no end of its own, and so ends when its connection has got old.
-    fn answers_until<T, F>(
-        &self,
-        aged: CancellationToken,
-        work: impl FnOnce(mpsc::Sender<Result<T, Status>>) -> F,
-    ) -> Answers<T>
-    where
-        T: Send + 'static,
-        F: Future<Output = Result<(), Status>> + Send + 'static,
-    {
-        // One place is for the last word: an answer that ends without it is taken for whole, however slowly it is read.
-        let (sender, receiver) = mpsc::channel(AHEAD + 1);
-        let last_word = sender.clone().try_reserve_owned();
-        let (work, draining) = (work(sender), self.draining.clone());
-        let worker = task::owned(async move {
-            let ended = tokio::select! {
-                ended = work => ended,
-                () = draining.cancelled() => Err(stopping()),
-                () = aged.cancelled() => Err(aging()),
-            };
-            if let (Err(status), Ok(last_word)) = (ended, last_word) {
-                last_word.send(Err(status));
-            }
-        });
-        Box::pin(Owned { worker: Some(worker), receiver: ReceiverStream::new(receiver) })
+        answers_until(self.draining.answers.clone(), CancellationToken::new(), work)
     }
 
     fn order<T: Send + 'static>(
@@ -177,6 +158,34 @@ impl RegistryDoor {
             ordered.map_err(broken_off)
         })
     }
+}
+
+/// A stream that `work` fills, until the drain, or, if it has no end of its own, until its connection has got old. Dropped by
+/// its caller, the work stops.
+fn answers_until<T, F>(
+    draining: CancellationToken,
+    aged: CancellationToken,
+    work: impl FnOnce(mpsc::Sender<Result<T, Status>>) -> F,
+) -> Answers<T>
+where
+    T: Send + 'static,
+    F: Future<Output = Result<(), Status>> + Send + 'static,
+{
+    // One place is for the last word: an answer that ends without it is taken for whole, however slowly it is read.
+    let (sender, receiver) = mpsc::channel(AHEAD + 1);
+    let last_word = sender.clone().try_reserve_owned();
+    let work = work(sender);
+    let worker = task::owned(async move {
+        let ended = tokio::select! {
+            ended = work => ended,
+            () = draining.cancelled() => Err(stopping()),
+            () = aged.cancelled() => Err(aging()),
+        };
+        if let (Err(status), Ok(last_word)) = (ended, last_word) {
+            last_word.send(Err(status));
+        }
+    });
+    Box::pin(Owned { worker: Some(worker), receiver: ReceiverStream::new(receiver) })
 }
 
 /// Cancelled when the request's connection has got old.
@@ -240,7 +249,7 @@ impl RegistryService for RegistryDoor {
         let (caller, aged) = (Caller::of(&request)?, aged(&request)?);
         let messages = request.into_inner();
         let work = |answers| report::run(registry, caller, messages, answers);
-        Ok(Response::new(self.answers_until(aged, work)))
+        Ok(Response::new(answers_until(self.draining.reports.clone(), aged, work)))
     }
 
     async fn filter_sockets(
@@ -298,7 +307,7 @@ impl RegistryService for RegistryDoor {
         let registry = Arc::clone(&self.registry);
         let mut watch = registry.watch(&query, from.as_ref()).await.map_err(ended)?;
         let for_admin = caller.is_admin();
-        Ok(Response::new(self.answers_until(aged, move |answers| async move {
+        Ok(Response::new(answers_until(self.draining.answers.clone(), aged, move |answers| async move {
             loop {
                 for (seen, revision) in watch.next().await.map_err(ended)? {
                     let event = Some(watched(&seen, for_admin));

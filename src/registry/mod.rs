@@ -333,9 +333,9 @@ impl Registry {
         gateways
     }
 
-    /// Has all gateways go to other replicas.
-    pub fn send_gateways_away(&self) {
-        self.streams.end_all("this replica is stopping");
+    /// Has all gateways go to other replicas, one after the other.
+    pub async fn send_gateways_away(&self, within: Duration) {
+        self.streams.end_one_by_one("this replica is stopping", within).await;
     }
 
     /// Waits for a turn to take a batch apart, which lasts until it is dropped.

@@ -10,7 +10,7 @@ use serde_json::json;
 use socketpass::grpc::pb::{
     Batch, GatewayState, Hello, ReportRequest, Socket, report_request, report_response,
 };
-use tokio::{sync::mpsc, time::timeout};
+use tokio::{sync::mpsc, task::JoinSet, time::timeout};
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::Code;
 
@@ -337,6 +337,27 @@ async fn a_drain_sends_gateways_and_watchers_away() {
     assert_eq!(gateway_end.code(), Code::Unavailable, "{gateway_end:?}");
     assert_eq!(watcher_end.code(), Code::Unavailable, "{watcher_end:?}");
     assert!(begun.elapsed() < Duration::from_secs(5), "{:?}", begun.elapsed());
+}
+
+/// Each lists everything anew elsewhere: all at once would be a storm.
+#[tokio::test]
+async fn a_drain_sends_gateways_away_one_after_the_other() {
+    let (service, _) = start(&[]).await;
+    let mut ends = JoinSet::new();
+    for id in ["a", "b", "c", "d"] {
+        let mut gateway = Gateway::list(&service.grpc, hello(id, "one"), sockets(&[id])).await;
+        ends.spawn(async move {
+            assert_eq!(gateway.end().await.code(), Code::Unavailable);
+            Instant::now()
+        });
+    }
+    service.stop().await;
+    let mut ends = ends.join_all().await;
+    ends.sort_unstable();
+    // A tenth of a second each; somewhat less, as they hear of it when they are polled.
+    for pair in ends.windows(2) {
+        assert!(pair[1] - pair[0] > Duration::from_millis(20), "{ends:?}");
+    }
 }
 
 /// Sends batches for as long as they are taken, and says how many bytes that were.

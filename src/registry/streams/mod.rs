@@ -3,9 +3,13 @@
 use std::{
     collections::HashMap,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
 };
 
-use tokio::sync::{mpsc, watch};
+use tokio::{
+    sync::{mpsc, watch},
+    time::sleep,
+};
 
 use super::{
     change::{Holder, Shard},
@@ -16,6 +20,9 @@ pub mod stream;
 
 /// Commands that may wait for a gateway to read them. One that does not read gets no more, and holds up nobody.
 const OUTBOX: usize = 64;
+
+/// Between two gateways that are sent away, if there is time for that.
+const TURN: Duration = Duration::from_millis(100);
 
 /// Why a stream ends that the gateway would have gone on with.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -109,10 +116,16 @@ impl Streams {
         }
     }
 
-    /// All gateways are to go elsewhere.
-    pub fn end_all(&self, why: &'static str) {
-        for listener in self.table().values() {
-            listener.end.send_replace(Some(End::StartOver(why)));
+    /// All gateways are to go elsewhere, one after the other: each lists everything anew, and others have to take it in.
+    pub(super) async fn end_one_by_one(&self, why: &'static str, within: Duration) {
+        let listening: Vec<_> = self.table().keys().map(Arc::clone).collect();
+        let turns = u32::try_from(listening.len()).unwrap_or(u32::MAX).max(1);
+        let turn = (within / turns).min(TURN);
+        for gateway_id in listening {
+            if let Some(listener) = self.table().get(&gateway_id) {
+                listener.end.send_replace(Some(End::StartOver(why)));
+            }
+            sleep(turn).await;
         }
     }
 
