@@ -5,7 +5,7 @@ PACKAGES := redis-server redis-tools nodejs npm prometheus
 CHART_TESTS := target/chart/venv/bin/pytest -q -p no:cacheprovider tests/chart
 BUF := npx --yes @bufbuild/buf@1.75.0
 
-.PHONY: help test tools chart chart-tools chart-docs chart-golden check format docs proto publish-proto deny bench bench-registry demo
+.PHONY: help test tools chart upgrade-test chart-tools chart-docs chart-golden check format docs proto publish-proto deny bench bench-registry demo
 
 help: ## List the tasks.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -19,6 +19,11 @@ tools: ## Install what the tests need: a Redis server, Node, npm and Prometheus.
 chart: chart-tools ## Test the chart and the image; build and install what that needs and is missing.
 	scripts/image-files target/chart/image dev
 	$(CHART_TESTS) -rs
+
+upgrade-test: chart-tools ## Exchange replicas of an earlier release (RELEASE=git revision) by this one and back, under load.
+	scripts/released-image $(RELEASE)
+	scripts/image-files target/chart/image dev
+	$(CHART_TESTS)/test_rolling.py -rs
 
 chart-tools:
 	@scripts/install-chart-tools

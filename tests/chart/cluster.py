@@ -37,9 +37,19 @@ def compile_stubs():
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     sys.path.insert(0, str(folder))
-    from socketpass.v1 import authorization_service_pb2, authorization_service_pb2_grpc
+    from socketpass.v1 import (
+        authorization_service_pb2,
+        authorization_service_pb2_grpc,
+        registry_service_pb2,
+        registry_service_pb2_grpc,
+    )
 
-    return authorization_service_pb2, authorization_service_pb2_grpc
+    return (
+        authorization_service_pb2,
+        authorization_service_pb2_grpc,
+        registry_service_pb2,
+        registry_service_pb2_grpc,
+    )
 
 
 def cookie(session_id, secret, name="connect.sid"):
@@ -145,14 +155,14 @@ class Cluster:
     def deployment(self):
         return find(self.manifests, "Deployment")["spec"]["template"]["spec"]
 
-    def start(self, spec, container):
+    def start(self, spec, container, image=IMAGE, variables=()):
         """Runs a container of a pod; its standard output and error come back in one pipe, its volumes by name."""
         root = Path(tempfile.mkdtemp(dir=self.folder.name))
         root.chmod(0o755)
         # What every container runtime puts there.
         (root / "dev").mkdir()
         (root / "proc").mkdir()
-        shutil.copytree(IMAGE, root, dirs_exist_ok=True, copy_function=link_or_copy)
+        shutil.copytree(image, root, dirs_exist_ok=True, copy_function=link_or_copy)
         names = [
             f"{m['metadata']['name']}{suffix}"
             for m in self.manifests
@@ -177,6 +187,7 @@ class Cluster:
                 environment[variable["name"]] = self.objects["secret", source["name"]][source["key"]]
             else:
                 environment[variable["name"]] = variable["value"]
+        environment |= dict(variables)
         # The image's entry point with the pod's arguments: not root, no more rights to gain, nothing to write to.
         ids = f"--userspec={USER}:{GROUP}" if os.getuid() == 0 else "--userspec=0:0"
         script = """
@@ -189,8 +200,8 @@ class Cluster:
         self.running.append(process)
         return process, volumes
 
-    def start_service(self):
-        return Service(self)
+    def start_service(self, address=None, image=IMAGE):
+        return Service(self, address, image)
 
     def run_helm_test(self):
         """What each container of the pod of `helm test` printed, by name; each must have ended well."""
@@ -207,11 +218,16 @@ class Cluster:
 class Service:
     """The Deployment's container, watched as kubelet watches it."""
 
-    def __init__(self, cluster):
+    def __init__(self, cluster, address=None, image=IMAGE):
         self.cluster = cluster
         self.spec = cluster.deployment
         (self.container,) = self.spec["containers"]
-        self.process, volumes = cluster.start(self.spec, self.container)
+        self.address, variables = address or "127.0.0.1", {}
+        if address:
+            # Where a pod would have one of its own.
+            variables["SOCKETPASS_GRPC_ADDR"] = f"{address}:{cluster.grpc_port}"
+            variables["SOCKETPASS_HTTP_ADDR"] = f"{address}:{cluster.http_port}"
+        self.process, volumes = cluster.start(self.spec, self.container, image, variables)
         self.volume = volumes["settings"]
         self.lines = []
         self.wait_until_started()
@@ -221,7 +237,7 @@ class Service:
         probe = self.container[name]
         timeout = f"{probe['timeoutSeconds']}s"
         asked = (str(probe["grpc"]["port"]), probe["grpc"]["service"], timeout)
-        return run(tool("kubelet-probe"), "127.0.0.1", *asked).returncode == 0
+        return run(tool("kubelet-probe"), self.address, *asked).returncode == 0
 
     def wait_until_started(self):
         probe = self.container["startupProbe"]

@@ -15,7 +15,7 @@ def authorize(stubs, channel, cookie, token=None):
 
 
 def begin_to_authorize(stubs, channel, cookie, token=None):
-    messages, services = stubs
+    messages, services, *_ = stubs
     request = messages.AuthorizeRequest(handshake=messages.Handshake(headers={"cookie": cookie}), gateway_id="test")
     metadata = [("authorization", f"Bearer {token}")] if token else []
     return services.AuthorizationServiceStub(channel).Authorize.future(request, metadata=metadata, timeout=10)
