@@ -54,7 +54,7 @@ async fn a_store_that_answers_and_refuses_reads_is_down() {
     let redis = Redis::start().await;
     let mut connection = redis.connection().await;
     let mut user = redis::cmd("ACL");
-    user.arg("SETUSER").arg("weak").arg("on").arg(">pw").arg("~other:*").arg("+get").arg("+ping");
+    user.arg("SETUSER").arg("weak").arg("on").arg(">pw").arg("~other:*").arg("+getrange").arg("+ping");
     let () = user.query_async(&mut connection).await.unwrap();
     let url = format!("redis://weak:pw@127.0.0.1:{}", redis.port);
     let service = Service::start(&[("SESSION_STORE", &url)]).await;

@@ -122,7 +122,7 @@ async fn behind_sentinels_sessions_are_read_from_the_primary() {
 
     // A user who may do no more than read sessions and ask which server is the primary is enough.
     let mut command = cmd("ACL");
-    command.arg(&["SETUSER", "reader", "on", ">reading", "~sess:*", "+get", "+role"]);
+    command.arg(&["SETUSER", "reader", "on", ">reading", "~sess:*", "+getrange", "+role"]);
     let () = command.query_async(&mut sentinel::connection(&sentinels.first).await).await.unwrap();
     let reader = open(&sentinels.url(0).replace(":h0rse@", "reader:reading@"), &[]);
     assert_eq!(load(&*reader, ANA_ID).await, found(ANA));
@@ -245,7 +245,7 @@ async fn sessions_are_found_on_every_node_of_a_cluster() {
     // A user who may do no more than read sessions and learn where they are is enough.
     for node in &cluster.nodes {
         let mut command = cmd("ACL");
-        command.arg(&["SETUSER", "reader", "on", ">h0rse", "~sess:*", "+get", "+cluster|slots"]);
+        command.arg(&["SETUSER", "reader", "on", ">h0rse", "~sess:*", "+getrange", "+cluster|slots"]);
         let () = redis_cluster::ask(node, &command).await.unwrap();
     }
     let store = open(&cluster.url().replace("://", "://reader:h0rse@"), &[]);

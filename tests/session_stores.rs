@@ -7,7 +7,7 @@ use std::{
 
 use async_trait::async_trait;
 use redis::{Cmd, FromRedisValue, aio::MultiplexedConnection, cmd};
-use socketpass::session_store::{Fault, Health, MemoryStore, SessionStore};
+use socketpass::session_store::{Fault, Health, MemoryStore, SessionId, SessionStore};
 use tokio::{task::JoinSet, time::timeout};
 
 use crate::support::{
@@ -126,6 +126,8 @@ contract!(
     ids_are_case_sensitive,
     no_id_matches_a_part_of_another,
     an_absent_session_is_none,
+    an_empty_session_is_none,
+    no_more_is_read_than_is_taken,
     a_removed_session_is_none,
     a_replaced_session_is_seen_at_once,
     loads_at_the_same_time_each_get_their_own_answer,
@@ -133,6 +135,23 @@ contract!(
     health_becomes_up,
     the_key_tells_where_a_session_is,
 );
+
+async fn an_empty_session_is_none(backend: &dyn Backend) {
+    let store = backend.store();
+    backend.put("empty", b"").await;
+    assert_eq!(load(&*store, "empty").await, Ok(None));
+}
+
+async fn no_more_is_read_than_is_taken(backend: &dyn Backend) {
+    let store = backend.store();
+    backend.put("ten", b"0123456789").await;
+    let id = SessionId::new("ten".to_owned()).unwrap();
+    for (max_bytes, read) in
+        [(usize::MAX, "0123456789"), (10, "0123456789"), (9, "0123456789"), (8, "012345678"), (0, "0")]
+    {
+        assert_eq!(store.load(&id, max_bytes).await, found(read), "{max_bytes}");
+    }
+}
 
 async fn a_session_comes_back_byte_for_byte(backend: &dyn Backend) {
     let store = backend.store();
@@ -142,7 +161,6 @@ async fn a_session_comes_back_byte_for_byte(backend: &dyn Backend) {
     assert_eq!(megabyte.len(), 1 << 20);
     for session in [
         ANA.as_bytes(),
-        b"",
         b"\0",
         b"nil",
         b"$-1\r\n",
@@ -494,7 +512,7 @@ async fn a_user_who_may_only_get_sessions_is_enough() {
     let backend = OnRedis::start().await;
     let () = ask(
         &backend.connection,
-        cmd("ACL").arg(&["SETUSER", "reader", "on", ">h0rse", "resetkeys", "~sess:*", "-@all", "+get"]),
+        cmd("ACL").arg(&["SETUSER", "reader", "on", ">h0rse", "resetkeys", "~sess:*", "-@all", "+getrange"]),
     )
     .await;
     backend.put(ANA_ID, ANA.as_bytes()).await;

@@ -36,7 +36,7 @@ impl Authorizer {
     /// Who stands behind this session now.
     pub(super) async fn standing<T: Trace + Send>(&self, id: &SessionId, trace: &mut T) -> Standing {
         let store = &self.store;
-        let session = match store.load(id).await {
+        let session = match store.load(id, self.rules.max_session_bytes).await {
             Ok(Some(raw)) => self.read_session(&raw, id, &**store, trace),
             Ok(None) => {
                 trace.step(|| {

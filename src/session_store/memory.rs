@@ -46,10 +46,11 @@ impl MemoryStore {
 
 #[async_trait]
 impl SessionStore for MemoryStore {
-    async fn load(&self, id: &SessionId) -> Result<Option<Vec<u8>>, Fault> {
+    async fn load(&self, id: &SessionId, max_bytes: usize) -> Result<Option<Vec<u8>>, Fault> {
         let sessions = self.sessions.read().unwrap_or_else(PoisonError::into_inner);
-        let session = sessions.get(id.expose()).filter(|session| !has_expired(session, Timestamp::now()));
-        Ok(session.cloned())
+        let session = sessions.get(id.expose()).filter(|session| !session.is_empty());
+        let session = session.filter(|session| !has_expired(session, Timestamp::now()));
+        Ok(session.map(|session| session[..session.len().min(max_bytes.saturating_add(1))].to_vec()))
     }
 
     fn key(&self, id: &str) -> String {

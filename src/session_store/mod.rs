@@ -28,9 +28,10 @@ pub enum Fault {
 /// A store of sessions, read only.
 #[async_trait]
 pub trait SessionStore: std::fmt::Debug + Send + Sync + 'static {
-    /// The stored bytes of a living session, JSON as the npm store wrote it; `None` when there is no such session.
-    /// Answers within `session.store_timeout`.
-    async fn load(&self, id: &SessionId) -> Result<Option<Vec<u8>>, Fault>;
+    /// The stored bytes of a living session, JSON as the npm store wrote it; `None` when there is no such session, or an
+    /// empty one. Of one that is larger than `max_bytes` comes one byte more than that, and the rest is not read. Answers
+    /// within `session.store_timeout`.
+    async fn load(&self, id: &SessionId, max_bytes: usize) -> Result<Option<Vec<u8>>, Fault>;
 
     /// Where a session is, for people: `id` comes shortened.
     fn key(&self, id: &str) -> String;

@@ -23,7 +23,7 @@ pub struct RedisStore {
 impl RedisStore {
     /// Opens the store and starts to connect.
     pub fn open(url: RedisUrl, prefix: String, connect_timeout: Duration, timeout: Duration) -> Self {
-        let purpose = Purpose { probe: Cmd::get(&prefix), log_answers, log_silent };
+        let purpose = Purpose { probe: Cmd::getrange(&prefix, 0, 0), log_answers, log_silent };
         let connector = Connector::new(url, connect_timeout, timeout);
         Self { prefix, connection: KeptConnection::open(connector, purpose) }
     }
@@ -31,12 +31,13 @@ impl RedisStore {
 
 #[async_trait]
 impl SessionStore for RedisStore {
-    async fn load(&self, id: &SessionId) -> Result<Option<Vec<u8>>, Fault> {
-        let command = Cmd::get(format!("{}{}", self.prefix, id.expose()));
+    async fn load(&self, id: &SessionId, max_bytes: usize) -> Result<Option<Vec<u8>>, Fault> {
+        let last = isize::try_from(max_bytes).unwrap_or(isize::MAX);
+        let command = Cmd::getrange(format!("{}{}", self.prefix, id.expose()), 0, last);
         match self.connection.ask(&command).await {
-            Ok(Value::Nil) => Ok(None),
-            Ok(Value::BulkString(session)) => Ok(Some(session)),
-            Ok(_) => Err(Fault::Unavailable("an answer that GET does not give".to_owned())),
+            // What connect-redis takes for no session, too.
+            Ok(Value::BulkString(session)) => Ok((!session.is_empty()).then_some(session)),
+            Ok(_) => Err(Fault::Unavailable("an answer that GETRANGE does not give".to_owned())),
             Err(failure) if failure.code() == Some("WRONGTYPE") => {
                 Err(Fault::NotASession(failure.to_string()))
             }

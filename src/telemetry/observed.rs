@@ -36,12 +36,12 @@ impl ObservedStore {
 
 #[async_trait]
 impl SessionStore for ObservedStore {
-    async fn load(&self, id: &SessionId) -> Result<Option<Vec<u8>>, StoreFault> {
+    async fn load(&self, id: &SessionId, max_bytes: usize) -> Result<Option<Vec<u8>>, StoreFault> {
         let waiting = Waiting::for_one_of(self.metrics.session_store_answers());
         let loaded = match traces::session_store() {
-            None => self.inner.load(id).await,
+            None => self.inner.load(id, max_bytes).await,
             Some(span) => {
-                let loaded = self.inner.load(id).instrument(span.clone()).await;
+                let loaded = self.inner.load(id, max_bytes).instrument(span.clone()).await;
                 traces::outcome(&span, outcome(&loaded).name(), loaded.is_err());
                 loaded
             }

@@ -20,7 +20,7 @@ pub fn open(url: &str, settings: &[(&str, &str)]) -> Arc<dyn SessionStore> {
 }
 
 pub async fn load(store: &dyn SessionStore, id: &str) -> Answer {
-    store.load(&SessionId::new(id.to_owned()).unwrap()).await
+    store.load(&SessionId::new(id.to_owned()).unwrap(), 4 << 20).await
 }
 
 pub fn found(session: impl Into<Vec<u8>>) -> Answer {

@@ -184,7 +184,7 @@ struct FailingStore;
 
 #[async_trait]
 impl SessionStore for FailingStore {
-    async fn load(&self, _: &SessionId) -> Result<Option<Vec<u8>>, Fault> {
+    async fn load(&self, _: &SessionId, _: usize) -> Result<Option<Vec<u8>>, Fault> {
         Err(Fault::Unavailable("the case says so".to_owned()))
     }
 
