@@ -6,8 +6,8 @@ use socketpass::{
     config::{Config, SETTINGS, layers::Layers, setting::Setting},
     grpc::convert::reason_name,
 };
-
 use tempfile::TempDir;
+use tokio::{io::AsyncWriteExt as _, net::TcpStream};
 
 use crate::support::{
     ANA, ANA_ID,
@@ -313,4 +313,18 @@ async fn on_sighup_the_file_of_settings_is_read_again() {
         !authorize(&mut client.clone(), handshake).await.accepted
     })
     .await;
+}
+
+#[tokio::test]
+async fn on_sighup_the_log_gets_another_filter() {
+    let directory = TempDir::new().unwrap();
+    let file = directory.path().join("socketpass.toml");
+    fs::write(&file, "").unwrap();
+    let service = ServiceProcess::start(&[("CONFIG", file.to_str().unwrap())]).await;
+    fs::write(&file, "[log]\nfilter = \"debug\"\n").unwrap();
+    service.process.signal("HUP");
+    service.process.output().line("settings were read again").await;
+    let mut stranger = TcpStream::connect(service.grpc.trim_start_matches("http://")).await.unwrap();
+    stranger.write_all(b"no HTTP/2 client would say this").await.unwrap();
+    service.process.output().line("a connection ended").await;
 }

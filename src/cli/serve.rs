@@ -47,8 +47,11 @@ impl Serve {
         let (nudge, nudged) = mpsc::channel(1);
         let reloader = server.reloader();
         let settings = self.settings;
-        let reload =
-            reload::watch(move || settings.layers(), before, nudged, move |config| reloader.apply(config));
+        let apply = move |config: &Config| {
+            telemetry::log::refilter(&config.log);
+            reloader.apply(config);
+        };
+        let reload = reload::watch(move || settings.layers(), before, nudged, apply);
         let _reload = task::owned(reload);
         let shutdown = CancellationToken::new();
         let _signals = task::owned(signals.obey(shutdown.clone(), nudge, server.audit()));

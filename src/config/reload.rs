@@ -26,7 +26,8 @@ impl Contents {
 }
 
 /// What is put in force without a restart, by how its name begins.
-const RELOADED: [&str; 5] = ["session.", "policy.", "callers.", "tls.", "limits.max_session_bytes"];
+const RELOADED: [&str; 6] =
+    ["session.", "policy.", "callers.", "tls.", "limits.max_session_bytes", "log.filter"];
 
 /// Looks for changes for as long as it is polled, and hands each new, faultless reading to `apply`. `nudge` says when to
 /// read everything again without looking, the file of settings too. `last` was taken before the settings in force were

@@ -16,6 +16,7 @@ use tracing_subscriber::{
     fmt,
     layer::{self, Filter, Layer},
     registry::LookupSpan,
+    reload,
 };
 
 use crate::config::operation::{Log, LogFormat};
@@ -26,20 +27,38 @@ const LINES: usize = 8192;
 /// There is one log in a process.
 static DROPPED: OnceLock<ErrorCounter> = OnceLock::new();
 
+/// Exchanges its filter.
+static FILTER: OnceLock<Box<dyn Fn(EnvFilter) + Send + Sync>> = OnceLock::new();
+
+/// Puts another `log.filter` in force.
+pub fn refilter(settings: &Log) {
+    if let Some(exchange) = FILTER.get() {
+        exchange(filter(settings));
+    }
+}
+
+/// It was checked with the settings.
+fn filter(settings: &Log) -> EnvFilter {
+    EnvFilter::try_new(&settings.filter).unwrap_or_else(|_| EnvFilter::new("info"))
+}
+
 /// Lines that were lost.
 pub(super) fn lost() -> u64 {
     let dropped = DROPPED.get().map_or(0, ErrorCounter::dropped_lines);
     u64::try_from(dropped).unwrap_or(u64::MAX)
 }
 
-/// The layer that writes the log, and what keeps it going. The filter was checked with the settings.
+/// The layer that writes the log, and what keeps it going.
 pub(super) fn layer<S>(settings: &Log) -> (Box<dyn Layer<S> + Send + Sync>, WorkerGuard)
 where
     S: Subscriber + for<'span> LookupSpan<'span> + Send + Sync,
 {
-    let Log { format, filter } = settings;
-    let lines = Lines(EnvFilter::try_new(filter).unwrap_or_else(|_| EnvFilter::new("info")));
-    let text = match format {
+    let (lines, handle) = reload::Layer::new(Lines(filter(settings)));
+    let _ = FILTER.set(Box::new(move |filter| {
+        // Without the log there is nothing to filter.
+        let _ = handle.modify(|lines| lines.0 = filter);
+    }));
+    let text = match settings.format {
         LogFormat::Auto => stderr().is_terminal(),
         LogFormat::Json => false,
         LogFormat::Text => true,
