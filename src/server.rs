@@ -224,8 +224,8 @@ impl Server {
         } = self;
         // When nobody decides any more, whichever way that comes about.
         let _last_lines = ToTheEnd(Arc::clone(&audit));
-        let observed = Observed::new(&metrics);
-        let (mut health, grpc_health, http_health) = Health::new().await;
+        let observed = Observed::new(Arc::clone(&metrics), Arc::clone(&audit));
+        let (health, health_service) = Health::new().await;
         let phase = watch::Sender::new(Phase::Starting);
 
         let authorization =
@@ -233,17 +233,19 @@ impl Server {
         let authorization = AuthorizationServiceServer::new(authorization)
             .max_decoding_message_size(limits.max_message_bytes);
         let draining = Draining::default();
-        let registry_door = RegistryDoor::new(Arc::clone(&registry), draining.clone(), Arc::clone(&audit));
+        let registry_door = RegistryDoor::new(Arc::clone(&registry), Arc::clone(metrics.door()));
         let registry_door =
             RegistryServiceServer::new(registry_door).max_decoding_message_size(limits.max_message_bytes);
-        let mut routes = Routes::new(authorization).add_service(registry_door).add_service(grpc_health);
+        let mut routes =
+            Routes::new(authorization).add_service(registry_door).add_service(health_service.clone());
         if reflection {
             routes = grpc::add_reflection(routes)?;
         }
         let (grpc_stop, http_stop) = (CancellationToken::new(), CancellationToken::new());
         let capacity = Arc::new(Capacity::new(&limits, Arc::clone(metrics.door())));
         let room = Room::new(&limits, Arc::clone(metrics.door()));
-        let service = Calls::new(&limits, callers, Arc::clone(&capacity), room).layer(routes.prepare());
+        let service = Calls::new(&limits, callers, Arc::clone(&capacity), room, draining.clone())
+            .layer(routes.prepare());
         let service = observed.layer(service);
         let connections = Connections::new(&limits, tls, Arc::clone(&capacity), Arc::clone(metrics.door()));
         let mut doors = JoinSet::new();
@@ -252,7 +254,7 @@ impl Server {
             grpc_door.await;
             ("gRPC", Ok(()))
         });
-        let router = http::router(Routes::new(http_health), phase.subscribe(), Arc::clone(&metrics));
+        let router = http::router(Routes::new(health_service), phase.subscribe(), Arc::clone(&metrics));
         let http_door =
             axum::serve(http_listener, router).with_graceful_shutdown(http_stop.clone().cancelled_owned());
         doors.spawn(async move { ("HTTP", http_door.await.map_err(|error| causes(&error))) });
@@ -281,10 +283,9 @@ impl Server {
         // Open streams would hold up the drain.
         grpc_stop.cancel();
         draining.answers.cancel();
-        health.end_watches().await;
         let drained = async {
             registry.send_gateways_away(limits.drain_timeout / 2).await;
-            draining.reports.cancel();
+            draining.conversations.cancel();
             quiet(&capacity).await;
         };
         // The gRPC door first: until it is closed, probes hear that this replica is draining.

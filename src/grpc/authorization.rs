@@ -3,10 +3,10 @@
 use std::{sync::Arc, time::Instant};
 
 use arc_swap::ArcSwap;
-use tonic::{Code, Request, Response, Status};
+use tonic::{Request, Response, Status};
 
 use super::{
-    calls::Origin,
+    context::CallContext,
     convert,
     pb::{
         self, AuthorizeRequest, AuthorizeResponse, ExplainRequest, ExplainResponse,
@@ -18,11 +18,7 @@ use crate::{
         Authorizer, Decision, Handshake,
         explain::{Silent, Steps},
     },
-    telemetry::{
-        audit::{Asked, Audit},
-        metrics::Metrics,
-        traces,
-    },
+    telemetry::{audit::Audit, metrics::Metrics, traces},
 };
 
 /// The service.
@@ -62,40 +58,37 @@ impl AuthorizationService for Authorization {
         request: Request<AuthorizeRequest>,
     ) -> Result<Response<AuthorizeResponse>, Status> {
         let started = Instant::now();
-        let origin = Origin::of(&request);
+        let call = CallContext::of(&request)?;
         let AuthorizeRequest { handshake, gateway_id } = request.into_inner();
         let handshake = self.handshake(handshake, &gateway_id)?;
         let decision = self.authorizer.load_full().decide(&handshake, &mut Silent).await;
         self.metrics.decided(&decision, started.elapsed());
-        log(&decision, origin.request_id(), &gateway_id);
+        log(&decision, call.request_id(), &gateway_id);
         traces::decided(&gateway_id, decision.accepted, decision.reason.name());
-        self.audit.decision(origin.call(), &gateway_id, &handshake, &decision);
+        self.audit.decision(call.call(), &gateway_id, &handshake, &decision);
         Ok(Response::new(convert::decision(decision)))
     }
 
     async fn explain(&self, request: Request<ExplainRequest>) -> Result<Response<ExplainResponse>, Status> {
-        let origin = Origin::of(&request);
-        let mut kept = self.audit.admin_call("Explain", origin.call(), &Asked::default());
+        let call = CallContext::of(&request)?;
         let ExplainRequest { handshake, gateway_id } = request.into_inner();
-        let handshake =
-            self.handshake(handshake, &gateway_id).inspect_err(|status| kept.ended(status.code().into()))?;
+        let handshake = self.handshake(handshake, &gateway_id)?;
         let mut steps = Steps::default();
         let decision = self.authorizer.load_full().decide(&handshake, &mut steps).await;
         tracing::info!(
-            request_id = origin.request_id(),
+            request_id = call.request_id(),
             gateway_id,
             reason = decision.reason.name(),
             "explained a handshake"
         );
         traces::decided(&gateway_id, decision.accepted, decision.reason.name());
-        kept.explained(&gateway_id, &decision);
-        kept.ended(Code::Ok.into());
+        call.keep(|kept| kept.explained(&gateway_id, &decision));
         Ok(Response::new(convert::explained(decision, steps.0)))
     }
 }
 
 /// One line for each decision: refusals where operators look, and who was let in where they look when they want to know.
-fn log(decision: &Decision, request_id: Option<&str>, gateway_id: &str) {
+fn log(decision: &Decision, request_id: &str, gateway_id: &str) {
     let reason = decision.reason.name();
     let session_id = decision.session_id.as_ref().map(tracing::field::debug);
     if decision.accepted {

@@ -57,6 +57,7 @@ const PREFACE_LENGTH: usize = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".len();
 #[derive(Debug)]
 pub struct Peer {
     address: IpAddr,
+    network: IpAddr,
     certificate_names: Vec<String>,
     account: Arc<Address>,
     vouched: AtomicBool,
@@ -69,6 +70,11 @@ impl Peer {
     /// Where it is.
     pub fn address(&self) -> IpAddr {
         self.address
+    }
+
+    /// What counts as one when addresses are counted.
+    pub fn network(&self) -> IpAddr {
+        self.network
     }
 
     /// The DNS names and URIs of its certificate, which an authority of ours has signed; none without.
@@ -208,10 +214,12 @@ impl Connections {
         // Answers are small, and are not to wait for more.
         let _ = stream.set_nodelay(true);
         let ip = address.ip().to_canonical();
+        let network = network(ip);
         let peer = |certificate_names| Peer {
             address: ip,
+            network,
             certificate_names,
-            account: self.capacity.address(ip),
+            account: self.capacity.address(network),
             vouched: AtomicBool::new(false),
             called: OnceLock::new(),
             ending: CancellationToken::new(),
@@ -294,6 +302,14 @@ fn told(ended: hyper::Result<()>) {
     }
 }
 
+/// Who has one IPv6 address has 2^64 of them.
+fn network(address: IpAddr) -> IpAddr {
+    match address {
+        IpAddr::V6(address) => IpAddr::V6((address.to_bits() >> 64 << 64).into()),
+        v4 => v4,
+    }
+}
+
 /// The DNS names and URIs that a certificate was given.
 fn names(certificate: &rustls::pki_types::CertificateDer<'_>) -> Vec<String> {
     let Ok(certificate) = EndEntityCert::try_from(certificate) else { return Vec::new() };
@@ -358,5 +374,18 @@ impl<I: AsyncWrite + Unpin> AsyncWrite for Punctual<I> {
 
     fn is_write_vectored(&self) -> bool {
         self.io.is_write_vectored()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_addresses_of_one_ipv6_network_are_one() {
+        let of = |text: &str| network(text.parse().unwrap());
+        assert_eq!(of("2001:db8::1"), of("2001:db8::ffff"));
+        assert_ne!(of("2001:db8::1"), of("2001:db8:0:1::1"));
+        assert_ne!(of("192.0.2.1"), of("192.0.2.2"));
     }
 }

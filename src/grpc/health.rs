@@ -30,24 +30,19 @@ const REGISTRY: &str = <RegistryServiceServer<RegistryDoor> as NamedService>::NA
 
 const ALL: [&str; 5] = [LIVENESS, READINESS, OVERALL, AUTHORIZATION, REGISTRY];
 
-/// What the health services of both doors say. Everything starts NOT_SERVING.
+/// What the health service says at both doors. Everything starts NOT_SERVING.
 #[derive(Clone, Debug)]
-pub struct Health {
-    grpc: HealthReporter,
-    http: HealthReporter,
-}
+pub struct Health(HealthReporter);
 
 impl Health {
-    /// The statuses, and the service for the gRPC and for the HTTP door.
-    pub async fn new() -> (Self, HealthServer<impl HealthService>, HealthServer<impl HealthService>) {
-        // One reporter each: what ends the watches of one door must not take the answers from the other.
-        let (grpc, grpc_service) = health_reporter();
-        let (http, http_service) = health_reporter();
-        let health = Self { grpc, http };
+    /// The statuses, and the service.
+    pub async fn new() -> (Self, HealthServer<impl HealthService>) {
+        let (reporter, service) = health_reporter();
+        let health = Self(reporter);
         for service in ALL {
             health.set(service, false).await;
         }
-        (health, grpc_service, http_service)
+        (health, service)
     }
 
     /// The listeners are up.
@@ -74,16 +69,8 @@ impl Health {
         }
     }
 
-    /// Ends the watches on the gRPC door: an open stream would hold up its shutdown.
-    pub async fn end_watches(&mut self) {
-        for service in ALL {
-            self.grpc.clear_service_status(service).await;
-        }
-    }
-
     async fn set(&self, service: &str, serving: bool) {
         let status = if serving { ServingStatus::Serving } else { ServingStatus::NotServing };
-        self.grpc.set_service_status(service, status).await;
-        self.http.set_service_status(service, status).await;
+        self.0.set_service_status(service, status).await;
     }
 }

@@ -16,7 +16,7 @@ use tokio::{
 };
 use tonic::{Status, body::Body};
 
-use super::{callers::methods::Answer, retry};
+use super::{callers::methods::Kind, retry};
 use crate::{
     config::operation::Limits,
     telemetry::metrics::door::{DoorMetrics, Limit},
@@ -56,17 +56,16 @@ impl Room {
         }
     }
 
-    /// The body, which makes room for its messages. A call whose answer is one message is turned away when there is none,
-    /// and keeps its room until the answer; a stream waits, and its client with it, and keeps room for one message at a
-    /// time.
-    pub fn body(&self, body: Body, answer: Answer) -> (Body, Held) {
+    /// The body, which makes room for its messages. A call with one message is turned away when there is none, and keeps its
+    /// room until the answer begins; a conversation waits, and its client with it, and keeps room for one message at a time.
+    pub fn body(&self, body: Body, kind: Kind) -> (Body, Held) {
         let held = Held::default();
         let intake = Intake {
             body,
             room: self.clone(),
             held: held.clone(),
             messages: Messages::default(),
-            waits: answer == Answer::Stream,
+            waits: kind == Kind::Conversation,
             waiting: None,
             late: None,
         };

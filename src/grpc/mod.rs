@@ -9,6 +9,7 @@ mod calls;
 pub mod capacity;
 pub mod codec;
 pub mod connections;
+mod context;
 pub mod convert;
 pub mod health;
 pub mod intake;
@@ -19,9 +20,9 @@ mod retry;
 
 pub use self::{
     authorization::Authorization,
-    calls::Calls,
+    calls::{Calls, Draining},
     observed::Observed,
-    registry::{Draining, RegistryDoor},
+    registry::RegistryDoor,
 };
 
 /// The API's messages and services, made from `proto/` by `build.rs`.

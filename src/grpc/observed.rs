@@ -1,9 +1,9 @@
-//! The layer around all others: counts each call by its method and status, also those that are turned away before a service
-//! hears of them, and goes on the caller's trace.
+//! The layer around all others: gives each call its context, and tells of it when it has ended, also if it was turned away
+//! before a service heard of it: in the metrics, the caller's trace, the log and the audit log.
 
 use std::{
-    collections::HashMap,
     convert::Infallible,
+    fmt,
     pin::Pin,
     sync::Arc,
     task::{Context, Poll, ready},
@@ -11,123 +11,110 @@ use std::{
 
 use http::{Request, Response};
 use http_body::{Body as HttpBody, Frame, SizeHint};
-use prost::Message as _;
-use prost_types::FileDescriptorSet;
 use tonic::{Code, Status, body::Body};
 use tower::{Layer, Service};
 use tracing::{Instrument as _, Span};
 
-use super::{DESCRIPTORS, calls::request_id_of};
+use super::{
+    callers::{
+        Caller,
+        methods::{Kind, METHODS, Method},
+    },
+    context::CallContext,
+    retry,
+};
 use crate::telemetry::{
-    metrics::{CallFigures, Metrics},
+    audit::Audit,
+    metrics::{CallFigures, Metrics, door::Refusal},
+    seldom::Seldom,
     traces,
 };
 
-/// Services of others that are served here too, and how their calls are counted.
-const OTHERS: [(&str, &str); 3] = [
-    ("grpc.health.v1.Health", "Health"),
-    ("grpc.reflection.v1.ServerReflection", "ServerReflection"),
-    ("grpc.reflection.v1alpha.ServerReflection", "ServerReflection"),
-];
-
-/// Methods of our own, each with a name of its own, by which calls are counted.
-const METHODS: [&str; 10] = [
-    "Authorize",
-    "Explain",
-    "Report",
-    "FilterSockets",
-    "CountSockets",
-    "WatchSockets",
-    "DisconnectSockets",
-    "SendToSockets",
-    "ExplainFilter",
-    "ListGateways",
-];
-
 /// The layer.
-#[derive(Clone, Debug)]
-pub struct Observed(Arc<Methods>);
+#[derive(Clone)]
+pub struct Observed(Arc<Observer>);
 
-#[derive(Debug)]
-struct Methods {
-    /// By path: `/socketpass.v1.AuthorizationService/Authorize`.
-    ours: HashMap<String, Method>,
-    /// By service.
-    others: Vec<(&'static str, Method)>,
-    unknown: Method,
-}
-
-#[derive(Clone, Debug)]
-struct Method {
-    figures: Arc<CallFigures>,
-    /// Its status comes behind the answers, and is worth waiting for.
-    streams: bool,
+struct Observer {
+    metrics: Arc<Metrics>,
+    audit: Arc<Audit>,
+    /// Of each method in the table, in its order.
+    figures: [Arc<CallFigures>; METHODS.len()],
+    unknown: Arc<CallFigures>,
+    turned_away: Seldom,
 }
 
 impl Observed {
-    /// Counts into these metrics.
-    pub fn new(metrics: &Metrics) -> Self {
-        let method = |name, streams| Method { figures: Arc::new(metrics.calls_of(name)), streams };
-        // The set is part of the program: what is wrong with it fails every test.
-        let set = FileDescriptorSet::decode(DESCRIPTORS).unwrap_or_default();
-        let mut ours = HashMap::new();
-        for file in &set.file {
-            for service in &file.service {
-                for described in &service.method {
-                    let Some(name) = METHODS.into_iter().find(|name| *name == described.name()) else {
-                        continue;
-                    };
-                    let path = format!("/{}.{}/{name}", file.package(), service.name());
-                    ours.insert(path, method(name, described.server_streaming()));
-                }
-            }
+    /// Tells these.
+    pub fn new(metrics: Arc<Metrics>, audit: Arc<Audit>) -> Self {
+        let figures = METHODS.each_ref().map(|method| Arc::new(metrics.calls_of(method.label())));
+        let unknown = Arc::new(metrics.calls_of("unknown"));
+        Self(Arc::new(Observer { metrics, audit, figures, unknown, turned_away: Seldom::default() }))
+    }
+}
+
+impl fmt::Debug for Observed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Observed").finish_non_exhaustive()
+    }
+}
+
+impl Observer {
+    fn begin(self: &Arc<Self>, request: &Request<Body>) -> InFlight {
+        let path = request.uri().path();
+        let (method, figures) = match Method::place(path) {
+            Some(place) => (METHODS.get(place), self.figures.get(place)),
+            None => (None, None),
+        };
+        let figures = figures.unwrap_or(&self.unknown);
+        figures.begun();
+        let (service, name) = path.trim_start_matches('/').split_once('/').unwrap_or((path, ""));
+        let span = traces::call(request.headers(), service, name);
+        let call = CallContext::begin(request, method, &self.audit);
+        if let Some(span) = &span {
+            traces::call_is(span, call.request_id());
         }
-        let others = OTHERS.into_iter().map(|(service, name)| (service, method(name, true))).collect();
-        Self(Arc::new(Methods { ours, others, unknown: method("unknown", false) }))
-    }
-}
-
-impl Methods {
-    fn of(&self, path: &str) -> &Method {
-        if let Some(method) = self.ours.get(path) {
-            return method;
+        InFlight {
+            observer: Arc::clone(self),
+            figures: Arc::clone(figures),
+            span,
+            call,
+            code: Code::Cancelled,
         }
-        let service = path.trim_start_matches('/').split('/').next().unwrap_or_default();
-        let other = self.others.iter().find(|(name, _)| *name == service);
-        other.map_or(&self.unknown, |(_, method)| method)
+    }
+
+    /// A line for each call that failed, but not for each that is turned away: there would be as many as there is too much.
+    fn log(&self, call: &CallContext, status: &Status) {
+        let request_id = call.request_id();
+        let method = call.path();
+        let caller = call.caller().map(Caller::name);
+        let address = call.peer().ok().map(|peer| tracing::field::display(peer.address()));
+        let (code, cause) = (status.code(), status.message());
+        if !retry::is_shed(status) {
+            tracing::info!(request_id, method, caller, address, ?code, cause, "a call failed");
+        } else if let Some(calls) = self.turned_away.again() {
+            tracing::warn!(calls, method, caller, address, cause, "calls are turned away");
+        }
     }
 }
 
-impl<S> Layer<S> for Observed {
-    type Service = ObservedService<S>;
-
-    fn layer(&self, inner: S) -> ObservedService<S> {
-        ObservedService { inner, methods: Arc::clone(&self.0) }
-    }
-}
-
-/// A service with the layer around it.
-#[derive(Clone, Debug)]
-pub struct ObservedService<S> {
-    inner: S,
-    methods: Arc<Methods>,
-}
-
-/// Counts a call until it is dropped; one whose status nobody has heard by then was given up by its caller.
+/// A call until it is dropped; one whose status nobody has heard by then was given up by its caller.
 struct InFlight {
+    observer: Arc<Observer>,
     figures: Arc<CallFigures>,
     span: Option<Span>,
+    call: CallContext,
     code: Code,
 }
 
 impl InFlight {
-    fn begin(figures: Arc<CallFigures>, span: Option<Span>) -> Self {
-        figures.begun();
-        Self { figures, span, code: Code::Cancelled }
-    }
-
-    fn heard(&mut self, code: Code) {
-        self.code = code;
+    fn heard(&mut self, status: &Status) {
+        self.code = status.code();
+        if self.code == Code::PermissionDenied {
+            self.observer.metrics.door().refused(Refusal::Role);
+        }
+        if self.code != Code::Ok {
+            self.observer.log(&self.call, status);
+        }
     }
 }
 
@@ -135,10 +122,26 @@ impl Drop for InFlight {
     fn drop(&mut self) {
         let code = i32::from(self.code);
         self.figures.ended(code);
+        self.call.ended(code);
         if let Some(span) = &self.span {
             traces::call_ended(span, code);
         }
     }
+}
+
+impl<S> Layer<S> for Observed {
+    type Service = ObservedService<S>;
+
+    fn layer(&self, inner: S) -> ObservedService<S> {
+        ObservedService { inner, observer: Arc::clone(&self.0) }
+    }
+}
+
+/// A service with the layer around it.
+#[derive(Clone)]
+pub struct ObservedService<S> {
+    inner: S,
+    observer: Arc<Observer>,
 }
 
 impl<S> Service<Request<Body>> for ObservedService<S>
@@ -154,29 +157,22 @@ where
         self.inner.poll_ready(context)
     }
 
-    fn call(&mut self, request: Request<Body>) -> Self::Future {
-        let path = request.uri().path();
-        let Method { figures, streams } = self.methods.of(path).clone();
-        let (service, method) = path.trim_start_matches('/').split_once('/').unwrap_or((path, ""));
-        let span = traces::call(request.headers(), service, method);
-        let mut in_flight = InFlight::begin(figures, span.clone());
-        let path = if streams { path.to_owned() } else { String::new() };
+    fn call(&mut self, mut request: Request<Body>) -> Self::Future {
+        let mut in_flight = self.observer.begin(&request);
+        let span = in_flight.span.clone();
+        request.extensions_mut().insert(in_flight.call.clone());
         let answer = self.inner.call(request);
         let answer = async move {
-            let response = answer.await?;
-            if let Some(span) = &in_flight.span {
-                traces::call_is(span, request_id_of(response.headers()));
-            }
+            let mut response = answer.await?;
+            in_flight.call.echo(response.headers_mut());
             // An answer that is only a status has it in its headers.
-            match Status::from_header_map(response.headers()) {
-                Some(status) => in_flight.heard(status.code()),
-                // The only answer of such a method is whole by now.
-                None if !streams => in_flight.heard(Code::Ok),
-                None => {
-                    let request_id = request_id_of(response.headers()).to_owned();
-                    let answers = |body| Answers { body, in_flight, path, request_id };
-                    return Ok(response.map(|body| Body::new(answers(body))));
-                }
+            if let Some(status) = Status::from_header_map(response.headers()) {
+                in_flight.heard(&status);
+            } else if in_flight.call.method().is_none_or(|method| method.kind == Kind::Unary) {
+                // Its only answer is whole by now.
+                in_flight.heard(&Status::ok(""));
+            } else {
+                return Ok(response.map(|body| Body::new(Answers { body, in_flight })));
             }
             Ok(response)
         };
@@ -191,8 +187,6 @@ where
 struct Answers {
     body: Body,
     in_flight: InFlight,
-    path: String,
-    request_id: String,
 }
 
 impl HttpBody for Answers {
@@ -207,11 +201,7 @@ impl HttpBody for Answers {
         if let Some(Ok(frame)) = &frame
             && let Some(status) = frame.trailers_ref().and_then(Status::from_header_map)
         {
-            self.in_flight.heard(status.code());
-            if status.code() != Code::Ok {
-                let Self { path: method, request_id, .. } = &*self;
-                tracing::info!(request_id, method, code = ?status.code(), "a call failed behind its answers");
-            }
+            self.in_flight.heard(&status);
         }
         Poll::Ready(frame)
     }
@@ -222,25 +212,5 @@ impl HttpBody for Answers {
 
     fn size_hint(&self) -> SizeHint {
         self.body.size_hint()
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn every_method_of_ours_is_counted_under_its_name() {
-        let set = FileDescriptorSet::decode(DESCRIPTORS).expect("descriptors");
-        let mut described: Vec<_> = set
-            .file
-            .iter()
-            .flat_map(|file| &file.service)
-            .flat_map(|service| service.method.iter().map(|method| method.name()))
-            .collect();
-        let mut counted = METHODS;
-        described.sort_unstable();
-        counted.sort_unstable();
-        assert_eq!(described, counted);
     }
 }

@@ -9,13 +9,12 @@ use std::{
 
 use tokio::sync::mpsc::{self, error::SendTimeoutError};
 use tokio_stream::{Stream, wrappers::ReceiverStream};
-use tokio_util::{sync::CancellationToken, task::AbortOnDropHandle};
-use tonic::{Code, Request, Response, Status, Streaming};
+use tokio_util::task::AbortOnDropHandle;
+use tonic::{Request, Response, Status, Streaming};
 
 use super::{
     callers::Caller,
-    calls::Origin,
-    connections::Peer,
+    context::CallContext,
     convert::{
         self, commands, invalid,
         sockets::{self, socket},
@@ -29,7 +28,7 @@ use super::{
         WatchSocketsResponse, WatchedSocketClosed, registry_service_server::RegistryService,
         watch_sockets_response,
     },
-    report,
+    report, retry,
 };
 use crate::{
     expression::{
@@ -46,7 +45,10 @@ use crate::{
         watch_sockets::{Ended, READ_WITHIN, Seen},
     },
     task,
-    telemetry::audit::{AdminCall, Asked, Audit, Settled},
+    telemetry::{
+        audit::Settled,
+        metrics::door::{DoorMetrics, Limit},
+    },
 };
 
 /// Sockets in one message, and roughly their bytes: half of what a gRPC client takes by default.
@@ -64,26 +66,16 @@ const AHEAD: usize = 4;
 #[derive(Clone, Debug)]
 pub struct RegistryDoor {
     registry: Arc<Registry>,
-    draining: Draining,
-    audit: Arc<Audit>,
-}
-
-/// Ends streams, which would hold up the drain.
-#[derive(Clone, Debug, Default)]
-pub struct Draining {
-    /// Answers and watches end: who asked goes on at another replica.
-    pub answers: CancellationToken,
-    /// Reports end that are still there when the gateways have been sent away.
-    pub reports: CancellationToken,
+    metrics: Arc<DoorMetrics>,
 }
 
 /// What a call that answers with a stream answers.
 type Answers<T> = Pin<Box<dyn Stream<Item = Result<T, Status>> + Send>>;
 
 impl RegistryDoor {
-    /// Answers from this registry, streams until the drain; what admins ask for is kept in the audit log.
-    pub fn new(registry: Arc<Registry>, draining: Draining, audit: Arc<Audit>) -> Self {
-        Self { registry, draining, audit }
+    /// Answers from this registry; who does not fit in is counted.
+    pub fn new(registry: Arc<Registry>, metrics: Arc<DoorMetrics>) -> Self {
+        Self { registry, metrics }
     }
 
     async fn query(
@@ -106,42 +98,19 @@ impl RegistryDoor {
         Ok(query)
     }
 
-    /// A call of an admin's begins.
-    fn keep(
-        &self,
-        method: &'static str,
-        origin: &Origin,
-        filter: &str,
-        params: Option<&prost_types::Struct>,
-    ) -> AdminCall {
-        let params = params.filter(|_| self.audit.is_on()).map(structs::json_object);
-        self.audit.admin_call(method, origin.call(), &Asked { filter: Some(filter), params })
-    }
-
-    /// A stream that `work` fills. Dropped by its caller, the work stops.
-    fn answers<T, F>(&self, work: impl FnOnce(mpsc::Sender<Result<T, Status>>) -> F) -> Answers<T>
-    where
-        T: Send + 'static,
-        F: Future<Output = Result<(), Status>> + Send + 'static,
-    {
-        answers_until(self.draining.answers.clone(), CancellationToken::new(), work)
-    }
-
     fn order<T: Send + 'static>(
         &self,
         query: Arc<Query>,
         work: Work,
-        mut kept: Option<AdminCall>,
+        call: CallContext,
         message: impl Fn(Progress, crate::grpc::pb::View) -> T + Send + Sync + 'static,
     ) -> Answers<T> {
         let registry = Arc::clone(&self.registry);
-        self.answers(move |answers| async move {
+        answers(move |answers| async move {
             let (progress, mut told) = mpsc::channel(1);
             let tell = async {
                 while let Some(progress) = told.recv().await {
-                    if let Some(kept) = &mut kept {
-                        kept.is_so_far(settled(progress));
-                    }
+                    call.keep(|kept| kept.is_so_far(settled(progress)));
                     let view = sockets::view(&registry.coverage());
                     if answers.send(Ok(message(progress, view))).await.is_err() {
                         break;
@@ -149,24 +118,13 @@ impl RegistryDoor {
                 }
             };
             let (ordered, ()) = tokio::join!(registry.order(query, work, progress), tell);
-            if let Some(kept) = &mut kept
-                && !answers.is_closed()
-            {
-                let code = if ordered.is_ok() { Code::Ok } else { Code::Internal };
-                kept.ended(code.into());
-            }
             ordered.map_err(broken_off)
         })
     }
 }
 
-/// A stream that `work` fills, until the drain, or, if it has no end of its own, until its connection has got old. Dropped by
-/// its caller, the work stops.
-fn answers_until<T, F>(
-    draining: CancellationToken,
-    aged: CancellationToken,
-    work: impl FnOnce(mpsc::Sender<Result<T, Status>>) -> F,
-) -> Answers<T>
+/// A stream that `work` fills. Dropped by its caller, the work stops.
+fn answers<T, F>(work: impl FnOnce(mpsc::Sender<Result<T, Status>>) -> F) -> Answers<T>
 where
     T: Send + 'static,
     F: Future<Output = Result<(), Status>> + Send + 'static,
@@ -176,35 +134,23 @@ where
     let last_word = sender.clone().try_reserve_owned();
     let work = work(sender);
     let worker = task::owned(async move {
-        let ended = tokio::select! {
-            ended = work => ended,
-            () = draining.cancelled() => Err(stopping()),
-            () = aged.cancelled() => Err(aging()),
-        };
-        if let (Err(status), Ok(last_word)) = (ended, last_word) {
+        if let (Err(status), Ok(last_word)) = (work.await, last_word) {
             last_word.send(Err(status));
         }
     });
     Box::pin(Owned { worker: Some(worker), receiver: ReceiverStream::new(receiver) })
 }
 
-/// Cancelled when the request's connection has got old.
-fn aged<T>(request: &Request<T>) -> Result<CancellationToken, Status> {
-    let peer = request.extensions().get::<Arc<Peer>>();
-    peer.map(|peer| peer.ending().clone()).ok_or_else(|| Status::internal("the connection is not known"))
-}
-
-fn aging() -> Status {
-    Status::unavailable("this connection has got old (limits.connection_age): go on over another")
+/// Who made this request.
+fn caller<T>(request: &Request<T>) -> Result<Caller, Status> {
+    let caller = CallContext::of(request)?.caller().cloned();
+    // The way in asks for one before each of these methods.
+    caller.ok_or_else(|| Status::internal("the caller is not known"))
 }
 
 fn settled(progress: Progress) -> Settled {
     let Progress { matched, done, failed, unreachable } = progress;
     Settled { matched, done, failed, unreachable }
-}
-
-fn stopping() -> Status {
-    Status::unavailable("this replica is stopping: go on at another")
 }
 
 fn broken_off(broken: BrokenOff) -> Status {
@@ -246,23 +192,24 @@ impl RegistryService for RegistryDoor {
         request: Request<Streaming<ReportRequest>>,
     ) -> Result<Response<Self::ReportStream>, Status> {
         let registry = Arc::clone(&self.registry);
-        let (caller, aged) = (Caller::of(&request)?, aged(&request)?);
+        let caller = caller(&request)?;
         let messages = request.into_inner();
-        let work = |answers| report::run(registry, caller, messages, answers);
-        Ok(Response::new(answers_until(self.draining.reports.clone(), aged, work)))
+        let metrics = Arc::clone(&self.metrics);
+        let work = |answers| report::run(registry, caller, messages, answers, metrics);
+        Ok(Response::new(answers(work)))
     }
 
     async fn filter_sockets(
         &self,
         request: Request<FilterSocketsRequest>,
     ) -> Result<Response<Self::FilterSocketsStream>, Status> {
-        let caller = Caller::of(&request)?;
+        let caller = caller(&request)?;
         let FilterSocketsRequest { filter, params, limit, cursor } = request.into_inner();
         let query = self.query(&caller, filter, params).await?;
         let after = place(&cursor, &query)?;
         let limit = if limit == 0 { usize::MAX } else { usize::try_from(limit).unwrap_or(usize::MAX) };
         let registry = Arc::clone(&self.registry);
-        Ok(Response::new(self.answers(move |answers| {
+        Ok(Response::new(answers(move |answers| {
             filter_sockets(registry, query, after, limit, caller.is_admin(), answers)
         })))
     }
@@ -271,7 +218,7 @@ impl RegistryService for RegistryDoor {
         &self,
         request: Request<CountSocketsRequest>,
     ) -> Result<Response<CountSocketsResponse>, Status> {
-        let caller = Caller::of(&request)?;
+        let caller = caller(&request)?;
         let CountSocketsRequest { filter, params, group_by } = request.into_inner();
         let query = self.query(&caller, filter, params).await?;
         let (total, groups) = if group_by.is_empty() {
@@ -294,7 +241,7 @@ impl RegistryService for RegistryDoor {
         &self,
         request: Request<WatchSocketsRequest>,
     ) -> Result<Response<Self::WatchSocketsStream>, Status> {
-        let (caller, aged) = (Caller::of(&request)?, aged(&request)?);
+        let caller = caller(&request)?;
         let WatchSocketsRequest { filter, params, from_revision } = request.into_inner();
         let query = self.query(&caller, filter, params).await?;
         let from = match from_revision.as_str() {
@@ -305,9 +252,15 @@ impl RegistryService for RegistryDoor {
             }
         };
         let registry = Arc::clone(&self.registry);
-        let mut watch = registry.watch(&query, from.as_ref()).await.map_err(ended)?;
+        let watch = registry.watch(&query, from.as_ref()).await;
+        let mut watch = watch.map_err(|why| {
+            if matches!(why, Ended::TooMany) {
+                self.metrics.shed(Limit::Watches);
+            }
+            ended(why)
+        })?;
         let for_admin = caller.is_admin();
-        Ok(Response::new(answers_until(self.draining.answers.clone(), aged, move |answers| async move {
+        Ok(Response::new(answers(move |answers| async move {
             loop {
                 for (seen, revision) in watch.next().await.map_err(ended)? {
                     let event = Some(watched(&seen, for_admin));
@@ -326,26 +279,24 @@ impl RegistryService for RegistryDoor {
         &self,
         request: Request<DisconnectSocketsRequest>,
     ) -> Result<Response<Self::DisconnectSocketsStream>, Status> {
-        let (caller, origin) = (Caller::of(&request)?, Origin::of(&request));
+        let (caller, call) = (caller(&request)?, CallContext::of(&request)?);
         let DisconnectSocketsRequest { filter, params, close, max_per_second } = request.into_inner();
-        let mut kept = self.keep("DisconnectSockets", &origin, &filter, params.as_ref());
-        let query = self.query(&caller, filter, params).await;
-        let query = query.inspect_err(|status| kept.ended(status.code().into()))?;
+        call.keep(|kept| kept.asks(&filter, || params.as_ref().map(structs::json_object)));
+        let query = self.query(&caller, filter, params).await?;
         let max_per_second = (max_per_second > 0).then_some(max_per_second);
-        let task = commands::disconnect(close).inspect_err(|status| kept.ended(status.code().into()))?;
-        let work = Work { task, max_per_second };
+        let work = Work { task: commands::disconnect(close)?, max_per_second };
         let message = |progress, view| {
             let Progress { matched, done, failed, unreachable } = progress;
             DisconnectSocketsResponse { matched, done, failed, unreachable, view: Some(view) }
         };
-        Ok(Response::new(self.order(query, work, Some(kept), message)))
+        Ok(Response::new(self.order(query, work, call, message)))
     }
 
     async fn send_to_sockets(
         &self,
         request: Request<SendToSocketsRequest>,
     ) -> Result<Response<Self::SendToSocketsStream>, Status> {
-        let caller = Caller::of(&request)?;
+        let (caller, call) = (caller(&request)?, CallContext::of(&request)?);
         let SendToSocketsRequest { filter, params, event, args } = request.into_inner();
         let query = self.query(&caller, filter, params).await?;
         let work = Work { task: commands::send(event, &args)?, max_per_second: None };
@@ -353,22 +304,18 @@ impl RegistryService for RegistryDoor {
             let Progress { matched, done, failed, unreachable } = progress;
             SendToSocketsResponse { matched, done, failed, unreachable, view: Some(view) }
         };
-        Ok(Response::new(self.order(query, work, None, message)))
+        Ok(Response::new(self.order(query, work, call, message)))
     }
 
     async fn explain_filter(
         &self,
         request: Request<ExplainFilterRequest>,
     ) -> Result<Response<ExplainFilterResponse>, Status> {
-        let (caller, origin) = (Caller::of(&request)?, Origin::of(&request));
+        let (caller, call) = (caller(&request)?, CallContext::of(&request)?);
         let ExplainFilterRequest { filter, params } = request.into_inner();
-        let mut kept = self.keep("ExplainFilter", &origin, &filter, params.as_ref());
-        let steps = async {
-            let query = self.query(&caller, filter, params).await?;
-            self.registry.explain(&query).await.map_err(broken_off)
-        };
-        let steps = steps.await.inspect_err(|status| kept.ended(status.code().into()))?.into_iter();
-        kept.ended(Code::Ok.into());
+        call.keep(|kept| kept.asks(&filter, || params.as_ref().map(structs::json_object)));
+        let query = self.query(&caller, filter, params).await?;
+        let steps = self.registry.explain(&query).await.map_err(broken_off)?.into_iter();
         let step = |crate::registry::query::Step { expression, index, sockets }| FilterStep {
             expression,
             index,
@@ -379,10 +326,8 @@ impl RegistryService for RegistryDoor {
 
     async fn list_gateways(
         &self,
-        request: Request<ListGatewaysRequest>,
+        _request: Request<ListGatewaysRequest>,
     ) -> Result<Response<ListGatewaysResponse>, Status> {
-        let call = Origin::of(&request);
-        self.audit.admin_call("ListGateways", call.call(), &Asked::default()).ended(Code::Ok.into());
         let now = SystemTime::now();
         let gateways = self.registry.gateways().into_iter().map(|gateway| Gateway {
             gateway_id: gateway.info.gateway_id.to_string(),
@@ -476,7 +421,7 @@ fn group_path(text: &str, caller: &Caller) -> Result<Path, Status> {
 fn ended(ended: Ended) -> Status {
     match ended {
         Ended::OutOfRange(_) => Status::out_of_range(ended.to_string()),
-        Ended::TooMany => Status::resource_exhausted(ended.to_string()),
+        Ended::TooMany => retry::soon(&ended.to_string()),
         Ended::Unavailable(_) | Ended::NotRead => Status::unavailable(ended.to_string()),
     }
 }

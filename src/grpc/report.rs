@@ -16,13 +16,17 @@ use super::{
         sockets::{self, Known},
     },
     pb::{Ack, Rejection, ReportRequest, ReportResponse, Welcome, report_request, report_response},
+    retry,
 };
-use crate::registry::{
-    Registry,
-    streams::{
-        End,
-        stream::{Batch, Stream},
+use crate::{
+    registry::{
+        Registry,
+        streams::{
+            End,
+            stream::{Batch, Stream},
+        },
     },
+    telemetry::metrics::door::{DoorMetrics, Limit},
 };
 
 type Answers = mpsc::Sender<Result<ReportResponse, Status>>;
@@ -36,6 +40,7 @@ pub(super) async fn run(
     caller: Caller,
     mut messages: Streaming<ReportRequest>,
     answers: Answers,
+    metrics: Arc<DoorMetrics>,
 ) -> Result<(), Status> {
     let first = timeout(HELLO_WITHIN, messages.message()).await;
     let first =
@@ -45,7 +50,13 @@ pub(super) async fn run(
         return Err(invalid("message", "the first on a stream has to be hello"));
     };
     caller.reports_for(&hello.gateway_id)?;
-    let mut stream = registry.stream(sockets::hello(&hello)?).await.map_err(|end| status(&end))?;
+    let stream = registry.stream(sockets::hello(&hello)?).await;
+    let mut stream = stream.map_err(|end| {
+        if end == End::Full {
+            metrics.shed(Limit::Gateways);
+        }
+        status(&end)
+    })?;
     let lease = Some(sockets::duration(registry.lease()));
     answer(&answers, report_response::Message::Welcome(Welcome { lease })).await;
     loop {
@@ -120,7 +131,7 @@ fn status(end: &End) -> Status {
             "another process reports under this gateway id: each needs one of its own, or this one is its successor and \
              too early",
         ),
-        End::Full => Status::resource_exhausted("there are as many gateways as limits.max_gateways allows"),
+        End::Full => retry::soon("there are as many gateways as limits.max_gateways allows"),
         End::StartOver(why) => Status::unavailable(format!("{why}: open another stream and list again")),
         End::Invalid(field, problem) => invalid(field, problem),
     }

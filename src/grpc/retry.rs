@@ -12,6 +12,11 @@ pub fn after(wait: Duration, message: &str) -> Status {
     Status::with_error_details(Code::ResourceExhausted, message, details)
 }
 
+/// Whether a status tells of too much for the moment.
+pub fn is_shed(status: &Status) -> bool {
+    status.code() == Code::ResourceExhausted && status.get_details_retry_info().is_some()
+}
+
 /// Try again soon. Half a second to one and a half, so that those that are turned away together do not come back together.
 pub fn soon(message: &str) -> Status {
     after(Duration::from_millis(rand::rng().random_range(500..1500)), message)

@@ -11,13 +11,17 @@ pub enum Access {
     Role(Role),
 }
 
-/// What a method answers with.
+/// Who sends how much.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Answer {
-    /// One message.
-    Message,
-    /// A stream, open for as long as it takes.
-    Stream,
+pub enum Kind {
+    /// One message each.
+    Unary,
+    /// One message is answered with a stream that comes to its end.
+    Answers,
+    /// One message is answered with a stream that goes on until somebody ends it.
+    Watch,
+    /// A stream each, until the client ends its own.
+    Conversation,
 }
 
 /// A method.
@@ -27,19 +31,27 @@ pub struct Method {
     pub path: &'static str,
     /// Who may call it.
     pub access: Access,
-    /// What it answers with.
-    pub answer: Answer,
+    /// Who sends how much.
+    pub kind: Kind,
 }
 
 impl Method {
-    /// The method of this path; what is not in the table does not exist.
-    pub fn of(path: &str) -> Option<&'static Self> {
-        METHODS.iter().find(|method| method.path == path)
+    /// Where in the table the method of this path is; what is not in it does not exist.
+    pub fn place(path: &str) -> Option<usize> {
+        METHODS.iter().position(|method| method.path == path)
     }
 
     /// Its name without package and service.
     pub fn name(&self) -> &'static str {
         self.path.rsplit('/').next().unwrap_or(self.path)
+    }
+
+    /// The name by which its calls are counted: of services of others, the service's.
+    pub fn label(&self) -> &'static str {
+        match self.path.strip_prefix("/grpc.").and_then(|path| path.split('/').next()) {
+            Some(service) => service.rsplit('.').next().unwrap_or(service),
+            None => self.name(),
+        }
     }
 }
 
@@ -47,29 +59,37 @@ const OPEN: Access = Access::Open;
 const GATEWAY: Access = Access::Role(Role::Gateway);
 const ADMIN: Access = Access::Role(Role::Admin);
 
-const fn one(path: &'static str, access: Access) -> Method {
-    Method { path, access, answer: Answer::Message }
+const fn unary(path: &'static str, access: Access) -> Method {
+    Method { path, access, kind: Kind::Unary }
 }
 
-const fn stream(path: &'static str, access: Access) -> Method {
-    Method { path, access, answer: Answer::Stream }
+const fn answers(path: &'static str, access: Access) -> Method {
+    Method { path, access, kind: Kind::Answers }
+}
+
+const fn watch(path: &'static str, access: Access) -> Method {
+    Method { path, access, kind: Kind::Watch }
+}
+
+const fn conversation(path: &'static str, access: Access) -> Method {
+    Method { path, access, kind: Kind::Conversation }
 }
 
 /// The table, the ones that are called most first.
 pub const METHODS: [Method; 14] = [
-    one("/socketpass.v1.AuthorizationService/Authorize", GATEWAY),
-    stream("/socketpass.v1.RegistryService/Report", GATEWAY),
-    stream("/socketpass.v1.RegistryService/FilterSockets", GATEWAY),
-    one("/socketpass.v1.RegistryService/CountSockets", GATEWAY),
-    stream("/socketpass.v1.RegistryService/WatchSockets", GATEWAY),
-    stream("/socketpass.v1.RegistryService/SendToSockets", GATEWAY),
-    stream("/socketpass.v1.RegistryService/DisconnectSockets", ADMIN),
-    one("/socketpass.v1.RegistryService/ExplainFilter", ADMIN),
-    one("/socketpass.v1.RegistryService/ListGateways", ADMIN),
-    one("/socketpass.v1.AuthorizationService/Explain", ADMIN),
-    one("/grpc.health.v1.Health/Check", OPEN),
-    stream("/grpc.health.v1.Health/Watch", OPEN),
+    unary("/socketpass.v1.AuthorizationService/Authorize", GATEWAY),
+    conversation("/socketpass.v1.RegistryService/Report", GATEWAY),
+    answers("/socketpass.v1.RegistryService/FilterSockets", GATEWAY),
+    unary("/socketpass.v1.RegistryService/CountSockets", GATEWAY),
+    watch("/socketpass.v1.RegistryService/WatchSockets", GATEWAY),
+    answers("/socketpass.v1.RegistryService/SendToSockets", GATEWAY),
+    answers("/socketpass.v1.RegistryService/DisconnectSockets", ADMIN),
+    unary("/socketpass.v1.RegistryService/ExplainFilter", ADMIN),
+    unary("/socketpass.v1.RegistryService/ListGateways", ADMIN),
+    unary("/socketpass.v1.AuthorizationService/Explain", ADMIN),
+    unary("/grpc.health.v1.Health/Check", OPEN),
+    watch("/grpc.health.v1.Health/Watch", OPEN),
     // Every role includes that of a gateway.
-    stream("/grpc.reflection.v1.ServerReflection/ServerReflectionInfo", GATEWAY),
-    stream("/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo", GATEWAY),
+    conversation("/grpc.reflection.v1.ServerReflection/ServerReflectionInfo", GATEWAY),
+    conversation("/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo", GATEWAY),
 ];

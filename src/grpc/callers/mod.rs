@@ -14,7 +14,7 @@ use self::{
     attempts::{Attempts, Digest},
     methods::{Access, Method},
 };
-use super::{connections::Peer, retry};
+use super::{connections::Peer, context::CallContext, retry};
 use crate::{
     config::callers::{Callers as Settings, Certificate, GatewayIds, Glob, Role, Token},
     telemetry::metrics::door::{DoorMetrics, Refusal},
@@ -73,12 +73,6 @@ impl Caller {
             self.0.role
         )))
     }
-
-    /// Who made this request.
-    pub fn of<T>(request: &tonic::Request<T>) -> Result<Self, Status> {
-        // The way in has put it there; a request that came past it is nobody's.
-        request.extensions().get().cloned().ok_or_else(|| Status::internal("the caller is not known"))
-    }
 }
 
 /// Those who may call. Exchanged while running when the settings change.
@@ -129,18 +123,27 @@ impl Callers {
         self.known.store(Arc::new(Everybody::of(settings)));
     }
 
-    /// Who calls this method, if they may; `None`: it is open, and nobody was asked.
-    pub fn admit(&self, method: &Method, headers: &HeaderMap, peer: &Peer) -> Result<Option<Caller>, Status> {
-        let Access::Role(needed) = method.access else { return Ok(None) };
-        let caller = self.caller(headers, peer).inspect_err(|(refusal, _)| self.metrics.refused(*refusal));
-        let caller = caller.map_err(|(_, status)| status)?;
-        if caller.0.role < needed {
-            self.metrics.refused(Refusal::Role);
-            let (name, role) = (caller.name(), caller.0.role);
-            let message = format!("`{name}` has the role {role}, and {} needs {needed}", method.name());
+    /// Asks who makes this call of a method, and whether they may. Of an open one nobody is asked.
+    pub(super) fn admit(
+        &self,
+        method: &Method,
+        headers: &HeaderMap,
+        call: &CallContext,
+    ) -> Result<(), Status> {
+        let Access::Role(needed) = method.access else { return Ok(()) };
+        let caller = self.caller(headers, call.peer()?);
+        let caller = caller.map_err(|(refusal, status)| {
+            self.metrics.refused(refusal);
+            status
+        })?;
+        let role = caller.0.role;
+        call.is_by(caller.clone());
+        if role < needed {
+            let (name, method) = (caller.name(), method.name());
+            let message = format!("`{name}` has the role {role}, and {method} needs {needed}");
             return Err(Status::permission_denied(message));
         }
-        Ok(Some(caller))
+        Ok(())
     }
 
     fn caller(&self, headers: &HeaderMap, peer: &Peer) -> Result<Caller, (Refusal, Status)> {
@@ -178,21 +181,21 @@ impl Callers {
         let digest: Digest = Sha256::digest(token).into();
         // Behind the same connection nobody tries out tokens who has a right one.
         if let Some(wait) =
-            (!peer.is_vouched_for()).then(|| self.attempts.wait(peer.address(), &digest)).flatten()
+            (!peer.is_vouched_for()).then(|| self.attempts.wait(peer.network(), &digest)).flatten()
         {
             let message = "too many wrong tokens came from this address: none is looked at for a while";
             return Err((Refusal::Limited, retry::after(wait, message)));
         }
         // The digest tells nobody how much of a token is right, so comparing it may take as long as it takes.
         let Some(caller) = known.tokens.get(&digest) else {
-            self.attempts.wrong(peer.address());
+            self.attempts.wrong(peer.network());
             return Err((
                 Refusal::Token,
                 Status::unauthenticated("the bearer token is none of callers.tokens"),
             ));
         };
         if peer.vouch() {
-            self.attempts.right(peer.address(), &digest);
+            self.attempts.right(peer.network(), &digest);
         }
         Ok(caller.clone())
     }

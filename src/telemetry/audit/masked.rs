@@ -7,11 +7,11 @@ use crate::session_store::SessionId;
 
 /// What was asked for.
 #[derive(Clone, Debug, Default)]
-pub struct Asked<'a> {
+pub(super) struct Asked<'a> {
     /// The filter, if the method takes one.
-    pub filter: Option<&'a str>,
+    pub(super) filter: Option<&'a str>,
     /// Its params, an object.
-    pub params: Option<Value>,
+    pub(super) params: Option<Value>,
 }
 
 pub(super) struct Masked {

@@ -27,7 +27,7 @@ use crate::{
 mod masked;
 mod sink;
 
-pub use self::masked::Asked;
+use self::masked::Asked;
 
 /// Lines that may wait for the disk: some megabytes.
 const LINES: usize = 16_384;
@@ -66,11 +66,11 @@ struct Out {
 }
 
 /// Which call a line is about.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug)]
 pub struct Call<'c> {
     /// The call's `x-request-id`.
-    pub request_id: Option<&'c str>,
-    /// The name of who called; `None`: callers have no names here.
+    pub request_id: &'c str,
+    /// The name of who called; `None`: nobody whom the service knows.
     pub caller: Option<&'c str>,
 }
 
@@ -78,7 +78,7 @@ pub struct Call<'c> {
 struct DecisionLine<'l> {
     time: String,
     event: &'static str,
-    request_id: Option<&'l str>,
+    request_id: &'l str,
     caller: Option<&'l str>,
     gateway_id: &'l str,
     accepted: bool,
@@ -158,37 +158,6 @@ impl Audit {
         });
     }
 
-    /// A call of an admin's, which is told when it has ended.
-    pub fn admin_call(
-        self: &Arc<Self>,
-        method: &'static str,
-        call: Call<'_>,
-        asked: &Asked<'_>,
-    ) -> AdminCall {
-        // What is not written need not be masked.
-        let asked = self.is_on().then(|| asked.masked());
-        let (filter, params) = asked.map_or((None, None), |masked| (masked.filter, masked.params));
-        AdminCall {
-            audit: Arc::clone(self),
-            request_id: call.request_id.map(str::to_owned),
-            line: AdminLine {
-                time: now(),
-                event: "admin_call",
-                request_id: None,
-                caller: call.caller.map(str::to_owned),
-                method,
-                code: code_name(CANCELLED),
-                filter,
-                params,
-                gateway_id: None,
-                session_id: None,
-                reason: None,
-                user: None,
-                outcome: None,
-            },
-        }
-    }
-
     /// Neither somebody who is nobody, nor what is no scalar, is an identity.
     fn identity_of(&self, decision: &Decision) -> Option<Value> {
         let (first, rest) = self.identity.names.split_first()?;
@@ -222,9 +191,6 @@ impl Out {
     }
 }
 
-/// gRPC's number for a call whose caller left.
-const CANCELLED: i32 = 1;
-
 /// How far a command for many sockets has come.
 #[derive(Clone, Copy, Debug, Default, Serialize)]
 pub struct Settled {
@@ -239,13 +205,20 @@ pub struct Settled {
 }
 
 #[derive(Debug, Serialize)]
-struct AdminLine {
-    time: String,
+struct AdminLine<'l> {
+    time: &'l str,
     event: &'static str,
-    request_id: Option<String>,
-    caller: Option<String>,
+    request_id: &'l str,
+    caller: Option<&'l str>,
     method: &'static str,
     code: &'static str,
+    #[serde(flatten)]
+    details: &'l Details,
+}
+
+/// What else is known of an admin's call.
+#[derive(Debug, Default, Serialize)]
+struct Details {
     #[serde(skip_serializing_if = "Option::is_none")]
     filter: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -262,43 +235,50 @@ struct AdminLine {
     outcome: Option<Settled>,
 }
 
-/// A call of an admin's that is under way. Its line is written when it is dropped; until it has ended well or badly, that
-/// is because its caller left.
+/// A call of a method that is admins' alone, also one that is refused.
 #[derive(Debug)]
 pub struct AdminCall {
     audit: Arc<Audit>,
-    request_id: Option<String>,
-    line: AdminLine,
+    begun: String,
+    method: &'static str,
+    details: Details,
 }
 
 impl AdminCall {
+    /// It begins.
+    pub fn begin(audit: Arc<Audit>, method: &'static str) -> Self {
+        Self { audit, begun: now(), method, details: Details::default() }
+    }
+
+    /// What it asks for. What is not written need not be masked.
+    pub fn asks(&mut self, filter: &str, params: impl FnOnce() -> Option<Value>) {
+        if self.audit.is_on() {
+            let masked = Asked { filter: Some(filter), params: params() }.masked();
+            self.details.filter = masked.filter;
+            self.details.params = masked.params;
+        }
+    }
+
     /// How far it is.
     pub fn is_so_far(&mut self, settled: Settled) {
-        self.line.outcome = Some(settled);
+        self.details.outcome = Some(settled);
     }
 
     /// It explained this decision.
     pub fn explained(&mut self, gateway_id: &str, decision: &Decision) {
-        self.line.gateway_id = Some(cut(gateway_id).to_owned());
-        self.line.session_id = decision.session_id.as_ref().map(|id| id.shortened());
-        self.line.reason = Some(decision.reason.name());
-        self.line.user = self.audit.identity_of(decision);
+        self.details.gateway_id = Some(cut(gateway_id).to_owned());
+        self.details.session_id = decision.session_id.as_ref().map(|id| id.shortened());
+        self.details.reason = Some(decision.reason.name());
+        self.details.user = self.audit.identity_of(decision);
     }
 
     /// It has ended with the status of this number.
-    pub fn ended(&mut self, code: i32) {
-        self.line.code = code_name(code);
-    }
-}
-
-impl Drop for AdminCall {
-    fn drop(&mut self) {
-        let Self { audit, request_id, line } = self;
-        let AdminLine { method, code, outcome, .. } = line;
-        let request_id_text = request_id.as_deref();
-        match outcome {
+    pub fn ended(self, call: Call<'_>, code: i32) {
+        let Self { audit, begun, method, details } = self;
+        let (code, request_id) = (code_name(code), call.request_id);
+        match details.outcome {
             Some(Settled { matched, done, failed, unreachable }) => tracing::info!(
-                request_id = request_id_text,
+                request_id,
                 method,
                 code,
                 matched,
@@ -307,13 +287,18 @@ impl Drop for AdminCall {
                 unreachable,
                 "an admin's call has ended"
             ),
-            None => {
-                tracing::debug!(request_id = request_id_text, method, code, "an admin's call has ended");
-            }
+            None => tracing::debug!(request_id, method, code, "an admin's call has ended"),
         }
         if let Some(out) = &audit.out {
-            line.request_id = request_id.take();
-            out.write(line);
+            out.write(&AdminLine {
+                time: &begun,
+                event: "admin_call",
+                request_id,
+                caller: call.caller,
+                method,
+                code,
+                details: &details,
+            });
         }
     }
 }

@@ -15,7 +15,7 @@ pub enum Refusal {
     Certificate,
     /// Too many wrong tokens came from the address.
     Limited,
-    /// The caller's role does not have the method.
+    /// What the caller's role, or its `gateway_ids`, do not allow.
     Role,
     /// No TLS, or a certificate that was not accepted.
     Tls,
@@ -32,6 +32,10 @@ pub enum Limit {
     Bytes,
     /// `limits.max_connections`.
     Connections,
+    /// `limits.max_gateways`.
+    Gateways,
+    /// `limits.max_watches`.
+    Watches,
 }
 
 /// What is counted at the door.
@@ -59,7 +63,8 @@ impl Refusal {
 }
 
 impl Limit {
-    const ALL: [Self; 4] = [Self::Calls, Self::Streams, Self::Bytes, Self::Connections];
+    const ALL: [Self; 6] =
+        [Self::Calls, Self::Streams, Self::Bytes, Self::Connections, Self::Gateways, Self::Watches];
 
     fn name(self) -> &'static str {
         match self {
@@ -67,6 +72,8 @@ impl Limit {
             Self::Streams => "streams",
             Self::Bytes => "bytes",
             Self::Connections => "connections",
+            Self::Gateways => "gateways",
+            Self::Watches => "watches",
         }
     }
 }
