@@ -6,6 +6,7 @@
 pub mod authorize;
 pub mod cli;
 pub mod config;
+pub mod door;
 pub mod expression;
 pub mod grpc;
 pub mod health;

@@ -2,8 +2,6 @@
 
 use std::{io, net::SocketAddr, sync::Arc, time::Duration};
 
-use arc_swap::{ArcSwap, ArcSwapOption};
-use rustls::ServerConfig;
 use tokio::{
     net::TcpListener,
     sync::watch,
@@ -15,22 +13,13 @@ use tonic::service::Routes;
 use tower::Layer as _;
 
 use crate::{
-    authorize::{
-        Authorizer, Rules,
-        policy::{Everybody, LoggedIn, Policy},
-        signature::Keys,
-    },
-    config::{
-        Config,
-        decisions::{Accept, UserSource as SourceSetting},
-        operation::Limits,
-        session::Session,
+    config::Config,
+    door::{
+        capacity::Capacity,
+        connections::{Connections, Protocol},
     },
     grpc::{
         self, Authorization, Calls, Draining, Observed, RegistryDoor,
-        callers::Callers,
-        capacity::Capacity,
-        connections::Connections,
         health::Health,
         intake::Room,
         pb::{
@@ -45,12 +34,13 @@ use crate::{
     telemetry::{
         self,
         audit::{Audit, CannotOpen, ToTheEnd},
-        causes,
         metrics::{CommandFigures, Metrics, RegistryFigures},
-        observed::{ObservedPolicy, ObservedSource, ObservedStore},
     },
-    user_source::{SessionUser, UserSource},
 };
+
+mod in_force;
+
+pub use self::in_force::{InForce, authorizer};
 
 /// Why the service could not start, or stopped.
 #[derive(Debug, thiserror::Error)]
@@ -86,63 +76,11 @@ pub enum Error {
 pub struct Server {
     grpc: TcpListener,
     http: TcpListener,
-    authorizer: Arc<ArcSwap<Authorizer>>,
-    store: watch::Sender<Arc<dyn SessionStore>>,
-    users: Arc<dyn UserSource>,
     config: Config,
+    in_force: Arc<InForce>,
     registry: Arc<Registry>,
-    reflection: bool,
-    limits: Limits,
-    callers: Arc<Callers>,
-    tls: Arc<ArcSwapOption<ServerConfig>>,
     metrics: Arc<Metrics>,
     audit: Arc<Audit>,
-}
-
-/// What the settings say of who may come in.
-pub fn authorizer(config: &Config, store: Arc<dyn SessionStore>) -> Result<Authorizer, Error> {
-    authorizer_of(config, store, users(config), policy(config))
-}
-
-fn users(config: &Config) -> Arc<dyn UserSource> {
-    match config.user.source {
-        SourceSetting::Session => Arc::new(SessionUser),
-    }
-}
-
-fn policy(config: &Config) -> Arc<dyn Policy> {
-    match config.policy.accept {
-        Accept::LoggedIn => Arc::new(LoggedIn),
-        Accept::Everybody => Arc::new(Everybody),
-    }
-}
-
-fn authorizer_of(
-    config: &Config,
-    store: Arc<dyn SessionStore>,
-    users: Arc<dyn UserSource>,
-    policy: Arc<dyn Policy>,
-) -> Result<Authorizer, Error> {
-    let Session {
-        cookie,
-        secrets,
-        id_outside_cookie,
-        passport_key,
-        allowed_origins,
-        store: _,
-        prefix: _,
-        store_connect_timeout: _,
-        store_timeout: _,
-    } = &config.session;
-    let rules = Rules {
-        cookie: cookie.clone(),
-        passport_key: passport_key.clone(),
-        outside_cookie: *id_outside_cookie,
-        allowed_origins: allowed_origins.clone(),
-        denied_message: config.policy.message.clone(),
-        max_session_bytes: config.limits.max_session_bytes,
-    };
-    Ok(Authorizer::new(rules, Keys::new(secrets)?, store, users, policy))
 }
 
 impl Server {
@@ -154,25 +92,14 @@ impl Server {
     /// Takes the addresses; sessions come from this store.
     pub async fn bind_on(config: &Config, store: Arc<dyn SessionStore>) -> Result<Self, Error> {
         let metrics = Arc::new(Metrics::new());
-        let store = ObservedStore::around(store, Arc::clone(&metrics));
-        let users = ObservedSource::around(users(config), Arc::clone(&metrics));
-        let authorizer = observed_authorizer(config, Arc::clone(&store), Arc::clone(&users), &metrics)?;
-        let asked = Arc::clone(&users);
-        metrics.ask_user_source(move || asked.health());
         Ok(Self {
+            in_force: Arc::new(InForce::new(config, store, &metrics)?),
             grpc: listen("grpc.addr", config.grpc.addr).await?,
             http: listen("http.addr", config.http.addr).await?,
-            authorizer: Arc::new(ArcSwap::from_pointee(authorizer)),
-            store: watch::Sender::new(store),
-            users,
-            config: config.clone(),
             registry: Arc::new(Registry::open(&config.registry, &config.user.identity, &config.limits)),
-            reflection: config.grpc.reflection,
-            limits: config.limits.clone(),
-            callers: Arc::new(Callers::new(&config.callers, Arc::clone(metrics.door()))),
-            tls: Arc::new(ArcSwapOption::new(config.tls.as_ref().map(|tls| Arc::clone(&tls.0)))),
             metrics,
             audit: Arc::new(Audit::open(&config.audit, config.user.identity.clone())?),
+            config: config.clone(),
         })
     }
 
@@ -186,17 +113,9 @@ impl Server {
         self.http.local_addr().ok()
     }
 
-    /// Puts new values of settings in force while the service runs: those that can stand in files of their own.
-    pub fn reloader(&self) -> Reloader {
-        Reloader {
-            authorizer: Arc::clone(&self.authorizer),
-            store: self.store.clone(),
-            users: Arc::clone(&self.users),
-            in_force: std::sync::Mutex::new(self.config.clone()),
-            callers: Arc::clone(&self.callers),
-            tls: Arc::clone(&self.tls),
-            metrics: Arc::clone(&self.metrics),
-        }
+    /// What other settings may be put in place of while it serves.
+    pub fn in_force(&self) -> Arc<InForce> {
+        Arc::clone(&self.in_force)
     }
 
     /// The audit log, for whoever hears that its file was moved away.
@@ -207,29 +126,21 @@ impl Server {
     /// Serves until `shutdown` is cancelled, then drains: not serving, no new calls, those that run finish, or are cut
     /// off after `limits.drain_timeout`.
     pub async fn serve(self, shutdown: CancellationToken) -> Result<(), Error> {
-        let Self {
-            grpc: grpc_listener,
-            http: http_listener,
-            authorizer,
-            store,
-            users: _,
-            config: _,
-            registry,
-            reflection,
-            limits,
-            callers,
-            tls,
-            metrics,
-            audit,
-        } = self;
+        let Self { grpc: grpc_listener, http: http_listener, config, in_force, registry, metrics, audit } =
+            self;
+        let limits = &config.limits;
         // When nobody decides any more, whichever way that comes about.
         let _last_lines = ToTheEnd(Arc::clone(&audit));
         let observed = Observed::new(Arc::clone(&metrics), Arc::clone(&audit));
         let (health, health_service) = Health::new().await;
         let phase = watch::Sender::new(Phase::Starting);
 
-        let authorization =
-            Authorization::new(authorizer, Arc::clone(&metrics), Arc::clone(&audit), limits.max_headers);
+        let authorization = Authorization::new(
+            Arc::clone(&in_force.authorizer),
+            Arc::clone(&metrics),
+            Arc::clone(&audit),
+            limits.max_headers,
+        );
         let authorization = AuthorizationServiceServer::new(authorization)
             .max_decoding_message_size(limits.max_message_bytes);
         let draining = Draining::default();
@@ -238,31 +149,58 @@ impl Server {
             RegistryServiceServer::new(registry_door).max_decoding_message_size(limits.max_message_bytes);
         let mut routes =
             Routes::new(authorization).add_service(registry_door).add_service(health_service.clone());
-        if reflection {
+        if config.grpc.reflection {
             routes = grpc::add_reflection(routes)?;
         }
         let (grpc_stop, http_stop) = (CancellationToken::new(), CancellationToken::new());
-        let capacity = Arc::new(Capacity::new(&limits, Arc::clone(metrics.door())));
-        let room = Room::new(&limits, Arc::clone(metrics.door()));
-        let service = Calls::new(&limits, callers, Arc::clone(&capacity), room, draining.clone())
-            .layer(routes.prepare());
-        let service = observed.layer(service);
-        let connections = Connections::new(&limits, tls, Arc::clone(&capacity), Arc::clone(metrics.door()));
+        let capacity = Arc::new(Capacity::new(limits, Arc::clone(metrics.door())));
+        let room = Room::new(limits, Arc::clone(metrics.door()));
+        let calls =
+            Calls::new(limits, Arc::clone(&in_force.callers), Arc::clone(&capacity), room, draining.clone());
+        let service = observed.layer(calls.layer(routes.prepare()));
+        let connections = Connections::new(
+            Protocol::Grpc,
+            limits,
+            Arc::clone(&in_force.tls),
+            Arc::clone(&capacity),
+            Arc::clone(metrics.door()),
+        );
         let mut doors = JoinSet::new();
         let grpc_door = connections.serve(grpc_listener, service, grpc_stop.clone());
         doors.spawn(async move {
             grpc_door.await;
-            ("gRPC", Ok(()))
+            "gRPC"
         });
-        let router = http::router(Routes::new(health_service), phase.subscribe(), Arc::clone(&metrics));
-        let http_door =
-            axum::serve(http_listener, router).with_graceful_shutdown(http_stop.clone().cancelled_owned());
-        doors.spawn(async move { ("HTTP", http_door.await.map_err(|error| causes(&error))) });
+        let http_door = {
+            // Whoever floods it takes nothing from the other door.
+            let limits = &http::limits(limits);
+            let capacity = Arc::new(Capacity::new(limits, Arc::clone(metrics.door())));
+            let room = Room::new(limits, Arc::clone(metrics.door()));
+            let calls = Calls::new(
+                limits,
+                Arc::clone(&in_force.callers),
+                Arc::clone(&capacity),
+                room,
+                Draining::default(),
+            );
+            let health = observed.layer(calls.layer(Routes::new(health_service).prepare()));
+            let service = http::service(health, phase.subscribe(), Arc::clone(&metrics));
+            let no_tls = Arc::default();
+            Connections::new(Protocol::Http, limits, no_tls, capacity, Arc::clone(metrics.door())).serve(
+                http_listener,
+                service,
+                http_stop.clone(),
+            )
+        };
+        doors.spawn(async move {
+            http_door.await;
+            "HTTP"
+        });
 
         let asked = Arc::clone(&registry);
         metrics.ask_registry(move || registry_figures(&asked));
         metrics.ask_told(move || telemetry::told(&audit));
-        let follower = task::owned(follow(store, health.clone(), metrics));
+        let follower = task::owned(follow(in_force.store.subscribe(), health.clone(), metrics));
         let registry_follower = task::owned(follow_registry(registry.health(), health.clone()));
         health.started().await;
         phase.send_replace(Phase::Serving);
@@ -318,17 +256,15 @@ async fn listen(setting: &'static str, addr: SocketAddr) -> Result<TcpListener, 
     TcpListener::bind(addr).await.map_err(|source| Error::Listen { setting, addr, source })
 }
 
-fn closed(ended: Result<(&'static str, Result<(), String>), JoinError>) -> Error {
+fn closed(ended: Result<&'static str, JoinError>) -> Error {
     match ended {
-        Ok((door, Ok(()))) => Error::Door(door, "without a word".to_owned()),
-        Ok((door, Err(cause))) => Error::Door(door, cause),
+        Ok(door) => Error::Door(door, "without a word".to_owned()),
         Err(panic) => Error::Door("gRPC or HTTP", panic.to_string()),
     }
 }
 
 /// Carries the health of the store in force to the service's health and metrics.
-async fn follow(store: watch::Sender<Arc<dyn SessionStore>>, health: Health, metrics: Arc<Metrics>) {
-    let mut stores = store.subscribe();
+async fn follow(mut stores: watch::Receiver<Arc<dyn SessionStore>>, health: Health, metrics: Arc<Metrics>) {
     loop {
         let mut answers = stores.borrow_and_update().health();
         loop {
@@ -378,56 +314,4 @@ async fn follow_registry(mut answers: watch::Receiver<StoreHealth>, health: Heal
             return;
         }
     }
-}
-
-/// Puts new values of settings in force.
-#[derive(Debug)]
-pub struct Reloader {
-    authorizer: Arc<ArcSwap<Authorizer>>,
-    store: watch::Sender<Arc<dyn SessionStore>>,
-    users: Arc<dyn UserSource>,
-    in_force: std::sync::Mutex<Config>,
-    callers: Arc<Callers>,
-    tls: Arc<ArcSwapOption<ServerConfig>>,
-    metrics: Arc<Metrics>,
-}
-
-impl Reloader {
-    /// Takes what decisions and callers hang on from this new reading of the settings: `[session]`, `[policy]`, `[callers]`,
-    /// `[tls]` and `limits.max_session_bytes`.
-    pub fn apply(&self, config: &Config) {
-        let mut in_force = self.in_force.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-        let is_same_store = in_force.session.has_same_store(&config.session);
-        let store = if is_same_store {
-            Arc::clone(&self.store.borrow())
-        } else {
-            ObservedStore::around(session_store::open(&config.session), Arc::clone(&self.metrics))
-        };
-        match observed_authorizer(config, Arc::clone(&store), Arc::clone(&self.users), &self.metrics) {
-            Ok(authorizer) => self.authorizer.store(Arc::new(authorizer)),
-            Err(error) => {
-                tracing::error!(%error, "the old settings stay in force");
-                return;
-            }
-        }
-        if !is_same_store {
-            self.store.send_replace(store);
-        }
-        self.callers.replace(&config.callers);
-        // Whether there is TLS at all is not changed under clients that speak one of the two.
-        if let (Some(tls), true) = (&config.tls, self.tls.load().is_some()) {
-            self.tls.store(Some(Arc::clone(&tls.0)));
-        }
-        *in_force = config.clone();
-    }
-}
-
-fn observed_authorizer(
-    config: &Config,
-    store: Arc<dyn SessionStore>,
-    users: Arc<dyn UserSource>,
-    metrics: &Arc<Metrics>,
-) -> Result<Authorizer, Error> {
-    let policy = ObservedPolicy::around(policy(config), Arc::clone(metrics));
-    authorizer_of(config, store, users, policy)
 }

@@ -7,7 +7,7 @@ use std::{
 };
 
 /// Each part of `src/` and the parts it may use.
-const MAY_USE: [(&str, &[&str]); 17] = [
+const MAY_USE: [(&str, &[&str]); 18] = [
     ("main", &["cli"]),
     (
         "cli",
@@ -28,6 +28,7 @@ const MAY_USE: [(&str, &[&str]); 17] = [
         &[
             "authorize",
             "config",
+            "door",
             "grpc",
             "http",
             "registry",
@@ -37,8 +38,9 @@ const MAY_USE: [(&str, &[&str]); 17] = [
             "user_source",
         ],
     ),
-    ("grpc", &["authorize", "config", "expression", "reason", "registry", "task", "telemetry"]),
-    ("http", &["telemetry"]),
+    ("grpc", &["authorize", "config", "door", "expression", "reason", "registry", "task", "telemetry"]),
+    ("http", &["config", "door", "telemetry"]),
+    ("door", &["config", "telemetry"]),
     ("telemetry", &["authorize", "config", "expression", "reason", "session_store", "user_source"]),
     ("authorize", &["config", "reason", "session_store", "user_source"]),
     ("registry", &["config", "expression", "health", "reason", "redis_connection", "task"]),
@@ -57,7 +59,7 @@ const MAY_USE: [(&str, &[&str]); 17] = [
 const DRIVERS: [(&str, &[&str]); 6] = [
     ("redis::", &["redis_connection/", "session_store/redis.rs", "registry/redis/"]),
     ("prost_types", &["grpc/", "cli/explain/mod.rs", "cli/sockets/", "cli/bench/gateways/"]),
-    ("tonic", &["grpc/", "http/mod.rs", "server.rs", "cli/", "telemetry/traces.rs"]),
+    ("tonic", &["grpc/", "door/connections.rs", "http/mod.rs", "server.rs", "cli/", "telemetry/traces.rs"]),
     ("axum::", &["http/", "server.rs"]),
     ("prometheus_client", &["telemetry/metrics/"]),
     ("opentelemetry", &["telemetry/traces.rs"]),

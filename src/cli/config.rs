@@ -46,6 +46,6 @@ impl ConfigCommand {
 }
 
 fn as_json(effective: &Effective) -> (String, serde_json::Value) {
-    let Effective { setting, shown, origin } = effective;
+    let Effective { setting, shown, origin, .. } = effective;
     (setting.name.to_owned(), json!({"value": shown, "origin": origin.to_string()}))
 }

@@ -45,11 +45,12 @@ impl Serve {
             "serving"
         );
         let (nudge, nudged) = mpsc::channel(1);
-        let reloader = server.reloader();
+        let in_force = server.in_force();
         let settings = self.settings;
         let apply = move |config: &Config| {
+            in_force.exchange(config)?;
             telemetry::log::refilter(&config.log);
-            reloader.apply(config);
+            Ok(())
         };
         let reload = reload::watch(move || settings.layers(), before, nudged, apply);
         let _reload = task::owned(reload);

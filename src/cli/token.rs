@@ -3,11 +3,14 @@
 use std::io::{IsTerminal as _, Write as _};
 
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
-use clap::{Args, ValueEnum};
+use clap::{
+    Args,
+    builder::{PossibleValuesParser, TypedValueParser},
+};
 use serde_json::json;
-use sha2::{Digest as _, Sha256};
 
 use super::{Error, style::HINT};
+use crate::config::callers::{self, Role};
 
 /// Make a bearer token for a caller, and the settings that let it in.
 ///
@@ -15,11 +18,11 @@ use super::{Error, style::HINT};
 #[derive(Debug, Args)]
 pub(super) struct TokenCommand {
     /// Whose it is, for the log: `chat`.
-    #[arg(long)]
+    #[arg(long, value_parser = name)]
     name: String,
     /// What its bearer may do.
-    #[arg(long, value_enum, default_value_t = RoleName::Gateway)]
-    role: RoleName,
+    #[arg(long, default_value_t = Role::Gateway, value_parser = role())]
+    role: Role,
     /// Bind it to gateway ids that match, `*` stands for any text; may be given several times [default: any].
     #[arg(long, value_name = "PATTERN")]
     gateway_id: Vec<String>,
@@ -28,21 +31,12 @@ pub(super) struct TokenCommand {
     json: bool,
 }
 
-#[derive(Clone, Copy, Debug, ValueEnum)]
-enum RoleName {
-    /// What a socket server needs.
-    Gateway,
-    /// Everything.
-    Admin,
+fn name(text: &str) -> Result<String, String> {
+    callers::named(text).map(|()| text.to_owned())
 }
 
-impl RoleName {
-    fn name(self) -> &'static str {
-        match self {
-            Self::Gateway => "gateway",
-            Self::Admin => "admin",
-        }
-    }
+fn role() -> impl TypedValueParser<Value = Role> {
+    PossibleValuesParser::new(["gateway", "admin"]).try_map(|text| text.parse::<Role>())
 }
 
 /// As many as a key of HMAC-SHA256 has: nobody guesses it.
@@ -51,14 +45,12 @@ const TOKEN_BYTES: usize = 32;
 impl TokenCommand {
     pub(super) fn run(self) -> Result<(), Error> {
         let Self { name, role, gateway_id, json } = self;
-        let role = role.name();
         let token = URL_SAFE_NO_PAD.encode(rand::random::<[u8; TOKEN_BYTES]>());
-        let digest = Sha256::digest(&token);
-        let hash = digest.iter().fold("sha256:".to_owned(), |hash, byte| format!("{hash}{byte:02x}"));
+        let hash = callers::hash_of(&token);
         let mut line = toml::Table::from_iter([
             ("name".to_owned(), name.into()),
             ("hash".to_owned(), hash.into()),
-            ("role".to_owned(), role.into()),
+            ("role".to_owned(), role.to_string().into()),
         ]);
         if !gateway_id.is_empty() {
             line.insert("gateway_ids".to_owned(), gateway_id.into());

@@ -1,9 +1,10 @@
 //! `[callers]`: who may call, and as what.
 
-use std::fmt;
+use std::{collections::BTreeMap, fmt, str::FromStr};
 
 use regex::Regex;
 use serde::Deserialize;
+use sha2::{Digest as _, Sha256};
 
 use super::{
     doors::{GRPC_ADDR, Grpc},
@@ -24,8 +25,7 @@ pub struct Callers {
 }
 
 /// What a caller may do.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
-#[serde(rename_all = "lowercase")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Role {
     /// What a socket server needs.
     Gateway,
@@ -39,6 +39,18 @@ impl fmt::Display for Role {
             Self::Gateway => "gateway",
             Self::Admin => "admin",
         })
+    }
+}
+
+impl FromStr for Role {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text {
+            "gateway" => Ok(Self::Gateway),
+            "admin" => Ok(Self::Admin),
+            _ => Err("its role is neither `gateway` nor `admin`".to_owned()),
+        }
     }
 }
 
@@ -130,7 +142,7 @@ impl Eq for Glob {}
 struct WrittenToken {
     name: String,
     hash: String,
-    role: Role,
+    role: String,
     gateway_ids: Option<Vec<String>>,
 }
 
@@ -139,7 +151,7 @@ struct WrittenToken {
 #[serde(deny_unknown_fields)]
 struct WrittenCertificate {
     name: String,
-    role: Role,
+    role: String,
     gateway_ids: Option<Vec<String>>,
 }
 
@@ -149,12 +161,11 @@ impl TryFrom<WrittenToken> for Token {
     fn try_from(WrittenToken { name, hash, role, gateway_ids }: WrittenToken) -> Result<Self, String> {
         named(&name)?;
         let digest = digest(&hash).ok_or_else(|| {
-            format!(
-                "the hash of `{name}` is not `sha256:` with the 64 hexadecimal digits of the token's SHA-256; \
-                 `socketpass token` makes both"
-            )
+            "its hash is not `sha256:` with the 64 hexadecimal digits of the token's SHA-256; `socketpass token` makes \
+             both"
+                .to_owned()
         })?;
-        Ok(Self { name, digest, role, gateway_ids: globs(gateway_ids)? })
+        Ok(Self { role: role.parse()?, name, digest, gateway_ids: globs(gateway_ids)? })
     }
 }
 
@@ -163,13 +174,14 @@ impl TryFrom<WrittenCertificate> for Certificate {
 
     fn try_from(WrittenCertificate { name, role, gateway_ids }: WrittenCertificate) -> Result<Self, String> {
         named(&name)?;
-        Ok(Self { name: Glob::new(&name)?, role, gateway_ids: globs(gateway_ids)? })
+        Ok(Self { name: Glob::new(&name)?, role: role.parse()?, gateway_ids: globs(gateway_ids)? })
     }
 }
 
-fn named(name: &str) -> Result<(), String> {
+/// Whether a caller can have this name.
+pub fn named(name: &str) -> Result<(), String> {
     if name.is_empty() || name.len() > 256 || name.chars().any(char::is_control) {
-        return Err("each needs a name of 1 to 256 bytes without control characters".to_owned());
+        return Err("it needs a name of 1 to 256 bytes without control characters".to_owned());
     }
     Ok(())
 }
@@ -177,6 +189,11 @@ fn named(name: &str) -> Result<(), String> {
 fn globs(texts: Option<Vec<String>>) -> Result<GatewayIds, String> {
     let globs = texts.map(|texts| texts.iter().map(|text| Glob::new(text)).collect()).transpose()?;
     Ok(GatewayIds(globs))
+}
+
+/// As `hash` is written.
+pub fn hash_of(token: &str) -> String {
+    Sha256::digest(token).iter().fold("sha256:".to_owned(), |hash, byte| format!("{hash}{byte:02x}"))
 }
 
 fn digest(hash: &str) -> Option<[u8; 32]> {
@@ -237,6 +254,15 @@ impl Callers {
                 reader.fault(setting, "it is empty, so nobody could call: leave it out, or name somebody");
             }
         }
+        let mut names = BTreeMap::new();
+        for Token { name, digest, .. } in &callers.tokens {
+            if let Some(other) = names.insert(digest, name) {
+                reader.fault(
+                    &TOKENS,
+                    format!("`{other}` and `{name}` have the same hash: each needs a token of its own"),
+                );
+            }
+        }
         let is_faulty = reader.has_fault(&TOKENS) || reader.has_fault(&CERTIFICATES);
         if callers.allow_anonymous && !callers.is_empty() {
             let problem = "with it every call is an admin's, whatever callers.tokens and callers.certificates say: \
@@ -291,6 +317,7 @@ mod tests {
 
     #[test]
     fn hashes() {
+        assert_eq!(digest(&hash_of("a token")), Some(Sha256::digest("a token").into()));
         let digits = "ab".repeat(32);
         assert_eq!(digest(&format!("sha256:{digits}")), Some([0xab; 32]));
         for hash in [digits.as_str(), "sha256:", "sha256:zz", &format!("sha256:{}", "+a".repeat(32))] {

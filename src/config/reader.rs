@@ -1,6 +1,12 @@
 //! From what was set to what it means. Faults are gathered: whoever starts the service sees all of them at once.
 
-use std::{fs, net::SocketAddr, time::Duration};
+use std::{
+    collections::BTreeMap,
+    fs,
+    hash::{DefaultHasher, Hash as _, Hasher as _},
+    net::SocketAddr,
+    time::Duration,
+};
 
 use secrecy::SecretString;
 use serde::de::DeserializeOwned;
@@ -21,6 +27,8 @@ pub struct Effective {
     pub shown: Option<Value>,
     /// Where it was set.
     pub origin: Origin,
+    /// Tells whether another reading has the same value, also of a secret.
+    pub(super) digest: u64,
 }
 
 /// Reads settings out of the layers.
@@ -28,6 +36,7 @@ pub(super) struct Reader<'l> {
     layers: &'l Layers,
     faults: Vec<Fault>,
     effective: Vec<Effective>,
+    digests: BTreeMap<&'static str, u64>,
 }
 
 /// A setting's value, ready to be understood.
@@ -39,7 +48,7 @@ struct Resolved {
 impl<'l> Reader<'l> {
     /// A reader of these layers.
     pub(super) fn new(layers: &'l Layers) -> Self {
-        Self { layers, faults: layers.faults().to_vec(), effective: Vec::new() }
+        Self { layers, faults: layers.faults().to_vec(), effective: Vec::new(), digests: BTreeMap::new() }
     }
 
     /// What is in force, and what was wrong.
@@ -192,18 +201,23 @@ impl<'l> Reader<'l> {
         let tables = match resolved.value {
             None => Ok(None),
             Some(Value::Array(tables)) => {
-                tables.into_iter().map(table).collect::<Result<Vec<_>, _>>().map(Some)
+                let written = tables.into_iter().enumerate().filter(|(_, table)| !is_blank(table));
+                let tables = written.map(|(place, value)| match table(value) {
+                    Ok(table) => Ok((place, table)),
+                    Err(problem) => Err(nth(place, &problem)),
+                });
+                tables.collect::<Result<Vec<_>, _>>().map(Some)
             }
-            Some(one) => table(one).map(|table| Some(vec![table])),
+            Some(one) => table(one).map(|table| Some(vec![(0, table)])),
         };
         let parsed = tables.and_then(|tables| {
             let shown = tables.as_ref().map(|tables| {
-                Value::Array(tables.iter().cloned().map(without_hash).map(Value::Table).collect())
+                let shown = tables.iter().map(|(_, table)| Value::Table(without_hash(table.clone())));
+                Value::Array(shown.collect())
             });
-            // The words of the table's parser name keys and repeat nothing but a role.
-            let parse =
-                |table: toml::Table| table.try_into::<W>().map_err(|error| error.message().to_owned());
-            let parsed = tables.unwrap_or_default().into_iter().map(|table| T::try_from(parse(table)?));
+            let parse = |table| T::try_from(typed(setting.kind, table)?);
+            let parsed = tables.unwrap_or_default().into_iter();
+            let parsed = parsed.map(|(place, table)| parse(table).map_err(|problem| nth(place, &problem)));
             Ok((parsed.collect::<Result<_, _>>()?, shown))
         });
         match parsed {
@@ -259,8 +273,17 @@ impl<'l> Reader<'l> {
         }
     }
 
-    /// The value that counts, read from its file if that is where it stands. `None`: a fault was reported.
+    /// The value that counts. `None`: a fault was reported.
     fn resolve(&mut self, setting: &'static Setting) -> Option<Resolved> {
+        let resolved = self.read(setting)?;
+        let mut hasher = DefaultHasher::new();
+        resolved.value.as_ref().map(Value::to_string).hash(&mut hasher);
+        self.digests.insert(setting.name, hasher.finish());
+        Some(resolved)
+    }
+
+    /// It is read from its file if that is where it stands.
+    fn read(&mut self, setting: &'static Setting) -> Option<Resolved> {
         let Some(Found { origin, from_file, value }) = self.layers.get(setting).cloned() else {
             let default =
                 setting.default.and_then(|text| layers::from_text(setting.kind, text.to_owned()).ok());
@@ -298,7 +321,8 @@ impl<'l> Reader<'l> {
             Some(Value::String(flag)) if setting.kind == Kind::Flag => Some(Value::Boolean(flag == "true")),
             shown => shown,
         };
-        self.effective.push(Effective { setting, shown, origin });
+        let digest = self.digests.get(setting.name).copied().unwrap_or_default();
+        self.effective.push(Effective { setting, shown, origin, digest });
     }
 }
 
@@ -312,6 +336,29 @@ fn table(value: Value) -> Result<toml::Table, String> {
         }
         other => Err(format!("each should be a table, and one is {}", type_name(&other))),
     }
+}
+
+/// A line of a file with nothing in it.
+fn is_blank(value: &Value) -> bool {
+    matches!(value, Value::String(text) if text.trim().is_empty())
+}
+
+/// Which of several it is.
+fn nth(place: usize, problem: &str) -> String {
+    format!("number {}: {problem}", place + 1)
+}
+
+/// A table as what it stands for. The parser's own words could repeat what is in it.
+fn typed<W: DeserializeOwned>(kind: Kind, table: toml::Table) -> Result<W, String> {
+    let Kind::Tables(keys) = kind else { return Err("it is no table".to_owned()) };
+    let is_known = |name: &str| keys.split(", ").any(|key| key == name);
+    if !table.keys().all(|name| is_known(name)) {
+        return Err(format!("it has a key that is none of {keys}"));
+    }
+    table.try_into().map_err(|error: toml::de::Error| match error.message() {
+        missing if missing.starts_with("missing field") => missing.to_owned(),
+        _ => format!("a value in it is not what it should be (its keys are {keys})"),
+    })
 }
 
 /// A short token could be found from its hash.

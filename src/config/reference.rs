@@ -15,8 +15,7 @@ pub fn markdown() -> String {
          value. Secrets have no command-line spelling. A secret, and a URL that may hold a password, can also stand in a \
          file of its own, which the name with `_file` names (`session.secrets_file`): one value a line, read again when \
          the file changes and on SIGHUP.\n\n\
-         On SIGHUP the TOML file is read again too: `[session]`, `[policy]`, `[callers]`, `[tls]` and \
-         `limits.max_session_bytes` count from then on, and the log names what counts only from the next start on. A \
+         On SIGHUP the TOML file is read again too. What counts from then on is marked; what does not, the log names. A \
          reading with a fault changes nothing.\n\n\
          `socketpass config` prints what is in force, and where each value comes from.\n",
     );
@@ -38,6 +37,9 @@ fn describe(text: &mut String, setting: &'static Setting) {
         "- Default: {}",
         setting.default.map_or("not set".to_owned(), |text| format!("`{text}`"))
     );
+    if setting.is_reloaded() {
+        let _ = writeln!(text, "- Counts on SIGHUP");
+    }
     for spelling in setting.spellings() {
         let flag = spelling.flag().map_or(String::new(), |flag| format!(", `--{flag}`"));
         let what = if spelling.from_file { "Or its file" } else { "Set by" };

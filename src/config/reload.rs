@@ -25,18 +25,15 @@ impl Contents {
     }
 }
 
-/// What is put in force without a restart, by how its name begins.
-const RELOADED: [&str; 6] =
-    ["session.", "policy.", "callers.", "tls.", "limits.max_session_bytes", "log.filter"];
-
-/// Looks for changes for as long as it is polled, and hands each new, faultless reading to `apply`. `nudge` says when to
+/// Looks for changes for as long as it is polled, and hands each new, faultless reading to `apply`, which may refuse it
+/// whole. `nudge` says when to
 /// read everything again without looking, the file of settings too. `last` was taken before the settings in force were
 /// read, so that no change is missed.
 pub async fn watch(
     read: impl Fn() -> Layers + Send,
     mut last: Contents,
     mut nudge: mpsc::Receiver<()>,
-    apply: impl Fn(&Config) + Send,
+    apply: impl Fn(&Config) -> Result<(), String> + Send,
 ) {
     let mut layers = read();
     let mut in_force = Config::load_and_show(&layers).map(|(_, shown)| shown).unwrap_or_default();
@@ -55,7 +52,13 @@ pub async fn watch(
         last = now;
         match Config::load_and_show(&again) {
             Ok((config, shown)) => {
-                apply(&config);
+                if let Err(problem) = apply(&config) {
+                    tracing::error!(
+                        problem,
+                        "the settings cannot be taken while running: the old values stay in force"
+                    );
+                    continue;
+                }
                 tracing::info!("settings were read again");
                 layers = again;
                 for setting in changed_in_vain(&in_force, &shown) {
@@ -72,11 +75,10 @@ pub async fn watch(
 
 /// The settings that differ and are not put in force while the service runs.
 fn changed_in_vain(before: &[Effective], now: &[Effective]) -> Vec<&'static str> {
-    let fixed =
-        now.iter().filter(|now| !RELOADED.iter().any(|reloaded| now.setting.name.starts_with(reloaded)));
+    let fixed = now.iter().filter(|now| !now.setting.is_reloaded());
     let changed = fixed.filter(|now| {
         let before = before.iter().find(|before| before.setting.name == now.setting.name);
-        before.is_some_and(|before| before.shown != now.shown)
+        before.is_some_and(|before| before.digest != now.digest)
     });
     changed.map(|now| now.setting.name).collect()
 }

@@ -17,6 +17,17 @@ pub struct Setting {
     pub about: &'static str,
 }
 
+/// What is put in force without a restart, by how its name begins.
+const RELOADED: [&str; 6] =
+    ["session.", "policy.", "callers.", "tls.", "limits.max_session_bytes", "log.filter"];
+
+impl Setting {
+    /// Whether another value counts as soon as settings are read again.
+    pub fn is_reloaded(&self) -> bool {
+        RELOADED.iter().any(|begin| self.name.starts_with(begin))
+    }
+}
+
 /// What a setting takes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {

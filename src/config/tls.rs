@@ -6,7 +6,7 @@ use rustls::{
     RootCertStore, ServerConfig,
     crypto::ring,
     pki_types::{CertificateDer, PrivateKeyDer, pem, pem::PemObject as _},
-    server::{WebPkiClientVerifier, danger::ClientCertVerifier},
+    server::{NoServerSessionStorage, WebPkiClientVerifier, danger::ClientCertVerifier},
 };
 
 use super::{
@@ -133,6 +133,7 @@ fn server(
     required: bool,
 ) -> Result<ServerConfig, String> {
     let provider = Arc::new(ring::default_provider());
+    let checks_clients = authorities.is_some();
     let verifier: Arc<dyn ClientCertVerifier> = match authorities {
         None => WebPkiClientVerifier::no_client_auth(),
         Some(roots) => {
@@ -148,5 +149,10 @@ fn server(
         .with_single_cert(chain, key)
         .map_err(|error| error.to_string())?;
     config.alpn_protocols = vec![ALPN.to_vec()];
+    if checks_clients {
+        // A session that is taken up again would not have its certificate checked again.
+        config.session_storage = Arc::new(NoServerSessionStorage {});
+        config.send_tls13_tickets = 0;
+    }
     Ok(config)
 }

@@ -13,7 +13,7 @@ use bytes::Bytes;
 use http::{HeaderMap, Request, Response};
 use http_body::{Body as HttpBody, Frame, SizeHint};
 use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
-use tonic::{Code, Status, body::Body};
+use tonic::{Status, body::Body};
 use tower::{Layer, Service};
 
 use super::{
@@ -21,11 +21,14 @@ use super::{
         Callers,
         methods::{Access, Kind},
     },
-    capacity::{Call, Capacity, OpenStream},
     context::CallContext,
     intake::{Held, Room},
+    retry,
 };
-use crate::config::operation::Limits;
+use crate::{
+    config::operation::Limits,
+    door::capacity::{Capacity, Full, Of, Place},
+};
 
 /// Ends streams, which would hold up the drain.
 #[derive(Clone, Debug, Default)]
@@ -35,6 +38,8 @@ pub struct Draining {
     /// Conversations end that are still there when the gateways have been sent away.
     pub conversations: CancellationToken,
 }
+
+const GRPC_STATUS: &str = "grpc-status";
 
 /// The layer: everything a call passes on its way in.
 #[derive(Clone)]
@@ -78,14 +83,14 @@ pub struct CallService<S> {
 
 /// What a call that was taken holds until its answer.
 struct Taken {
-    _call: Call,
+    _call: Place,
     _memory: Held,
     stream: Option<StreamPlace>,
 }
 
 /// What a stream of answers holds until its end, and what ends it before.
 struct StreamPlace {
-    _open: OpenStream,
+    _open: Place,
     draining: CancellationToken,
     aging: CancellationToken,
 }
@@ -100,14 +105,15 @@ impl Way {
         };
         let peer = context.peer()?;
         self.callers.admit(method, request.headers(), &context)?;
-        let call = match method.access {
-            Access::Open => self.capacity.count(peer.account()),
-            Access::Role(_) => self.capacity.call(peer.account())?,
+        let (calls, streams) = match method.access {
+            Access::Open => (Of::OpenCalls, Of::OpenStreams),
+            Access::Role(_) => (Of::Calls, Of::Streams),
         };
+        let call = self.capacity.place(calls, peer.account()).map_err(shed)?;
         let stream = match method.kind {
             Kind::Unary => None,
             kind => Some(StreamPlace {
-                _open: self.capacity.stream()?,
+                _open: self.capacity.place(streams, peer.account()).map_err(shed)?,
                 draining: match kind {
                     Kind::Conversation => self.draining.conversations.clone(),
                     _ => self.draining.answers.clone(),
@@ -119,10 +125,14 @@ impl Way {
                 },
             }),
         };
-        let (body, memory) = self.room.body(std::mem::take(request.body_mut()), method.kind);
+        let (body, memory) = self.room.body(std::mem::take(request.body_mut()), method);
         *request.body_mut() = body;
         Ok(Taken { _call: call, _memory: memory, stream })
     }
+}
+
+fn shed(full: Full) -> Status {
+    retry::soon(&full.to_string())
 }
 
 impl<S> Service<Request<Body>> for CallService<S>
@@ -153,11 +163,8 @@ where
             };
             let response = response?;
             // An answer that is only a status has it in its headers.
-            if let Some(status) = Status::from_header_map(response.headers()) {
-                return Ok(match status.code() {
-                    Code::Ok => response,
-                    _ => in_grpcs_words(status).into_http(),
-                });
+            if response.headers().contains_key(GRPC_STATUS) {
+                return Ok(response);
             }
             Ok(match taken.stream {
                 None => response,
@@ -174,7 +181,7 @@ const LAST_FRAMES: u8 = 16;
 struct OpenAnswers {
     /// `None` when it has been ended.
     body: Option<Body>,
-    _open: OpenStream,
+    _open: Place,
     draining: Pin<Box<WaitForCancellationFutureOwned>>,
     aging: Pin<Box<WaitForCancellationFutureOwned>>,
     due: Option<Status>,
@@ -238,16 +245,6 @@ impl HttpBody for OpenAnswers {
 
     fn size_hint(&self) -> SizeHint {
         self.body.as_ref().map(Body::size_hint).unwrap_or_default()
-    }
-}
-
-/// tonic says OUT_OF_RANGE of a message that is too large, everybody else RESOURCE_EXHAUSTED.
-pub(super) fn in_grpcs_words(status: Status) -> Status {
-    match status.code() {
-        Code::OutOfRange if status.message().contains("message length too large") => {
-            Status::resource_exhausted("the message is larger than limits.max_message_bytes allows")
-        }
-        _ => status,
     }
 }
 

@@ -2,18 +2,16 @@
 
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
-use http::{HeaderMap, HeaderName, HeaderValue, Uri};
+use http::{HeaderMap, HeaderName, HeaderValue};
 use tonic::Status;
 
-use super::{
-    callers::{
-        Caller,
-        methods::{Access, Method},
-    },
-    connections::Peer,
+use super::callers::{
+    Caller,
+    methods::{Access, Method},
 };
 use crate::{
     config::callers::Role,
+    door::connections::Peer,
     telemetry::audit::{AdminCall, Audit, Call},
 };
 
@@ -51,15 +49,15 @@ pub(super) struct CallContext(Arc<Known>);
 #[derive(Debug)]
 struct Known {
     id: RequestId,
-    uri: Uri,
     /// `None`: the service has no such method.
     method: Option<&'static Method>,
     /// `None`: it came past the door.
     peer: Option<Arc<Peer>>,
     /// Set when it is known.
     caller: OnceLock<Caller>,
-    /// Its line in the audit log, if only admins may call it.
+    /// Its line in the audit log, if it is for admins alone.
     kept: Mutex<Option<AdminCall>>,
+    audit: Arc<Audit>,
 }
 
 impl CallContext {
@@ -68,17 +66,25 @@ impl CallContext {
         method: Option<&'static Method>,
         audit: &Arc<Audit>,
     ) -> Self {
-        let kept = method
-            .filter(|method| method.access == Access::Role(Role::Admin))
-            .map(|method| AdminCall::begin(Arc::clone(audit), method.name()));
-        Self(Arc::new(Known {
+        let context = Self(Arc::new(Known {
             id: RequestId::of(request.headers()),
-            uri: request.uri().clone(),
             method,
             peer: request.extensions().get().cloned(),
             caller: OnceLock::new(),
-            kept: Mutex::new(kept),
-        }))
+            kept: Mutex::new(None),
+            audit: Arc::clone(audit),
+        }));
+        if method.is_some_and(|method| method.access == Access::Role(Role::Admin)) {
+            context.is_for_admins();
+        }
+        context
+    }
+
+    /// It asks for what is admins' alone, and so has a line in the audit log.
+    pub(super) fn is_for_admins(&self) {
+        let name = self.0.method.map_or("unknown", Method::name);
+        let mut kept = self.0.kept.lock().unwrap_or_else(PoisonError::into_inner);
+        kept.get_or_insert_with(|| AdminCall::begin(Arc::clone(&self.0.audit), name));
     }
 
     pub(super) fn of<T>(request: &tonic::Request<T>) -> Result<Self, Status> {
@@ -100,11 +106,6 @@ impl CallContext {
         // No two answers have the same: remembering it for HPACK would push out what can be said in short.
         id.set_sensitive(true);
         headers.insert(REQUEST_ID, id);
-    }
-
-    /// As it was asked for, with package and service.
-    pub(super) fn path(&self) -> &str {
-        self.0.uri.path()
     }
 
     pub(super) fn method(&self) -> Option<&'static Method> {

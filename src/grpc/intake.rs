@@ -16,7 +16,10 @@ use tokio::{
 };
 use tonic::{Status, body::Body};
 
-use super::{callers::methods::Kind, retry};
+use super::{
+    callers::methods::{Access, Kind, Method},
+    retry,
+};
 use crate::{
     config::operation::Limits,
     telemetry::metrics::door::{DoorMetrics, Limit},
@@ -25,11 +28,14 @@ use crate::{
 /// A shorter message is not counted: as many calls as may be under way have no more than this each.
 const SMALL: usize = 16 << 10;
 
+/// A longer message is refused where nobody needs credentials. What health is asked for is much shorter.
+const OPEN: usize = 1 << 10;
+
 /// The room that requests share.
 #[derive(Clone)]
 pub struct Room {
     bytes: Arc<Semaphore>,
-    /// A longer message is refused by whoever reads it.
+    /// A longer message is refused.
     max_message: usize,
     arrives_within: Duration,
     metrics: Arc<DoorMetrics>,
@@ -58,14 +64,15 @@ impl Room {
 
     /// The body, which makes room for its messages. A call with one message is turned away when there is none, and keeps its
     /// room until the answer begins; a conversation waits, and its client with it, and keeps room for one message at a time.
-    pub fn body(&self, body: Body, kind: Kind) -> (Body, Held) {
+    pub fn body(&self, body: Body, method: &Method) -> (Body, Held) {
         let held = Held::default();
         let intake = Intake {
             body,
             room: self.clone(),
             held: held.clone(),
             messages: Messages::default(),
-            waits: kind == Kind::Conversation,
+            waits: method.kind == Kind::Conversation,
+            max_message: if method.access == Access::Open { OPEN } else { self.max_message },
             waiting: None,
             late: None,
         };
@@ -81,6 +88,8 @@ struct Intake {
     held: Held,
     messages: Messages,
     waits: bool,
+    /// A longer one is refused.
+    max_message: usize,
     /// What has arrived of a message, and the wait for its room.
     waiting: Option<(Bytes, Waiting)>,
     /// When a message that has room has to be there.
@@ -90,8 +99,7 @@ struct Intake {
 impl Intake {
     /// Makes room for a message that begins at `start` of the chunk. What may go on by now; `None`: nothing.
     fn room_for(&mut self, start: usize, length: usize, mut chunk: Bytes) -> Result<Option<Bytes>, Status> {
-        // What is too long is refused by whoever reads it, at its length.
-        let Ok(permits) = u32::try_from(length.min(self.room.max_message)) else { return Ok(Some(chunk)) };
+        let Ok(permits) = u32::try_from(length.min(self.max_message)) else { return Ok(Some(chunk)) };
         self.late = Some(Box::pin(sleep(self.room.arrives_within)));
         if self.waits {
             let bytes = Arc::clone(&self.room.bytes);
@@ -153,6 +161,14 @@ impl HttpBody for Intake {
                 Err(trailers) => return Poll::Ready(Some(Ok(trailers))),
             };
             let begun = this.messages.pass(&chunk);
+            if this.messages.begun > 1 && !this.waits {
+                let message = "this method takes one message, and another has come";
+                return Poll::Ready(Some(Err(Status::invalid_argument(message))));
+            }
+            if begun.is_some_and(|(_, length)| length > this.max_message) {
+                let message = "the message is larger than limits.max_message_bytes allows";
+                return Poll::Ready(Some(Err(Status::resource_exhausted(message))));
+            }
             if this.messages.is_between() {
                 this.late = None;
             }
@@ -178,6 +194,7 @@ impl HttpBody for Intake {
 /// bytes (gRPC over HTTP2, Length-Prefixed-Message).
 #[derive(Default)]
 struct Messages {
+    begun: usize,
     header: [u8; 5],
     header_seen: usize,
     left: usize,
@@ -208,6 +225,7 @@ impl Messages {
                 let [_compressed, length @ ..] = self.header;
                 self.left = usize::try_from(u32::from_be_bytes(length)).unwrap_or(usize::MAX);
                 self.header_seen = 0;
+                self.begun += 1;
                 if longest.is_none_or(|(_, longest)| longest < self.left) {
                     longest = Some((start, self.left));
                 }

@@ -3,12 +3,11 @@
 use tonic::service::Routes;
 use tonic_reflection::server::{Builder as Reflection, Error as ReflectionError};
 
+mod answers;
 mod authorization;
 pub mod callers;
 mod calls;
-pub mod capacity;
 pub mod codec;
-pub mod connections;
 mod context;
 pub mod convert;
 pub mod health;

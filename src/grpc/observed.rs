@@ -41,6 +41,7 @@ struct Observer {
     figures: [Arc<CallFigures>; METHODS.len()],
     unknown: Arc<CallFigures>,
     turned_away: Seldom,
+    strangers: Seldom,
 }
 
 impl Observed {
@@ -48,7 +49,14 @@ impl Observed {
     pub fn new(metrics: Arc<Metrics>, audit: Arc<Audit>) -> Self {
         let figures = METHODS.each_ref().map(|method| Arc::new(metrics.calls_of(method.label())));
         let unknown = Arc::new(metrics.calls_of("unknown"));
-        Self(Arc::new(Observer { metrics, audit, figures, unknown, turned_away: Seldom::default() }))
+        Self(Arc::new(Observer {
+            metrics,
+            audit,
+            figures,
+            unknown,
+            turned_away: Seldom::default(),
+            strangers: Seldom::default(),
+        }))
     }
 }
 
@@ -60,15 +68,13 @@ impl fmt::Debug for Observed {
 
 impl Observer {
     fn begin(self: &Arc<Self>, request: &Request<Body>) -> InFlight {
-        let path = request.uri().path();
-        let (method, figures) = match Method::place(path) {
+        let (method, figures) = match Method::place(request.uri().path()) {
             Some(place) => (METHODS.get(place), self.figures.get(place)),
             None => (None, None),
         };
         let figures = figures.unwrap_or(&self.unknown);
         figures.begun();
-        let (service, name) = path.trim_start_matches('/').split_once('/').unwrap_or((path, ""));
-        let span = traces::call(request.headers(), service, name);
+        let span = traces::call(request.headers(), path_of(method));
         let call = CallContext::begin(request, method, &self.audit);
         if let Some(span) = &span {
             traces::call_is(span, call.request_id());
@@ -82,19 +88,37 @@ impl Observer {
         }
     }
 
-    /// A line for each call that failed, but not for each that is turned away: there would be as many as there is too much.
+    /// A line for each call that failed, but not for each that is turned away, nor for each of somebody who is not known:
+    /// there would be as many as he likes.
     fn log(&self, call: &CallContext, status: &Status) {
         let request_id = call.request_id();
-        let method = call.path();
+        let method = path_of(call.method());
         let caller = call.caller().map(Caller::name);
         let address = call.peer().ok().map(|peer| tracing::field::display(peer.address()));
         let (code, cause) = (status.code(), status.message());
-        if !retry::is_shed(status) {
+        if retry::is_shed(status) {
+            if let Some(calls) = self.turned_away.again() {
+                tracing::warn!(calls, method, caller, address, cause, "calls are turned away");
+            }
+        } else if caller.is_some() {
             tracing::info!(request_id, method, caller, address, ?code, cause, "a call failed");
-        } else if let Some(calls) = self.turned_away.again() {
-            tracing::warn!(calls, method, caller, address, cause, "calls are turned away");
+        } else if let Some(calls) = self.strangers.again() {
+            tracing::info!(
+                request_id,
+                calls,
+                method,
+                address,
+                ?code,
+                cause,
+                "calls failed of whom is not known"
+            );
         }
     }
+}
+
+/// What is not in the table is told by no name of the caller's.
+fn path_of(method: Option<&Method>) -> &'static str {
+    method.map_or("unknown", |method| method.path)
 }
 
 /// A call until it is dropped; one whose status nobody has heard by then was given up by its caller.

@@ -1,18 +1,12 @@
 //! `RegistryService`.
 
-use std::{
-    pin::Pin,
-    sync::Arc,
-    task::{Context, Poll, ready},
-    time::SystemTime,
-};
+use std::{sync::Arc, time::SystemTime};
 
-use tokio::sync::mpsc::{self, error::SendTimeoutError};
-use tokio_stream::{Stream, wrappers::ReceiverStream};
-use tokio_util::task::AbortOnDropHandle;
+use tokio::sync::mpsc;
 use tonic::{Request, Response, Status, Streaming};
 
 use super::{
+    answers::{Answers, Stop, Teller, answers},
     callers::Caller,
     context::CallContext,
     convert::{
@@ -35,32 +29,37 @@ use crate::{
         self,
         packed::{self, Packer},
         path::{Path, Root},
-        scope::SocketField,
+        scope::{GatewayField, SocketField},
     },
     registry::{
         BrokenOff, Registry,
         mass::{Progress, Work},
         query::{Query, page::Place},
         token::{Cursor, Revision},
-        watch_sockets::{Ended, READ_WITHIN, Seen},
+        watch_sockets::{Ended, Seen},
     },
-    task,
     telemetry::{
         audit::Settled,
         metrics::door::{DoorMetrics, Limit},
     },
 };
 
-/// Sockets in one message, and roughly their bytes: half of what a gRPC client takes by default.
+/// Sockets in one message, and roughly their bytes: as a message for others it takes ten times as much.
 const SOCKETS: usize = 500;
-const MESSAGE_BYTES: usize = 2 << 20;
+const MESSAGE_BYTES: usize = 256 << 10;
 
-/// A session id is as good as a login, and where somebody is, is nobody's business. Part by part a filter finds out what
-/// it may ask for, so who is not answered a field does not filter by it either.
-const FOR_ADMINS: [SocketField; 2] = [SocketField::SessionId, SocketField::RemoteAddress];
+/// A session id is as good as a login, where somebody is, is nobody's business, and with a gateway's incarnation another can
+/// take its place. Part by part a filter finds out what it may ask for, so who is not answered a field does not filter by
+/// it either.
+const FOR_ADMINS: [(Root, &str); 3] = [
+    (Root::Socket(SocketField::SessionId), "socket.session_id"),
+    (Root::Socket(SocketField::RemoteAddress), "socket.remote_address"),
+    (Root::Gateway(GatewayField::Incarnation), "gateway.incarnation"),
+];
 
-/// Messages that wait for a caller to read them. A slow one holds up only itself.
+/// Messages that wait for a caller to read them, and pages.
 const AHEAD: usize = 4;
+const PAGES_AHEAD: usize = 1;
 
 /// The service.
 #[derive(Clone, Debug)]
@@ -69,30 +68,31 @@ pub struct RegistryDoor {
     metrics: Arc<DoorMetrics>,
 }
 
-/// What a call that answers with a stream answers.
-type Answers<T> = Pin<Box<dyn Stream<Item = Result<T, Status>> + Send>>;
-
 impl RegistryDoor {
     /// Answers from this registry; who does not fit in is counted.
     pub fn new(registry: Arc<Registry>, metrics: Arc<DoorMetrics>) -> Self {
         Self { registry, metrics }
     }
 
+    /// The question of a call, if its caller may ask it.
     async fn query(
         &self,
-        caller: &Caller,
+        call: &CallContext,
         filter: String,
         params: Option<prost_types::Struct>,
     ) -> Result<Arc<Query>, Status> {
+        call.keep(|kept| kept.asks(&filter, || params.as_ref().map(structs::json_object)));
         let mut packer = Packer::default();
-        if let Some(params) = params {
-            structs::pack(&params, &mut packer).map_err(|unfit| invalid("params", unfit))?;
+        if let Some(params) = &params {
+            structs::pack(params, &mut packer).map_err(|unfit| invalid("params", unfit))?;
         }
-        let query = self.registry.query(filter, packer.into_bytes()).await.map_err(broken_off)?;
+        let query = self.registry.query(filter.clone(), packer.into_bytes()).await.map_err(broken_off)?;
         let query = query.map_err(|error| invalid("filter", error))?;
-        for field in FOR_ADMINS {
+        for (field, name) in FOR_ADMINS {
             if query.asks_for(field) {
-                caller.is_admin_for(&format!("filter: socket.{}", field.name()))?;
+                call.is_for_admins();
+                call.keep(|kept| kept.asks(&filter, || params.as_ref().map(structs::json_object)));
+                caller(call)?.is_admin_for(&format!("filter: {name}"))?;
             }
         }
         Ok(query)
@@ -106,46 +106,28 @@ impl RegistryDoor {
         message: impl Fn(Progress, crate::grpc::pb::View) -> T + Send + Sync + 'static,
     ) -> Answers<T> {
         let registry = Arc::clone(&self.registry);
-        answers(move |answers| async move {
+        answers(AHEAD, move |answers| async move {
             let (progress, mut told) = mpsc::channel(1);
             let tell = async {
                 while let Some(progress) = told.recv().await {
                     call.keep(|kept| kept.is_so_far(settled(progress)));
                     let view = sockets::view(&registry.coverage());
-                    if answers.send(Ok(message(progress, view))).await.is_err() {
-                        break;
-                    }
+                    answers.tell(message(progress, view)).await?;
                 }
+                Ok(())
             };
-            let (ordered, ()) = tokio::join!(registry.order(query, work, progress), tell);
-            ordered.map_err(broken_off)
+            let order = async {
+                let ordered = registry.order(query, work, progress).await;
+                ordered.map_err(|broken| Stop::from(broken_off(broken)))
+            };
+            tokio::try_join!(order, tell).map(|_| ())
         })
     }
 }
 
-/// A stream that `work` fills. Dropped by its caller, the work stops.
-fn answers<T, F>(work: impl FnOnce(mpsc::Sender<Result<T, Status>>) -> F) -> Answers<T>
-where
-    T: Send + 'static,
-    F: Future<Output = Result<(), Status>> + Send + 'static,
-{
-    // One place is for the last word: an answer that ends without it is taken for whole, however slowly it is read.
-    let (sender, receiver) = mpsc::channel(AHEAD + 1);
-    let last_word = sender.clone().try_reserve_owned();
-    let work = work(sender);
-    let worker = task::owned(async move {
-        if let (Err(status), Ok(last_word)) = (work.await, last_word) {
-            last_word.send(Err(status));
-        }
-    });
-    Box::pin(Owned { worker: Some(worker), receiver: ReceiverStream::new(receiver) })
-}
-
-/// Who made this request.
-fn caller<T>(request: &Request<T>) -> Result<Caller, Status> {
-    let caller = CallContext::of(request)?.caller().cloned();
-    // The way in asks for one before each of these methods.
-    caller.ok_or_else(|| Status::internal("the caller is not known"))
+/// Who calls. The way in asks for one before each of these methods.
+fn caller(call: &CallContext) -> Result<&Caller, Status> {
+    call.caller().ok_or_else(|| Status::internal("the caller is not known"))
 }
 
 fn settled(progress: Progress) -> Settled {
@@ -155,28 +137,6 @@ fn settled(progress: Progress) -> Settled {
 
 fn broken_off(broken: BrokenOff) -> Status {
     Status::internal(broken.to_string())
-}
-
-/// A stream together with the task that fills it. When the task ends by a fault of this program the stream ends with an
-/// error: without one it would be taken for whole.
-struct Owned<T> {
-    /// `None` when it has ended.
-    worker: Option<AbortOnDropHandle<()>>,
-    receiver: ReceiverStream<Result<T, Status>>,
-}
-
-impl<T> Stream for Owned<T> {
-    type Item = Result<T, Status>;
-
-    fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        if let Some(answer) = ready!(Pin::new(&mut self.receiver).poll_next(context)) {
-            return Poll::Ready(Some(answer));
-        }
-        let Some(worker) = &mut self.worker else { return Poll::Ready(None) };
-        let ended = ready!(Pin::new(worker).poll(context));
-        self.worker = None;
-        Poll::Ready(ended.err().map(|_panic| Err(broken_off(BrokenOff))))
-    }
 }
 
 #[tonic::async_trait]
@@ -192,25 +152,26 @@ impl RegistryService for RegistryDoor {
         request: Request<Streaming<ReportRequest>>,
     ) -> Result<Response<Self::ReportStream>, Status> {
         let registry = Arc::clone(&self.registry);
-        let caller = caller(&request)?;
+        let caller = caller(&CallContext::of(&request)?)?.clone();
         let messages = request.into_inner();
         let metrics = Arc::clone(&self.metrics);
         let work = |answers| report::run(registry, caller, messages, answers, metrics);
-        Ok(Response::new(answers(work)))
+        Ok(Response::new(answers(AHEAD, work)))
     }
 
     async fn filter_sockets(
         &self,
         request: Request<FilterSocketsRequest>,
     ) -> Result<Response<Self::FilterSocketsStream>, Status> {
-        let caller = caller(&request)?;
+        let call = CallContext::of(&request)?;
         let FilterSocketsRequest { filter, params, limit, cursor } = request.into_inner();
-        let query = self.query(&caller, filter, params).await?;
+        let query = self.query(&call, filter, params).await?;
         let after = place(&cursor, &query)?;
         let limit = if limit == 0 { usize::MAX } else { usize::try_from(limit).unwrap_or(usize::MAX) };
         let registry = Arc::clone(&self.registry);
-        Ok(Response::new(answers(move |answers| {
-            filter_sockets(registry, query, after, limit, caller.is_admin(), answers)
+        let for_admin = caller(&call)?.is_admin();
+        Ok(Response::new(answers(PAGES_AHEAD, move |answers| {
+            filter_sockets(registry, query, after, limit, for_admin, answers)
         })))
     }
 
@@ -218,13 +179,13 @@ impl RegistryService for RegistryDoor {
         &self,
         request: Request<CountSocketsRequest>,
     ) -> Result<Response<CountSocketsResponse>, Status> {
-        let caller = caller(&request)?;
+        let call = CallContext::of(&request)?;
         let CountSocketsRequest { filter, params, group_by } = request.into_inner();
-        let query = self.query(&caller, filter, params).await?;
+        let query = self.query(&call, filter, params).await?;
         let (total, groups) = if group_by.is_empty() {
             (self.registry.count(&query).await.map_err(broken_off)?, Vec::new())
         } else {
-            let path = group_path(&group_by, &caller)?;
+            let path = group_path(&group_by, &call)?;
             let count = self.registry.count_by(&query, path).await.map_err(broken_off)?;
             let count = count.map_err(|many| invalid("group_by", many))?;
             let group = |(key, count): (Box<[u8]>, u64)| Group {
@@ -241,9 +202,9 @@ impl RegistryService for RegistryDoor {
         &self,
         request: Request<WatchSocketsRequest>,
     ) -> Result<Response<Self::WatchSocketsStream>, Status> {
-        let caller = caller(&request)?;
+        let call = CallContext::of(&request)?;
         let WatchSocketsRequest { filter, params, from_revision } = request.into_inner();
-        let query = self.query(&caller, filter, params).await?;
+        let query = self.query(&call, filter, params).await?;
         let from = match from_revision.as_str() {
             "" => None,
             token => {
@@ -259,17 +220,12 @@ impl RegistryService for RegistryDoor {
             }
             ended(why)
         })?;
-        let for_admin = caller.is_admin();
-        Ok(Response::new(answers(move |answers| async move {
+        let for_admin = caller(&call)?.is_admin();
+        Ok(Response::new(answers(AHEAD, move |answers| async move {
             loop {
                 for (seen, revision) in watch.next().await.map_err(ended)? {
                     let event = Some(watched(&seen, for_admin));
-                    let answer = Ok(WatchSocketsResponse { event, revision });
-                    match answers.send_timeout(answer, READ_WITHIN).await {
-                        Ok(()) => {}
-                        Err(SendTimeoutError::Timeout(_)) => return Err(ended(Ended::NotRead)),
-                        Err(SendTimeoutError::Closed(_)) => return Ok(()),
-                    }
+                    answers.tell(WatchSocketsResponse { event, revision }).await?;
                 }
             }
         })))
@@ -279,10 +235,9 @@ impl RegistryService for RegistryDoor {
         &self,
         request: Request<DisconnectSocketsRequest>,
     ) -> Result<Response<Self::DisconnectSocketsStream>, Status> {
-        let (caller, call) = (caller(&request)?, CallContext::of(&request)?);
+        let call = CallContext::of(&request)?;
         let DisconnectSocketsRequest { filter, params, close, max_per_second } = request.into_inner();
-        call.keep(|kept| kept.asks(&filter, || params.as_ref().map(structs::json_object)));
-        let query = self.query(&caller, filter, params).await?;
+        let query = self.query(&call, filter, params).await?;
         let max_per_second = (max_per_second > 0).then_some(max_per_second);
         let work = Work { task: commands::disconnect(close)?, max_per_second };
         let message = |progress, view| {
@@ -296,9 +251,9 @@ impl RegistryService for RegistryDoor {
         &self,
         request: Request<SendToSocketsRequest>,
     ) -> Result<Response<Self::SendToSocketsStream>, Status> {
-        let (caller, call) = (caller(&request)?, CallContext::of(&request)?);
+        let call = CallContext::of(&request)?;
         let SendToSocketsRequest { filter, params, event, args } = request.into_inner();
-        let query = self.query(&caller, filter, params).await?;
+        let query = self.query(&call, filter, params).await?;
         let work = Work { task: commands::send(event, &args)?, max_per_second: None };
         let message = |progress, view| {
             let Progress { matched, done, failed, unreachable } = progress;
@@ -311,10 +266,9 @@ impl RegistryService for RegistryDoor {
         &self,
         request: Request<ExplainFilterRequest>,
     ) -> Result<Response<ExplainFilterResponse>, Status> {
-        let (caller, call) = (caller(&request)?, CallContext::of(&request)?);
+        let call = CallContext::of(&request)?;
         let ExplainFilterRequest { filter, params } = request.into_inner();
-        call.keep(|kept| kept.asks(&filter, || params.as_ref().map(structs::json_object)));
-        let query = self.query(&caller, filter, params).await?;
+        let query = self.query(&call, filter, params).await?;
         let steps = self.registry.explain(&query).await.map_err(broken_off)?.into_iter();
         let step = |crate::registry::query::Step { expression, index, sockets }| FilterStep {
             expression,
@@ -363,8 +317,8 @@ async fn filter_sockets(
     mut after: Option<Place>,
     mut limit: usize,
     for_admin: bool,
-    answers: mpsc::Sender<Result<FilterSocketsResponse, Status>>,
-) -> Result<(), Status> {
+    answers: Teller<FilterSocketsResponse>,
+) -> Result<(), Stop> {
     loop {
         let page = registry.page(&query, after, limit.min(SOCKETS)).await.map_err(broken_off)?;
         limit -= page.members.len();
@@ -392,9 +346,7 @@ async fn filter_sockets(
             let next_cursor = if members.is_empty() { next_cursor.clone() } else { String::new() };
             let sockets = now.iter().map(|member| socket(member, for_admin)).collect();
             let answer = FilterSocketsResponse { sockets, next_cursor, view: Some(view.clone()) };
-            if answers.send(Ok(answer)).await.is_err() {
-                return Ok(());
-            }
+            answers.tell(answer).await?;
             if members.is_empty() {
                 break;
             }
@@ -407,13 +359,16 @@ async fn filter_sockets(
 }
 
 /// A session id is as good as a login: nobody is given a list of them.
-fn group_path(text: &str, caller: &Caller) -> Result<Path, Status> {
+fn group_path(text: &str, call: &CallContext) -> Result<Path, Status> {
     let path = expression::path(text).map_err(|error| invalid("group_by", error))?;
     if path.root == Root::Socket(SocketField::SessionId) {
         return Err(invalid("group_by", "nobody groups by session_id, which is as good as a login"));
     }
-    if path.root == Root::Socket(SocketField::RemoteAddress) {
-        caller.is_admin_for("group_by: socket.remote_address")?;
+    for (field, name) in FOR_ADMINS {
+        if path.root == field {
+            call.is_for_admins();
+            caller(call)?.is_admin_for(&format!("group_by: {name}"))?;
+        }
     }
     Ok(path)
 }
@@ -422,7 +377,7 @@ fn ended(ended: Ended) -> Status {
     match ended {
         Ended::OutOfRange(_) => Status::out_of_range(ended.to_string()),
         Ended::TooMany => retry::soon(&ended.to_string()),
-        Ended::Unavailable(_) | Ended::NotRead => Status::unavailable(ended.to_string()),
+        Ended::Unavailable(_) => Status::unavailable(ended.to_string()),
     }
 }
 
@@ -434,43 +389,5 @@ fn watched(seen: &Seen, for_admin: bool) -> watch_sockets_response::Event {
             reason: convert::reason(*reason).into(),
         }),
         Seen::Checkpoint(coverage) => watch_sockets_response::Event::Checkpoint(sockets::view(coverage)),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use tokio_stream::StreamExt as _;
-    use tonic::Code;
-
-    use super::*;
-
-    fn owned(
-        work: impl Future<Output = ()> + Send + 'static,
-        receiver: mpsc::Receiver<Result<u8, Status>>,
-    ) -> Owned<u8> {
-        Owned { worker: Some(task::owned(work)), receiver: ReceiverStream::new(receiver) }
-    }
-
-    #[tokio::test]
-    async fn an_answer_that_a_fault_broke_off_is_not_taken_for_whole() {
-        let (sender, receiver) = mpsc::channel(4);
-        let mut answers = owned(
-            async move {
-                sender.send(Ok(1)).await.unwrap();
-                panic!("a fault of this program");
-            },
-            receiver,
-        );
-        assert_eq!(answers.next().await.unwrap().unwrap(), 1);
-        assert_eq!(answers.next().await.unwrap().unwrap_err().code(), Code::Internal);
-        assert!(answers.next().await.is_none());
-    }
-
-    #[tokio::test]
-    async fn an_answer_that_is_whole_ends_without_a_word() {
-        let (sender, receiver) = mpsc::channel(4);
-        let mut answers = owned(async move { sender.send(Ok(1)).await.unwrap() }, receiver);
-        assert_eq!(answers.next().await.unwrap().unwrap(), 1);
-        assert!(answers.next().await.is_none());
     }
 }

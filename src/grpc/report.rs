@@ -5,12 +5,12 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use tokio::{sync::mpsc, time::timeout};
+use tokio::time::timeout;
 use tonic::{Status, Streaming};
 
 use super::{
+    answers::{Stop, Teller},
     callers::Caller,
-    calls::in_grpcs_words,
     convert::{
         commands, invalid,
         sockets::{self, Known},
@@ -29,8 +29,6 @@ use crate::{
     telemetry::metrics::door::{DoorMetrics, Limit},
 };
 
-type Answers = mpsc::Sender<Result<ReportResponse, Status>>;
-
 /// Nobody has to think about who they are; a stream that says nothing is nobody's.
 const HELLO_WITHIN: Duration = Duration::from_secs(10);
 
@@ -39,15 +37,15 @@ pub(super) async fn run(
     registry: Arc<Registry>,
     caller: Caller,
     mut messages: Streaming<ReportRequest>,
-    answers: Answers,
+    answers: Teller<ReportResponse>,
     metrics: Arc<DoorMetrics>,
-) -> Result<(), Status> {
+) -> Result<(), Stop> {
     let first = timeout(HELLO_WITHIN, messages.message()).await;
     let first =
         first.map_err(|_elapsed| Status::deadline_exceeded("no hello has come: it is the first message"))?;
-    let Some(first) = first.map_err(in_grpcs_words)? else { return Ok(()) };
+    let Some(first) = first? else { return Ok(()) };
     let Some(report_request::Message::Hello(hello)) = first.message else {
-        return Err(invalid("message", "the first on a stream has to be hello"));
+        return Err(invalid("message", "the first on a stream has to be hello").into());
     };
     caller.reports_for(&hello.gateway_id)?;
     let stream = registry.stream(sockets::hello(&hello)?).await;
@@ -58,21 +56,21 @@ pub(super) async fn run(
         status(&end)
     })?;
     let lease = Some(sockets::duration(registry.lease()));
-    answer(&answers, report_response::Message::Welcome(Welcome { lease })).await;
+    answer(&answers, report_response::Message::Welcome(Welcome { lease })).await?;
     loop {
         let message = tokio::select! {
             next = stream.next() => {
                 let command = commands::command(next.map_err(|end| status(&end))?);
-                answer(&answers, report_response::Message::Command(command)).await;
+                answer(&answers, report_response::Message::Command(command)).await?;
                 continue;
             }
-            message = messages.message() => message.map_err(in_grpcs_words)?,
+            message = messages.message() => message?,
         };
         let Some(message) = message else { return Ok(()) };
         match message.message {
             Some(report_request::Message::Batch(batch)) => {
                 let ack = keep(&registry, &mut stream, batch).await?;
-                answer(&answers, report_response::Message::Ack(ack)).await;
+                answer(&answers, report_response::Message::Ack(ack)).await?;
             }
             Some(report_request::Message::CommandResult(result)) => {
                 stream.result(&result.command_id, result.done).await.map_err(|end| status(&end))?;
@@ -82,9 +80,9 @@ pub(super) async fn run(
                 return Ok(());
             }
             Some(report_request::Message::Hello(_)) => {
-                return Err(invalid("hello", "it was said before on this stream"));
+                return Err(invalid("hello", "it was said before on this stream").into());
             }
-            None => return Err(invalid("message", "it is none that this version knows")),
+            None => return Err(invalid("message", "it is none that this version knows").into()),
         }
     }
 }
@@ -112,9 +110,12 @@ fn read(
 }
 
 /// A gateway that does not read is not read either: its batches wait until it does.
-async fn answer(answers: &Answers, message: report_response::Message) {
-    // When nobody listens any more, the next read says so too.
-    let _ = answers.send(Ok(ReportResponse { message: Some(message) })).await;
+async fn answer(answers: &Teller<ReportResponse>, message: report_response::Message) -> Result<(), Stop> {
+    match answers.tell(ReportResponse { message: Some(message) }).await {
+        // What it said last is still read.
+        Err(Stop::Left) => Ok(()),
+        told => told,
+    }
 }
 
 /// Microseconds since 1970.

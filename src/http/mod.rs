@@ -5,14 +5,15 @@ use std::sync::Arc;
 use axum::{
     Router,
     extract::{Request, State},
-    http::{HeaderMap, StatusCode, header},
+    http::{self, HeaderMap, StatusCode, header},
     response::{IntoResponse, Response},
     routing::get,
 };
 use tokio::sync::watch;
-use tonic::service::Routes;
+use tonic::body::Body;
+use tower::ServiceExt;
 
-use crate::telemetry::metrics::Metrics;
+use crate::{config::operation::Limits, door::connections::Answering, telemetry::metrics::Metrics};
 
 /// Where the process stands in its life.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -40,15 +41,32 @@ async fn unknown_path(request: Request) -> Response {
     (StatusCode::NOT_FOUND, "there is only /livez, /readyz and /metrics here\n").into_response()
 }
 
-/// The door's routes; `health` is `grpc.health.v1` for probes that speak gRPC without TLS.
-pub fn router(health: Routes, phase: watch::Receiver<Phase>, metrics: Arc<Metrics>) -> Router {
-    Router::new()
+/// What the door answers; `health` answers `grpc.health.v1` for probes that speak gRPC without TLS.
+pub fn service(
+    health: impl Answering,
+    phase: watch::Receiver<Phase>,
+    metrics: Arc<Metrics>,
+) -> impl Answering {
+    let health = health.map_request(|request: Request| request.map(Body::new));
+    let router = Router::new()
         .route("/livez", get(probe))
         .route("/readyz", get(probe))
         .route("/metrics", get(exposition))
         .with_state(Door { phase, metrics })
-        .merge(health.prepare().into_axum_router())
-        .fallback(unknown_path)
+        .route_service("/grpc.health.v1.Health/{method}", health)
+        .fallback(unknown_path);
+    ServiceExt::<http::Request<Body>>::map_response(router, |response: Response| response.map(Body::new))
+}
+
+/// How much this door takes: a few probes, and somebody who scrapes.
+pub fn limits(limits: &Limits) -> Limits {
+    const CONNECTIONS: usize = 256;
+    const CONNECTION_CALLS: usize = 16;
+    Limits {
+        max_connections: limits.max_connections.min(CONNECTIONS),
+        max_connection_calls: limits.max_connection_calls.min(CONNECTION_CALLS),
+        ..limits.clone()
+    }
 }
 
 /// Both probes go by the phase: no store that is away makes this replica unready, since it answers that honestly.

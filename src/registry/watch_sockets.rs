@@ -39,16 +39,10 @@ pub enum Ended {
     /// So many are open that there is no room for another.
     #[error("as many watches are open here as limits.max_watches allows; try another replica")]
     TooMany,
-    /// It is read so slowly that what waits for it is in the way.
-    #[error("nothing was read for {} s; go on from the last revision that was", READ_WITHIN.as_secs())]
-    NotRead,
     /// This replica does not know enough yet.
     #[error("{0}; try again, or another replica")]
     Unavailable(&'static str),
 }
-
-/// A watcher that reads nothing for this long is not there any more, or stuck.
-pub const READ_WITHIN: Duration = Duration::from_secs(60);
 
 /// Members of a snapshot that are looked at before the watcher has to have read them.
 const SNAPSHOT: usize = 256;

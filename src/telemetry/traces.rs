@@ -73,10 +73,11 @@ pub(super) fn counts() -> (u64, u64) {
 }
 
 /// The span of a call that goes on its caller's trace; `None` while nothing is traced.
-pub fn call(headers: &HeaderMap, service: &str, method: &str) -> Option<Span> {
+pub fn call(headers: &HeaderMap, path: &str) -> Option<Span> {
     if !are_on() {
         return None;
     }
+    let (service, method) = path.trim_start_matches('/').split_once('/').unwrap_or((path, ""));
     let span = tracing::info_span!(
         target: TARGET,
         "call",

@@ -43,7 +43,8 @@ fn address(service: &Service) -> &str {
 
 #[tokio::test]
 async fn connections_beyond_the_limit_are_closed_at_once_and_places_come_back() {
-    let service = Service::start(&[("LIMITS_MAX_CONNECTIONS", "2")]).await;
+    // Of one address alone half of them.
+    let service = Service::start(&[("LIMITS_MAX_CONNECTIONS", "4")]).await;
     let mut kept = service.client().await;
     let second = TcpStream::connect(address(&service)).await.unwrap();
     until("both are counted", || metric(&service, "socketpass_connections 2")).await;
@@ -137,7 +138,7 @@ async fn handshakes_have_no_more_headers_than_the_limit_and_calls_no_more_metada
 
 #[tokio::test]
 async fn streams_beyond_the_limit_are_turned_away() {
-    let service = Service::start(&[("LIMITS_MAX_STREAMS", "2")]).await;
+    let service = Service::start(&[("LIMITS_MAX_STREAMS", "4")]).await;
     let watch = async || {
         let request = WatchSocketsRequest { filter: "true".to_owned(), ..WatchSocketsRequest::default() };
         registry(service.channel().await, "").watch_sockets(request).await
@@ -289,13 +290,13 @@ async fn an_answer_that_is_read_slowly_is_not_taken_for_whole_when_the_service_s
     let request =
         socketpass::grpc::pb::FilterSocketsRequest { filter: "true".to_owned(), ..Default::default() };
     let mut answers = client.filter_sockets(request).await.unwrap().into_inner();
-    answers.message().await.unwrap().unwrap();
+    let mut read = answers.message().await.unwrap().unwrap().sockets.len();
     service.process.signal("TERM");
     service.process.output().line("draining").await;
     let ended = loop {
         match timeout(PATIENCE, answers.message()).await.unwrap() {
-            Ok(Some(_)) => {}
-            Ok(None) => panic!("it ended as if it were whole"),
+            Ok(Some(answer)) => read += answer.sockets.len(),
+            Ok(None) => panic!("it ended as if it were whole, with {read} sockets"),
             Err(status) => break status,
         }
     };

@@ -25,7 +25,7 @@ use crate::{
 };
 
 /// A batch's events at most.
-const EVENTS: usize = 1_000;
+pub(in crate::grpc) const EVENTS: usize = 1_000;
 /// Of an incarnation, in characters.
 const INCARNATION: usize = 64;
 /// Labels of a gateway, and the bytes of their names and values.

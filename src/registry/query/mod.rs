@@ -71,9 +71,9 @@ impl Query {
         self.whole.matches_within(&member, steps)
     }
 
-    /// Whether this field of sockets is asked for.
-    pub fn asks_for(&self, field: SocketField) -> bool {
-        let is_asked = |path: &Path| path.root == Root::Socket(field);
+    /// Whether this field of sockets or gateways is asked for.
+    pub fn asks_for(&self, field: Root) -> bool {
+        let is_asked = |path: &Path| path.root == field;
         self.whole.expr().any(&|expr| matches!(expr, Expr::Select(path) | Expr::Has(path) if is_asked(path)))
     }
 

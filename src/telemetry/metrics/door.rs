@@ -13,7 +13,7 @@ pub enum Refusal {
     Token,
     /// A certificate that none of `callers.certificates` matches.
     Certificate,
-    /// Too many wrong tokens came from the address.
+    /// A wrong token, after too many from the address.
     Limited,
     /// What the caller's role, or its `gateway_ids`, do not allow.
     Role,
@@ -32,6 +32,8 @@ pub enum Limit {
     Bytes,
     /// `limits.max_connections`.
     Connections,
+    /// Calls that need no credentials.
+    Open,
     /// `limits.max_gateways`.
     Gateways,
     /// `limits.max_watches`.
@@ -63,8 +65,15 @@ impl Refusal {
 }
 
 impl Limit {
-    const ALL: [Self; 6] =
-        [Self::Calls, Self::Streams, Self::Bytes, Self::Connections, Self::Gateways, Self::Watches];
+    const ALL: [Self; 7] = [
+        Self::Calls,
+        Self::Streams,
+        Self::Bytes,
+        Self::Connections,
+        Self::Open,
+        Self::Gateways,
+        Self::Watches,
+    ];
 
     fn name(self) -> &'static str {
         match self {
@@ -72,6 +81,7 @@ impl Limit {
             Self::Streams => "streams",
             Self::Bytes => "bytes",
             Self::Connections => "connections",
+            Self::Open => "open",
             Self::Gateways => "gateways",
             Self::Watches => "watches",
         }

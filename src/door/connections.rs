@@ -1,28 +1,27 @@
-//! Takes connections to `grpc.addr`: TLS, who is on the other side, how many there may be, how long each has to say its
-//! first word, and how old it gets.
+//! Takes connections: TLS, who is on the other side, how many there may be, how long each has to say its first word, and how
+//! old it gets.
 
 use std::{
     convert::Infallible,
     io,
     net::{IpAddr, SocketAddr},
     pin::Pin,
-    sync::{
-        Arc, OnceLock,
-        atomic::{AtomicBool, Ordering},
-    },
+    sync::{Arc, OnceLock},
     task::{Context, Poll},
     time::Duration,
 };
 
 use arc_swap::ArcSwapOption;
-use hyper::{body::Incoming, server::conn::http2, service::service_fn};
-use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use hyper::{body::Incoming, service::service_fn};
+use hyper_util::{
+    rt::{TokioExecutor, TokioIo, TokioTimer},
+    server::conn::auto::Builder,
+};
 use rand::Rng as _;
 use rustls::ServerConfig;
 use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
     net::{TcpListener, TcpStream},
-    sync::{OwnedSemaphorePermit, Semaphore},
     task::JoinSet,
     time::{Sleep, sleep, timeout},
 };
@@ -32,11 +31,12 @@ use tonic::body::Body;
 use tower::Service;
 use webpki::EndEntityCert;
 
-use super::capacity::{Address, Called, Capacity};
+use super::capacity::{Address, Called, Capacity, Of, Place};
 use crate::{
     config::operation::Limits,
     telemetry::{
-        metrics::door::{DoorMetrics, Limit, OpenConnection, Refusal},
+        causes,
+        metrics::door::{DoorMetrics, Refusal},
         seldom::Seldom,
     },
 };
@@ -50,8 +50,25 @@ const PAUSE: Duration = Duration::from_millis(250);
 /// When the service stops, a connection that was just opened has so long to begin: its client may have sent a call already.
 const LAST_TO_BEGIN: Duration = Duration::from_secs(1);
 
-/// What an HTTP/2 client says first (RFC 9113, 3.4).
-const PREFACE_LENGTH: usize = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".len();
+/// What is spoken over the connections.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Protocol {
+    /// gRPC, over HTTP/2 alone. It is what the metrics count as connections.
+    Grpc,
+    /// HTTP/1 and HTTP/2, for probes and scrapes.
+    Http,
+}
+
+impl Protocol {
+    /// So many bytes a client says before it waits for an answer; HTTP/1 has a timeout of its own for the rest.
+    fn first_word(self) -> usize {
+        match self {
+            // RFC 9113, 3.4.
+            Self::Grpc => "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".len(),
+            Self::Http => 1,
+        }
+    }
+}
 
 /// Who is on the other side of a connection.
 #[derive(Debug)]
@@ -60,7 +77,6 @@ pub struct Peer {
     network: IpAddr,
     certificate_names: Vec<String>,
     account: Arc<Address>,
-    vouched: AtomicBool,
     /// Set by its first call.
     called: OnceLock<Called>,
     ending: CancellationToken,
@@ -85,16 +101,6 @@ impl Peer {
     /// What its address has under way.
     pub fn account(&self) -> &Arc<Address> {
         &self.account
-    }
-
-    /// Whether a right token has come from it.
-    pub fn is_vouched_for(&self) -> bool {
-        self.vouched.load(Ordering::Relaxed)
-    }
-
-    /// A right token has come from it. Whether it is the first.
-    pub fn vouch(&self) -> bool {
-        !self.is_vouched_for() && !self.vouched.swap(true, Ordering::Relaxed)
     }
 
     /// Cancelled when the connection has got old: streams that have no end of their own end then.
@@ -128,27 +134,31 @@ impl<S> Answering for S where
 
 /// Takes connections.
 pub struct Connections {
+    protocol: Protocol,
     limits: Limits,
     tls: Arc<ArcSwapOption<ServerConfig>>,
     capacity: Arc<Capacity>,
     metrics: Arc<DoorMetrics>,
 }
 
-/// A place among the connections that may be open.
-struct Place {
-    _permit: OwnedSemaphorePermit,
-    _counted: OpenConnection,
+/// A connection that has just come.
+struct Newcomer {
+    stream: TcpStream,
+    address: IpAddr,
+    account: Arc<Address>,
+    place: Place,
 }
 
 impl Connections {
     /// Takes them within these limits; with TLS, if there is a configuration, which may be exchanged.
     pub fn new(
+        protocol: Protocol,
         limits: &Limits,
         tls: Arc<ArcSwapOption<ServerConfig>>,
         capacity: Arc<Capacity>,
         metrics: Arc<DoorMetrics>,
     ) -> Self {
-        Self { limits: limits.clone(), tls, capacity, metrics }
+        Self { protocol, limits: limits.clone(), tls, capacity, metrics }
     }
 
     /// Serves until `stop`; then takes no more, finishes the calls of those that are open, and returns.
@@ -156,26 +166,24 @@ impl Connections {
     where
         S: Answering,
     {
-        let places = Arc::new(Semaphore::new(self.limits.max_connections.min(Semaphore::MAX_PERMITS)));
         let door = Arc::new(self);
         let mut open = JoinSet::new();
         let turned_away = Seldom::default();
-        let take = |open: &mut JoinSet<()>, (stream, address)| {
-            let Ok(permit) = Arc::clone(&places).try_acquire_owned() else {
-                door.metrics.shed(Limit::Connections);
-                if let Some(connections) = turned_away.again() {
-                    let max = door.limits.max_connections;
-                    tracing::warn!(
-                        connections,
-                        max,
-                        "connections are turned away: limits.max_connections are open"
-                    );
+        let take = |open: &mut JoinSet<()>, (stream, address): (TcpStream, SocketAddr)| {
+            let address = address.ip().to_canonical();
+            let account = door.capacity.address(network(address));
+            let place = match door.capacity.place(Of::Connections, &account) {
+                Ok(place) => place,
+                Err(full) => {
+                    if let Some(connections) = turned_away.again() {
+                        tracing::warn!(connections, %address, cause = %full, "connections are turned away");
+                    }
+                    return;
                 }
-                return;
             };
-            let place = Place { _permit: permit, _counted: door.metrics.connection() };
+            let newcomer = Newcomer { stream, address, account, place };
             let (door, service, stop) = (Arc::clone(&door), service.clone(), stop.clone());
-            open.spawn(async move { door.attend(stream, address, place, service, stop).await });
+            open.spawn(async move { door.attend(newcomer, service, stop).await });
         };
         loop {
             let accepted = tokio::select! {
@@ -200,27 +208,19 @@ impl Connections {
         while open.join_next().await.is_some() {}
     }
 
-    async fn attend<S>(
-        &self,
-        stream: TcpStream,
-        address: SocketAddr,
-        place: Place,
-        service: S,
-        stop: CancellationToken,
-    ) where
+    async fn attend<S>(&self, newcomer: Newcomer, service: S, stop: CancellationToken)
+    where
         S: Answering,
     {
-        let _place = place;
+        let Newcomer { stream, address, account, place: _place } = newcomer;
+        let _counted = (self.protocol == Protocol::Grpc).then(|| self.metrics.connection());
         // Answers are small, and are not to wait for more.
         let _ = stream.set_nodelay(true);
-        let ip = address.ip().to_canonical();
-        let network = network(ip);
         let peer = |certificate_names| Peer {
-            address: ip,
-            network,
+            address,
+            network: network(address),
             certificate_names,
-            account: self.capacity.address(network),
-            vouched: AtomicBool::new(false),
+            account,
             called: OnceLock::new(),
             ending: CancellationToken::new(),
         };
@@ -238,12 +238,12 @@ impl Connections {
                 Ok(Ok(stream)) => stream,
                 Ok(Err(error)) => {
                     self.metrics.refused(Refusal::Tls);
-                    tracing::debug!(%ip, %error, "a TLS handshake failed");
+                    tracing::debug!(%address, %error, "a TLS handshake failed");
                     return;
                 }
                 Err(_elapsed) => {
                     self.metrics.refused(Refusal::Tls);
-                    tracing::debug!(%ip, "a TLS handshake took too long");
+                    tracing::debug!(%address, "a TLS handshake took too long");
                     return;
                 }
             },
@@ -268,15 +268,20 @@ impl Connections {
             service.clone().call(request)
         });
         let Limits { keepalive_interval, keepalive_timeout, max_connection_calls, .. } = self.limits;
-        let mut http = http2::Builder::new(TokioExecutor::new());
-        http.timer(TokioTimer::new())
+        let mut http = Builder::new(TokioExecutor::new());
+        if self.protocol == Protocol::Grpc {
+            http = http.http2_only();
+        }
+        http.http1().timer(TokioTimer::new()).header_read_timeout(keepalive_timeout);
+        http.http2()
+            .timer(TokioTimer::new())
             .max_concurrent_streams(u32::try_from(max_connection_calls).unwrap_or(u32::MAX))
             .max_header_list_size(MAX_HEADER_LIST)
             .keep_alive_interval(keepalive_interval)
             .keep_alive_timeout(keepalive_timeout);
         let begun = CancellationToken::new();
         let first_word = Box::pin(sleep(keepalive_timeout));
-        let io = Punctual { io, seen: 0, begun: begun.clone(), first_word };
+        let io = Punctual { io, due: self.protocol.first_word(), seen: 0, begun: begun.clone(), first_word };
         let stopped = async {
             stop.cancelled().await;
             // One that is told to end before it has begun is cut off.
@@ -296,9 +301,9 @@ impl Connections {
     }
 }
 
-fn told(ended: hyper::Result<()>) {
+fn told(ended: Result<(), Box<dyn std::error::Error + Send + Sync>>) {
     if let Err(error) = ended {
-        tracing::debug!(%error, "a connection ended");
+        tracing::debug!(error = causes(&*error), "a connection ended");
     }
 }
 
@@ -319,6 +324,8 @@ fn names(certificate: &rustls::pki_types::CertificateDer<'_>) -> Vec<String> {
 /// A connection that fails unless its client begins in time.
 struct Punctual<I> {
     io: I,
+    /// So many bytes are its first word.
+    due: usize,
     seen: usize,
     /// Cancelled when it has begun.
     begun: CancellationToken,
@@ -331,13 +338,13 @@ impl<I: AsyncRead + Unpin> AsyncRead for Punctual<I> {
         context: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        if self.seen >= PREFACE_LENGTH {
+        if self.seen >= self.due {
             return Pin::new(&mut self.io).poll_read(context, buffer);
         }
         let before = buffer.filled().len();
         let read = Pin::new(&mut self.io).poll_read(context, buffer);
         self.seen += buffer.filled().len() - before;
-        if self.seen >= PREFACE_LENGTH {
+        if self.seen >= self.due {
             self.begun.cancel();
         }
         if read.is_pending() && self.first_word.as_mut().poll(context).is_ready() {

@@ -11,47 +11,121 @@ use std::{
     },
 };
 
-use tonic::Status;
-
-use super::retry;
 use crate::{
     config::operation::Limits,
     telemetry::metrics::door::{DoorMetrics, Limit},
 };
 
-/// Counts calls that wait for their answer, and streams that are open.
+/// What there are places for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Of {
+    /// Connections that are open.
+    Connections,
+    /// Calls that wait for their answer.
+    Calls,
+    /// Answers that are streams.
+    Streams,
+    /// The same of methods that need no credentials: whoever can connect must not take the places of callers.
+    OpenCalls,
+    /// The same.
+    OpenStreams,
+}
+
+/// Probes ask a few times a minute, and a gRPC client that asks for health does it once a connection.
+const OPEN_CALLS: usize = 256;
+const OPEN_STREAMS: usize = 1024;
+
+impl Of {
+    const ALL: [Self; 5] =
+        [Self::Connections, Self::Calls, Self::Streams, Self::OpenCalls, Self::OpenStreams];
+
+    fn most(self, limits: &Limits) -> usize {
+        match self {
+            Self::Connections => limits.max_connections,
+            Self::Calls => limits.max_calls,
+            Self::Streams => limits.max_streams,
+            Self::OpenCalls => OPEN_CALLS,
+            Self::OpenStreams => OPEN_STREAMS,
+        }
+    }
+
+    fn limit(self) -> Limit {
+        match self {
+            Self::Connections => Limit::Connections,
+            Self::Calls => Limit::Calls,
+            Self::Streams => Limit::Streams,
+            Self::OpenCalls | Self::OpenStreams => Limit::Open,
+        }
+    }
+}
+
+/// There is no place; which limit it was.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Full {
+    /// Of [`Of::Connections`].
+    #[error("too many connections are open (limits.max_connections)")]
+    Connections,
+    /// Of [`Of::Calls`].
+    #[error("too many calls are under way (limits.max_calls)")]
+    Calls,
+    /// Of [`Of::Streams`].
+    #[error("too many streams are open (limits.max_streams)")]
+    Streams,
+    /// Of what needs no credentials.
+    #[error("too many calls without credentials are under way")]
+    Open,
+}
+
+impl From<Of> for Full {
+    fn from(of: Of) -> Self {
+        match of {
+            Of::Connections => Self::Connections,
+            Of::Calls => Self::Calls,
+            Of::Streams => Self::Streams,
+            Of::OpenCalls | Of::OpenStreams => Self::Open,
+        }
+    }
+}
+
+/// Counts what is under way.
 pub struct Capacity {
-    max_calls: usize,
-    calls: AtomicUsize,
-    /// Addresses that have calls under way.
-    busy: AtomicUsize,
-    max_streams: usize,
-    streams: AtomicUsize,
+    pools: [Pool; Of::ALL.len()],
     /// Connections that have called.
     called: AtomicUsize,
     addresses: Mutex<HashMap<IpAddr, Weak<Address>>>,
     metrics: Arc<DoorMetrics>,
 }
 
+struct Pool {
+    most: usize,
+    taken: AtomicUsize,
+    /// Addresses that have places.
+    busy: AtomicUsize,
+}
+
 /// What one address has under way, over all its connections.
 #[derive(Debug, Default)]
 pub struct Address {
-    calls: AtomicUsize,
+    taken: [AtomicUsize; Of::ALL.len()],
 }
 
 impl Capacity {
     /// As much as the limits allow.
     pub fn new(limits: &Limits, metrics: Arc<DoorMetrics>) -> Self {
         Self {
-            max_calls: limits.max_calls,
-            calls: AtomicUsize::new(0),
-            busy: AtomicUsize::new(0),
-            max_streams: limits.max_streams,
-            streams: AtomicUsize::new(0),
+            pools: Of::ALL.map(|of| Pool {
+                most: of.most(limits),
+                taken: AtomicUsize::new(0),
+                busy: AtomicUsize::new(0),
+            }),
             called: AtomicUsize::new(0),
             addresses: Mutex::default(),
             metrics,
         }
+    }
+
+    fn pool(&self, of: Of) -> &Pool {
+        &self.pools[of as usize]
     }
 
     /// The account of an address, for a new connection from there.
@@ -71,7 +145,7 @@ impl Capacity {
 
     /// How many calls have no answer yet.
     pub fn calls(&self) -> usize {
-        self.calls.load(Relaxed)
+        self.pool(Of::Calls).taken.load(Relaxed) + self.pool(Of::OpenCalls).taken.load(Relaxed)
     }
 
     /// A connection has called: it is counted until it is closed.
@@ -86,50 +160,38 @@ impl Capacity {
         self.calls() + self.called.load(Relaxed) == 0
     }
 
-    /// A place for a call. Of n addresses with calls under way each has 1/(n+1) of all places, so that one is always left
-    /// for another, and nobody starves who is not too busy himself.
-    pub fn call(self: &Arc<Self>, address: &Arc<Address>) -> Result<Call, Status> {
-        let call = self.count(address);
-        let own = address.calls.load(Relaxed);
-        let share = (self.max_calls / (self.busy.load(Relaxed) + 1)).max(1);
-        if own > share || self.calls.load(Relaxed) > self.max_calls {
-            self.metrics.shed(Limit::Calls);
-            return Err(retry::soon("too many calls are under way (limits.max_calls)"));
+    /// A place. Of n addresses that have some each has 1/(n+1) of all, so that one is always left for another, and nobody
+    /// starves who is not too busy himself.
+    pub fn place(self: &Arc<Self>, of: Of, address: &Arc<Address>) -> Result<Place, Full> {
+        let pool = self.pool(of);
+        let taken = pool.taken.fetch_add(1, Relaxed) + 1;
+        let own = address.taken[of as usize].fetch_add(1, Relaxed) + 1;
+        if own == 1 {
+            pool.busy.fetch_add(1, Relaxed);
         }
-        Ok(call)
-    }
-
-    /// A place that is always there: health is asked for when all others are taken.
-    pub fn count(self: &Arc<Self>, address: &Arc<Address>) -> Call {
-        self.calls.fetch_add(1, Relaxed);
-        if address.calls.fetch_add(1, Relaxed) == 0 {
-            self.busy.fetch_add(1, Relaxed);
+        let place = Place { capacity: Arc::clone(self), address: Arc::clone(address), of };
+        let share = (pool.most / (pool.busy.load(Relaxed) + 1)).max(1);
+        if own > share || taken > pool.most {
+            self.metrics.shed(of.limit());
+            return Err(of.into());
         }
-        Call { capacity: Arc::clone(self), address: Arc::clone(address) }
-    }
-
-    /// A place for an answer that is a stream.
-    pub fn stream(self: &Arc<Self>) -> Result<OpenStream, Status> {
-        let stream = OpenStream(Arc::clone(self));
-        if self.streams.fetch_add(1, Relaxed) >= self.max_streams {
-            self.metrics.shed(Limit::Streams);
-            return Err(retry::soon("too many streams are open (limits.max_streams)"));
-        }
-        Ok(stream)
+        Ok(place)
     }
 }
 
-/// A call's place, until it is dropped: answered, or given up by its caller.
-pub struct Call {
+/// A place, until it is dropped.
+pub struct Place {
     capacity: Arc<Capacity>,
     address: Arc<Address>,
+    of: Of,
 }
 
-impl Drop for Call {
+impl Drop for Place {
     fn drop(&mut self) {
-        self.capacity.calls.fetch_sub(1, Relaxed);
-        if self.address.calls.fetch_sub(1, Relaxed) == 1 {
-            self.capacity.busy.fetch_sub(1, Relaxed);
+        let pool = self.capacity.pool(self.of);
+        pool.taken.fetch_sub(1, Relaxed);
+        if self.address.taken[self.of as usize].fetch_sub(1, Relaxed) == 1 {
+            pool.busy.fetch_sub(1, Relaxed);
         }
     }
 }
@@ -149,19 +211,8 @@ impl Drop for Called {
     }
 }
 
-/// A stream's place, until it is dropped.
-pub struct OpenStream(Arc<Capacity>);
-
-impl Drop for OpenStream {
-    fn drop(&mut self) {
-        self.0.streams.fetch_sub(1, Relaxed);
-    }
-}
-
 #[cfg(test)]
 mod tests {
-    use tonic::Code;
-
     use super::*;
     use crate::{
         config::{Config, layers::Layers},
@@ -177,8 +228,8 @@ mod tests {
         Arc::new(Capacity::new(&Config::load(&layers).unwrap().limits, Arc::clone(Metrics::new().door())))
     }
 
-    fn take(capacity: &Arc<Capacity>, address: &Arc<Address>) -> Vec<Call> {
-        std::iter::from_fn(|| capacity.call(address).ok()).collect()
+    fn take(capacity: &Arc<Capacity>, address: &Arc<Address>) -> Vec<Place> {
+        std::iter::from_fn(|| capacity.place(Of::Calls, address).ok()).collect()
     }
 
     #[test]
@@ -192,10 +243,7 @@ mod tests {
         let third = take(&capacity, &addresses[2]);
         assert_eq!(third.len(), 2, "all are taken");
         // The first has more than its share now, and gets nothing until it is below.
-        assert_eq!(
-            capacity.call(&addresses[0]).err().map(|status| status.code()),
-            Some(Code::ResourceExhausted)
-        );
+        assert_eq!(capacity.place(Of::Calls, &addresses[0]).err(), Some(Full::Calls));
         drop(first);
         assert_eq!(capacity.calls(), 6);
         assert_eq!(take(&capacity, &addresses[2]).len(), 2);
@@ -205,22 +253,14 @@ mod tests {
     }
 
     #[test]
-    fn health_has_a_place_when_all_are_taken() {
+    fn places_of_one_kind_do_not_take_those_of_another() {
         let capacity = capacity("1");
         let address = capacity.address([10, 0, 0, 1].into());
-        let taken = take(&capacity, &address);
-        assert_eq!(taken.len(), 1);
-        drop(capacity.count(&address));
-        assert_eq!(capacity.calls(), 1);
-    }
-
-    #[test]
-    fn streams_have_a_bound_of_their_own() {
-        let capacity = capacity("1");
-        let open = [capacity.stream(), capacity.stream()];
-        assert!(open.iter().all(Result::is_ok) && capacity.stream().is_err());
-        drop(open);
-        assert!(capacity.stream().is_ok());
+        let open: Vec<_> = std::iter::from_fn(|| capacity.place(Of::OpenCalls, &address).ok()).collect();
+        assert_eq!(open.len(), OPEN_CALLS / 2);
+        let streams: Vec<_> = std::iter::from_fn(|| capacity.place(Of::Streams, &address).ok()).collect();
+        assert_eq!(streams.len(), 1);
+        assert_eq!(take(&capacity, &address).len(), 1);
     }
 
     #[test]

@@ -1,0 +1,160 @@
+//! What settings decide and may be exchanged while the service runs: who is let in, who may call, TLS's certificate.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use arc_swap::{ArcSwap, ArcSwapOption};
+use rustls::ServerConfig;
+use tokio::sync::watch;
+
+use super::Error;
+use crate::{
+    authorize::{
+        Authorizer, Rules,
+        policy::{Everybody, LoggedIn, Policy},
+        signature::Keys,
+    },
+    config::{
+        Config,
+        decisions::{Accept, UserSource as SourceSetting},
+        session::Session,
+    },
+    grpc::callers::Callers,
+    session_store::{self, SessionStore},
+    telemetry::{
+        metrics::Metrics,
+        observed::{ObservedPolicy, ObservedSource, ObservedStore},
+    },
+    user_source::{SessionUser, UserSource},
+};
+
+/// What is in force.
+#[derive(Debug)]
+pub struct InForce {
+    /// Who is let in.
+    pub(super) authorizer: Arc<ArcSwap<Authorizer>>,
+    /// Where sessions are.
+    pub(super) store: watch::Sender<Arc<dyn SessionStore>>,
+    /// Who may call.
+    pub(super) callers: Arc<Callers>,
+    /// What connections are taken with, if TLS is on.
+    pub(super) tls: Arc<ArcSwapOption<ServerConfig>>,
+    users: Arc<dyn UserSource>,
+    metrics: Arc<Metrics>,
+    config: Mutex<Config>,
+}
+
+impl InForce {
+    /// What these settings say, with sessions from this store.
+    pub(super) fn new(
+        config: &Config,
+        store: Arc<dyn SessionStore>,
+        metrics: &Arc<Metrics>,
+    ) -> Result<Self, Error> {
+        let store = ObservedStore::around(store, Arc::clone(metrics));
+        let users = ObservedSource::around(users(config), Arc::clone(metrics));
+        let asked = Arc::clone(&users);
+        metrics.ask_user_source(move || asked.health());
+        let authorizer = observed_authorizer(config, Arc::clone(&store), Arc::clone(&users), metrics)?;
+        Ok(Self {
+            authorizer: Arc::new(ArcSwap::from_pointee(authorizer)),
+            store: watch::Sender::new(store),
+            callers: Arc::new(Callers::new(&config.callers, Arc::clone(metrics.door()))),
+            tls: Arc::new(ArcSwapOption::new(config.tls.as_ref().map(|tls| Arc::clone(&tls.0)))),
+            users,
+            metrics: Arc::clone(metrics),
+            config: Mutex::new(config.clone()),
+        })
+    }
+
+    /// Takes what [`is_reloaded`](crate::config::setting::Setting::is_reloaded) from this new reading of the settings, or
+    /// nothing of it; then why.
+    pub fn exchange(&self, config: &Config) -> Result<(), String> {
+        let mut in_force = self.config.lock().unwrap_or_else(PoisonError::into_inner);
+        if config.callers.is_empty() && !in_force.callers.is_empty() {
+            // The new reading may be for an address on loopback, and the old one is what is listened on.
+            return Err("nobody is named in callers.tokens and callers.certificates any more, and every call would be an \
+                        admin's: that takes a restart"
+                .to_owned());
+        }
+        let is_same_store = in_force.session.has_same_store(&config.session);
+        let store = if is_same_store {
+            Arc::clone(&self.store.borrow())
+        } else {
+            ObservedStore::around(session_store::open(&config.session), Arc::clone(&self.metrics))
+        };
+        let authorizer =
+            observed_authorizer(config, Arc::clone(&store), Arc::clone(&self.users), &self.metrics)
+                .map_err(|error| error.to_string())?;
+        self.authorizer.store(Arc::new(authorizer));
+        if !is_same_store {
+            self.store.send_replace(store);
+        }
+        self.callers.replace(&config.callers);
+        match (&config.tls, self.tls.load().is_some()) {
+            (Some(tls), true) => self.tls.store(Some(Arc::clone(&tls.0))),
+            (None, false) => {}
+            (Some(_), false) | (None, true) => {
+                // Clients speak one of the two.
+                tracing::warn!("whether there is TLS at all (tls.cert_file) changes only at the next start");
+            }
+        }
+        *in_force = config.clone();
+        Ok(())
+    }
+}
+
+/// What the settings say of who may come in.
+pub fn authorizer(config: &Config, store: Arc<dyn SessionStore>) -> Result<Authorizer, Error> {
+    authorizer_of(config, store, users(config), policy(config))
+}
+
+fn users(config: &Config) -> Arc<dyn UserSource> {
+    match config.user.source {
+        SourceSetting::Session => Arc::new(SessionUser),
+    }
+}
+
+fn policy(config: &Config) -> Arc<dyn Policy> {
+    match config.policy.accept {
+        Accept::LoggedIn => Arc::new(LoggedIn),
+        Accept::Everybody => Arc::new(Everybody),
+    }
+}
+
+fn authorizer_of(
+    config: &Config,
+    store: Arc<dyn SessionStore>,
+    users: Arc<dyn UserSource>,
+    policy: Arc<dyn Policy>,
+) -> Result<Authorizer, Error> {
+    let Session {
+        cookie,
+        secrets,
+        id_outside_cookie,
+        passport_key,
+        allowed_origins,
+        store: _,
+        prefix: _,
+        store_connect_timeout: _,
+        store_timeout: _,
+    } = &config.session;
+    let rules = Rules {
+        cookie: cookie.clone(),
+        passport_key: passport_key.clone(),
+        outside_cookie: *id_outside_cookie,
+        allowed_origins: allowed_origins.clone(),
+        denied_message: config.policy.message.clone(),
+        max_session_bytes: config.limits.max_session_bytes,
+    };
+    Ok(Authorizer::new(rules, Keys::new(secrets)?, store, users, policy))
+}
+
+fn observed_authorizer(
+    config: &Config,
+    store: Arc<dyn SessionStore>,
+    users: Arc<dyn UserSource>,
+    metrics: &Arc<Metrics>,
+) -> Result<Authorizer, Error> {
+    let policy = ObservedPolicy::around(policy(config), Arc::clone(metrics));
+    authorizer_of(config, store, users, policy)
+}
