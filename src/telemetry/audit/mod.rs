@@ -70,7 +70,8 @@ struct Out {
 pub struct Call<'c> {
     /// The call's `x-request-id`.
     pub request_id: Option<&'c str>,
-    /// The name of who called; `None`: callers have no names here.
+    /// The name of who called, `anonymous` where callers need no credentials; `None`: the door let it by unasked, as it does
+    /// with health checks alone.
     pub caller: Option<&'c str>,
 }
 
