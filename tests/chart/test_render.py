@@ -244,11 +244,7 @@ def test_every_file_of_values_gives_settings_that_the_program_takes(values):
     manifests = render("--values", values)
     name = "passport" if values.stem.startswith("everything") else "front-socketpass"
     names = {f"{part}.{key}" for part, keys in settings(manifests, name).items() for key in keys}
-    unknown = names - known_settings()
-    coming = {name for name in unknown if re.match(r"tls\.|callers\.(tokens_file|certificates)", name)}
-    assert not unknown - coming
-    if coming:
-        pytest.skip(f"this socketpass does not know {', '.join(sorted(coming))}")
+    assert not names - known_settings()
 
 
 def test_in_memory_is_one_replica_at_a_time():

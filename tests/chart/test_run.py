@@ -4,7 +4,7 @@ import grpc
 import pytest
 from cluster import Cluster, cookie, digest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
-from helpers import needs_setting, values_of
+from helpers import values_of
 
 SECRET = "keyboard cat"
 SESSION = "Zk3q9vWmT1n8yLxR4sPb7uCdEfGhJkMa"
@@ -105,7 +105,6 @@ def refused(stubs, channel, code, token=None):
 
 
 def test_callers_need_a_token_as_installed(stubs, redis):
-    needs_setting("callers.tokens_file")
     redis.log_in(SESSION, '{"id": 7}')
     with Cluster("--values", values_of("minimal"), "--set", f"sessionStore.url={redis.url}") as cluster:
         service = cluster.start_service()
@@ -127,7 +126,6 @@ def test_callers_need_a_token_as_installed(stubs, redis):
 
 
 def test_it_speaks_tls_with_secrets_of_ones_own(stubs, redis, tmp_path):
-    needs_setting("callers.tokens_file", "tls.cert_file")
     redis.log_in(SESSION, '{"id": 7}')
     authority, certificate, key = certificates(tmp_path, "front-socketpass.passports.svc")
     objects = {
