@@ -289,6 +289,10 @@ REFUSED = {
         (*DEMO, "--set", "config.limits.drain_timeout=40s"),
         ["terminationGracePeriodSeconds is 40", "preStopSeconds (5)"],
     ),
+    "a time to drain that cannot be compared": (
+        (*DEMO, "--set", "config.limits.drain_timeout=1week"),
+        ["config.limits.drain_timeout is 1week", "1m 30s"],
+    ),
     "anonymous with tokens": (
         (*MINIMAL, "--set", "callers.allowAnonymous=true,callers.existingSecret=a"),
         ["callers.allowAnonymous"],
@@ -301,6 +305,22 @@ def test_values_that_make_no_sense_are_refused_with_the_way_out(case, version):
     args, words = REFUSED[case]
     said = refusal(*args, version=version)
     assert all(word in said for word in words), said
+
+
+# As installed, a pod has 40 seconds, of which it waits for 5.
+@pytest.mark.parametrize("drain", ["35s", "36 s", "2m", "1min", "30s 5s", "20s15s", "1 hour", "35000ms", "0m 35sec"])
+def test_a_pod_is_not_killed_while_it_drains(drain):
+    said = refusal(*DEMO, "--set", f"config.limits.drain_timeout={drain}")
+    assert "terminationGracePeriodSeconds is 40" in said and f"drain_timeout ({drain})" in said
+
+
+@pytest.mark.parametrize("drain", ["34s", "34 seconds", "30s 4s", "34999ms", "34999 msec", "0m 34s"])
+def test_a_pod_that_drains_in_time_is_taken(drain):
+    render(*DEMO, "--set", f"config.limits.drain_timeout={drain}")
+
+
+def test_a_pod_may_have_longer():
+    render(*DEMO, "--set", "config.limits.drain_timeout=1m 30s,terminationGracePeriodSeconds=96")
 
 
 def objects_of(schema, values, path=""):

@@ -185,6 +185,26 @@ yes
 {{- end }}
 {{- end -}}
 
+{{/* How long a duration is, as settings have it; empty where it has units that nobody would say it in. */}}
+{{- define "socketpass.milliseconds" -}}
+{{- if regexMatch "^( *[0-9]+ *(ms|msec|millis|s|secs?|seconds?|m|mins?|minutes?|h|hrs?|hours?) *)+$" . -}}
+{{- $sum := int64 0 -}}
+{{- range regexFindAll "[0-9]+ *[a-z]+" . -1 -}}
+{{- $unit := regexFind "[a-z]+" . -}}
+{{- $of := 1 -}}
+{{- if hasPrefix "s" $unit -}}
+{{- $of = 1000 -}}
+{{- else if regexMatch "^(m|min.*)$" $unit -}}
+{{- $of = 60000 -}}
+{{- else if hasPrefix "h" $unit -}}
+{{- $of = 3600000 -}}
+{{- end -}}
+{{- $sum = add $sum (mul $of (regexFind "[0-9]+" . | int64)) -}}
+{{- end -}}
+{{ $sum }}
+{{- end -}}
+{{- end -}}
+
 {{/* Refuses values that make no sense together, and says what to do instead. */}}
 {{- define "socketpass.validate" -}}
 {{- $secretsMissing := not (or .Values.demo .Values.sessionSecrets.values .Values.sessionSecrets.existingSecret) -}}
@@ -240,11 +260,13 @@ yes
 {{- fail "\n\nupdateStrategy.type is Recreate: set updateStrategy.rollingUpdate to null\n" -}}
 {{- end -}}
 {{- $drain := dig "limits" "drain_timeout" "20s" .Values.config -}}
-{{- if regexMatch "^[0-9]+s$" $drain -}}
-{{- $needed := add .Values.preStopSeconds ($drain | trimSuffix "s" | int) -}}
-{{- if le (int .Values.terminationGracePeriodSeconds) (int $needed) -}}
-{{- fail (printf "\n\nterminationGracePeriodSeconds is %d, and a pod may take longer to end: preStopSeconds (%d) and config.limits.drain_timeout (%s) together; give it some seconds more than both\n" (int .Values.terminationGracePeriodSeconds) (int .Values.preStopSeconds) $drain) -}}
+{{- $milliseconds := include "socketpass.milliseconds" $drain -}}
+{{- if not $milliseconds -}}
+{{- fail (printf "\n\nconfig.limits.drain_timeout is %s: say it in hours, minutes, seconds or milliseconds, such as 90s or 1m 30s, so that it can be compared with terminationGracePeriodSeconds\n" $drain) -}}
 {{- end -}}
+{{- $longest := add (mul 1000 (int64 .Values.preStopSeconds)) (int64 $milliseconds) -}}
+{{- if le (mul 1000 (int64 .Values.terminationGracePeriodSeconds)) $longest -}}
+{{- fail (printf "\n\nterminationGracePeriodSeconds is %d, and a pod may take longer to end: preStopSeconds (%d) and config.limits.drain_timeout (%s) together; give it some seconds more than both\n" (int .Values.terminationGracePeriodSeconds) (int .Values.preStopSeconds) $drain) -}}
 {{- end -}}
 {{- if and .Values.demo (or .Values.callers.tokens .Values.callers.existingSecret .Values.tls.enabled) -}}
 {{- fail "\n\ndemo: it speaks plaintext with anybody; leave callers and tls out, or demo\n" -}}
