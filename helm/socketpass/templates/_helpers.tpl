@@ -205,6 +205,18 @@ yes
 {{- end -}}
 {{- end -}}
 
+{{/* The release's revision that the registry's URL is of: it tells that the URL has changed, and nothing of what is in it,
+as a hash would to whoever guesses. Where the cluster cannot be asked it is always the same. */}}
+{{- define "socketpass.registryRevision" -}}
+{{- $name := printf "%s-stores" (include "socketpass.fullname" .) -}}
+{{- $before := (lookup "v1" "Secret" .Release.Namespace $name).data | default dict -}}
+{{- if eq (get $before "registry-store" | b64dec) .Values.registryStore.url -}}
+{{ get $before "registry-store-revision" | b64dec | default (toString .Release.Revision) }}
+{{- else -}}
+{{ .Release.Revision }}
+{{- end -}}
+{{- end -}}
+
 {{/* Refuses values that make no sense together, and says what to do instead. */}}
 {{- define "socketpass.validate" -}}
 {{- $secretsMissing := not (or .Values.demo .Values.sessionSecrets.values .Values.sessionSecrets.existingSecret) -}}
