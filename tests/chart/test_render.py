@@ -399,21 +399,40 @@ def test_the_readme_is_made_of_the_values_comments(tmp_path):
     assert readme.read_text() == (CHART / "README.md").read_text(), "run `make chart-docs`"
 
 
+CALL = r"""grpcurl {} -d '{{"handshake":{{"headers":{{"cookie":"{}=s%3A..."}}}}}}' \
+    127.0.0.1:"""
+TOKEN = '-H "authorization: Bearer $TOKEN"'
 NOTES = {
-    "demo": ["This is the demo", "dns:///front-socketpass-headless.passports.svc:50051", "grpcurl -plaintext -d"],
-    "minimal": ["get secret front-socketpass-token", "authorization: Bearer $TOKEN", "memory of one replica"],
-    "anonymous": ["callers.allowAnonymous", "grpcurl -plaintext -d"],
-    "production": ["It speaks TLS", "grpcurl -insecure"],
-    "mtls": ["config.callers.certificates"],
+    "demo": ["This is the demo", "dns:///front-socketpass-headless.passports.svc:50051", CALL.format("-plaintext", "connect.sid")],
+    "minimal": ["get secret front-socketpass-token", CALL.format(f"-plaintext {TOKEN}", "connect.sid"), "memory of one replica"],
+    "anonymous": ["callers.allowAnonymous", CALL.format("-plaintext", "express.sid")],
+    "production": ["It speaks TLS", CALL.format(f"-insecure {TOKEN}", "connect.sid")],
+    "mtls": [
+        "the authority in the Secret gateways-ca that config.callers.certificates gives a role",
+        CALL.format("-insecure -cert client.crt -key client.key", "connect.sid"),
+    ],
     "everything": ["passport.passports.svc:6000", "tokens that you gave"],
 }
 
 
-@pytest.mark.parametrize("name", NOTES)
-def test_the_notes_say_how_to_call_it(name):
+def notes(*args):
     # Helm 3 wants a cluster for this: test_api_server.py reads its notes.
-    args = ("--namespace", NAMESPACE, "--dry-run=client", "--values", values_of(name))
+    args = ("--namespace", NAMESPACE, "--dry-run=client", *args)
     done = helm("install", RELEASE, CHART, *args, version="helm4", env={"KUBECONFIG": "/dev/null"})
     assert done.returncode == 0, done.stderr
-    notes = done.stdout.partition("NOTES:")[2]
-    assert all(words in notes for words in NOTES[name]), notes
+    return done.stdout.partition("NOTES:")[2]
+
+
+@pytest.mark.parametrize("name", NOTES)
+def test_the_notes_say_how_to_call_it(name):
+    said = notes("--values", values_of(name))
+    assert all(words in said for words in NOTES[name]), said
+
+
+def test_the_notes_ask_for_a_certificate_where_it_is_needed():
+    tls = "tls.enabled=true,tls.existingSecret=a,tls.clientCA.existingSecret=b"
+    assert "-cert" not in notes(*MINIMAL, "--set", tls)
+    both = notes(*MINIMAL, "--set", tls, "--set", "tls.clientCerts=required")
+    assert CALL.format(f"-insecure -cert client.crt -key client.key {TOKEN}", "connect.sid") in both
+    by_name = ("--values", values_of("mtls"), "--set", "tls.clientCerts=optional")
+    assert CALL.format("-insecure -cert client.crt -key client.key", "connect.sid") in notes(*by_name)

@@ -98,6 +98,15 @@ yes
 {{- end -}}
 {{- end -}}
 
+{{/* Not empty where a call without a client certificate is refused, whatever else it brings. */}}
+{{- define "socketpass.needsCertificate" -}}
+{{- if eq .Values.tls.clientCerts "required" -}}
+yes
+{{- else if not (or (include "socketpass.anonymous" .) (include "socketpass.tokensSecret" .)) -}}
+yes
+{{- end -}}
+{{- end -}}
+
 {{- define "socketpass.tlsSecret" -}}
 {{ default (printf "%s-tls" (include "socketpass.fullname" .)) .Values.tls.existingSecret }}
 {{- end -}}
