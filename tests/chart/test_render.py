@@ -264,6 +264,21 @@ def test_alerts_and_dashboard_are_the_files_as_they_are():
     assert json.loads(dashboard) == json.loads((CHART / "files/dashboard.json").read_text())
 
 
+def test_alerts_lead_to_the_runbook():
+    url = "https://wiki.example/socketpass?raw=1"
+    groups = find(render(*DEMO, "--set", f"prometheusRule.enabled=true,prometheusRule.runbookUrl={url}"), "PrometheusRule")
+    rules = [rule for group in groups["spec"]["groups"] for rule in group["rules"]]
+    assert len(rules) > 20
+    for rule in rules:
+        assert rule["annotations"]["runbook_url"] == f"{url}#{rule['alert'].lower()}"
+
+
+def test_the_runbook_is_where_the_repository_is():
+    package = tomllib.loads((ROOT / "Cargo.toml").read_text())["package"]
+    url = DEFAULTS["prometheusRule"]["runbookUrl"]
+    assert url.startswith(package.get("repository", "")) and url.endswith("docs/runbook.md")
+
+
 REFUSED = {
     "nothing": ((), ["sessionSecrets:\n  values: [", "sessionStore:\n  url: redis://", "--set demo=true"]),
     "no store": (("--set", "sessionSecrets.values={a}"), ["sessionStore:\n  url: redis://"]),
@@ -356,6 +371,7 @@ WRONG = [
     "image.pullPolicy=Sometimes",
     "service.type=Nothing",
     "callers.tokens[0].name=a",
+    "prometheusRule.runbookUrl=two words",
     "config.session.secrets={a}",
     "config.session.store=redis://a",
     "config.grpc.addr=0.0.0.0:1",
