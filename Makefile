@@ -57,7 +57,7 @@ publish-proto: tools ## Publish the API as it is: from now on it may only grow.
 	$(BUF) build --output proto/published.binpb
 
 deny: ## Check the dependencies' licences and sources (deny.toml).
-	@scripts/install-cargo-deny
+	@scripts/install-cargo-tool cargo-deny 0.20.2
 	PATH="target/tools/bin:$$PATH" cargo deny --log-level error check bans licenses sources
 
 bench: tools ## Measure Authorize beside a bare tonic service and a Node service.

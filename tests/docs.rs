@@ -12,6 +12,18 @@ fn the_reference_of_settings_is_current() {
 }
 
 #[test]
+fn sentences_have_no_gaps() {
+    for text in [reference::markdown(), table::markdown()] {
+        for line in text.lines() {
+            assert!(
+                !line.trim_start().contains("  "),
+                "a line break in the code that its text has kept: {line}"
+            );
+        }
+    }
+}
+
+#[test]
 fn the_reference_of_metrics_is_current() {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/metrics.md");
     let text = fs::read_to_string(path).unwrap();

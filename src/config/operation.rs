@@ -79,7 +79,8 @@ const MAX_CONNECTIONS: Setting = Setting {
     name: "limits.max_connections",
     kind: Kind::Count,
     default: Some("10000"),
-    about: "How many connections may be open to `grpc.addr`; one more is closed at once. The process needs a file descriptor             for each.",
+    about: "How many connections may be open to `grpc.addr`; one more is closed at once. The process needs a file \
+            descriptor for each.",
 };
 
 const MAX_CONNECTION_CALLS: Setting = Setting {

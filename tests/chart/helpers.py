@@ -99,10 +99,3 @@ def known_settings():
     reference = run(IMAGE / "usr/bin/socketpass", "config", "--reference")
     assert reference.returncode == 0, reference.stderr
     return set(re.findall(r"^- (?:Set by|Or its file): `([a-z0-9_.]+)`", reference.stdout, flags=re.MULTILINE))
-
-
-def needs_setting(*names):
-    """Skips a test of settings that the program does not have."""
-    missing = [name for name in names if name not in known_settings()]
-    if missing:
-        pytest.skip(f"this socketpass does not know {', '.join(missing)}")

@@ -72,6 +72,26 @@ def test_made_tokens_survive_upgrades_and_rollbacks(api, version, release):
     assert set(third) == {"tokens"} and json.loads(base64.b64decode(third["tokens"])) == given
 
 
+def test_another_url_of_the_registry_replaces_the_pods(api, version, release):
+    def annotations(*args, command="upgrade"):
+        url = ("--set", "registryStore.url=redis://:one@a")
+        api.helm(version, command, release, CHART, "--values", values_of("minimal"), *url, *args)
+        return deployed()
+
+    def deployed():
+        shown = api.kubectl("--namespace", NAMESPACE, "get", "deployment", f"{release}-socketpass", "--output=json")
+        return json.loads(shown.stdout)["spec"]["template"]["metadata"]["annotations"]
+
+    first = annotations(command="install")
+    assert annotations() == annotations("--set", "sessionSecrets.values={another}") == first
+    second = annotations("--set", "registryStore.url=redis://:two@a")
+    assert second != first and annotations("--set", "registryStore.url=redis://:two@a") == second
+    api.helm(version, "rollback", release, "1")
+    assert deployed() == first and annotations() == first
+    third = annotations("--set", "registryStore.url=redis://:two@a")
+    assert third not in (first, second)
+
+
 def test_the_notes_are_shown(api, version, release):
     done = api.helm(version, "install", release, CHART, "--set", "demo=true")
     assert f"dns:///{release}-socketpass-headless.{NAMESPACE}.svc:50051" in done.stdout

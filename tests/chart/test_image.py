@@ -117,6 +117,7 @@ def test_what_is_sent_to_the_builder_is_what_it_needs(buildah, tmp_path):
         "LICENSE",
         "rust-toolchain.toml",
         "scripts/image-files",
+        "scripts/install-cargo-tool",
     }
 
 

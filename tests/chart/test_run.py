@@ -4,7 +4,7 @@ import grpc
 import pytest
 from cluster import Cluster, cookie, digest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
-from helpers import needs_setting, values_of
+from helpers import run, values_of
 
 SECRET = "keyboard cat"
 SESSION = "Zk3q9vWmT1n8yLxR4sPb7uCdEfGhJkMa"
@@ -105,7 +105,6 @@ def refused(stubs, channel, code, token=None):
 
 
 def test_callers_need_a_token_as_installed(stubs, redis):
-    needs_setting("callers.tokens_file")
     redis.log_in(SESSION, '{"id": 7}')
     with Cluster("--values", values_of("minimal"), "--set", f"sessionStore.url={redis.url}") as cluster:
         service = cluster.start_service()
@@ -126,10 +125,44 @@ def test_callers_need_a_token_as_installed(stubs, redis):
         service.end()
 
 
+class Authority:
+    """Issues certificates, as PEM."""
+
+    def __init__(self, folder):
+        self.folder = folder
+        folder.mkdir()
+        self._openssl("-keyout", "ca.key", "-out", "ca.crt", "-subj", "/CN=authority")
+        self.certificate = (folder / "ca.crt").read_text()
+
+    def issue(self, name):
+        """A certificate of that name, such as `DNS:a.example`, and its key."""
+        self._openssl(
+            "-keyout", "tls.key", "-out", "tls.crt", "-subj", "/CN=somebody", "-CA", "ca.crt", "-CAkey", "ca.key",
+            "-addext", f"subjectAltName={name}", "-addext", "basicConstraints=critical,CA:FALSE",
+        )  # fmt: skip
+        return tuple((self.folder / file).read_text() for file in ("tls.crt", "tls.key"))
+
+    def _openssl(self, *args):
+        new = ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "1")
+        done = run("openssl", "req", "-x509", *new, *args, cwd=self.folder)
+        assert done.returncode == 0, done.stderr
+
+
+HOST = "front-socketpass.passports.svc"
+
+
+def connect_with_tls(cluster, authority, certificate=None, key=None):
+    """Trusts the authority, and shows the certificate, if it has one."""
+    own = [text and text.encode() for text in (key, certificate)]
+    credentials = grpc.ssl_channel_credentials(authority.certificate.encode(), *own)
+    name = (("grpc.ssl_target_name_override", HOST),)
+    return grpc.secure_channel(f"127.0.0.1:{cluster.grpc_port}", credentials, name)
+
+
 def test_it_speaks_tls_with_secrets_of_ones_own(stubs, redis, tmp_path):
-    needs_setting("callers.tokens_file", "tls.cert_file")
     redis.log_in(SESSION, '{"id": 7}')
-    authority, certificate, key = certificates(tmp_path, "front-socketpass.passports.svc")
+    authority = Authority(tmp_path / "authority")
+    certificate, key = authority.issue(f"DNS:{HOST}")
     objects = {
         ("secret", "web-app"): {"SESSION_SECRET": SECRET},
         ("secret", "redis"): {"url": redis.url},
@@ -137,32 +170,48 @@ def test_it_speaks_tls_with_secrets_of_ones_own(stubs, redis, tmp_path):
             "tokens": f'{{"name":"chat","role":"gateway","hash":"{digest("a token")}"}}\n'
         },
         ("secret", "chat-gateway"): {"token": "a token"},
-        ("secret", "socketpass-certificate"): {"tls.crt": certificate, "tls.key": key, "ca.crt": authority},
+        ("secret", "socketpass-certificate"): {"tls.crt": certificate, "tls.key": key, "ca.crt": authority.certificate},
     }
     with Cluster("--values", values_of("existing-secrets"), objects=objects) as cluster:
         service = cluster.start_service()
         assert service.probe("readinessProbe") and service.probe("livenessProbe")
-        credentials = grpc.ssl_channel_credentials(authority.encode())
-        name = (("grpc.ssl_target_name_override", "front-socketpass.passports.svc"),)
-        with grpc.secure_channel(f"127.0.0.1:{cluster.grpc_port}", credentials, name) as channel:
+        with connect_with_tls(cluster, authority) as channel:
             assert authorize(stubs, channel, cookie(SESSION, SECRET), "a token").accepted
         assert "BAD_SIGNATURE" in cluster.run_helm_test()["authorize"]
         service.end()
 
 
-def certificates(folder, name):
-    """An authority, and a certificate of that name with its key, as PEM."""
-    from helpers import run
+def test_callers_show_certificates_where_they_are_required(stubs, redis, tmp_path):
+    redis.log_in(SESSION, '{"id": 7}')
+    authority, gateways, others = (Authority(tmp_path / name) for name in ("authority", "gateways", "others"))
+    certificate, key = authority.issue(f"DNS:{HOST}")
+    objects = {
+        ("secret", "socketpass-certificate"): {"tls.crt": certificate, "tls.key": key},
+        ("secret", "gateways-ca"): {"ca.crt": gateways.certificate},
+    }
+    with Cluster("--values", values_of("mtls"), "--set", f"sessionStore.url={redis.url}", objects=objects) as cluster:
+        service = cluster.start_service()
+        assert service.probe("readinessProbe") and service.probe("livenessProbe")
+        messages, services, *_ = stubs
 
-    def openssl(*args):
-        done = run("openssl", *args, cwd=folder)
-        assert done.returncode == 0, done.stderr
+        def explain(channel):
+            request = messages.ExplainRequest(handshake=messages.Handshake(headers={"cookie": cookie(SESSION, SECRET)}))
+            return services.AuthorizationServiceStub(channel).Explain(request, timeout=10)
 
-    new = ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes")
-    openssl("req", "-x509", *new, "-keyout", "ca.key", "-out", "ca.crt", "-subj", "/CN=authority", "-days", "1")
-    openssl(
-        "req", "-x509", *new, "-keyout", "tls.key", "-out", "tls.crt", "-subj", "/CN=socketpass", "-days", "1",
-        "-CA", "ca.crt", "-CAkey", "ca.key", "-addext", f"subjectAltName=DNS:{name}",
-        "-addext", "basicConstraints=critical,CA:FALSE",
-    )  # fmt: skip
-    return tuple((folder / file).read_text() for file in ("ca.crt", "tls.crt", "tls.key"))
+        gateway = "URI:spiffe://cluster.local/ns/chat/gateway-7"
+        with connect_with_tls(cluster, authority, *gateways.issue(gateway)) as channel:
+            assert authorize(stubs, channel, cookie(SESSION, SECRET)).accepted
+            with pytest.raises(grpc.RpcError) as error:
+                explain(channel)
+            assert error.value.code() == grpc.StatusCode.PERMISSION_DENIED
+        with connect_with_tls(cluster, authority, *gateways.issue("DNS:operator.example")) as channel:
+            assert explain(channel).decision.accepted
+        # Of the authority, but nobody's.
+        with connect_with_tls(cluster, authority, *gateways.issue("DNS:chat.example")) as channel:
+            refused(stubs, channel, grpc.StatusCode.UNAUTHENTICATED)
+        # With these there is no connection.
+        for shown in ((), others.issue(gateway)):
+            with connect_with_tls(cluster, authority, *shown) as channel:
+                refused(stubs, channel, grpc.StatusCode.UNAVAILABLE)
+        assert list(cluster.run_helm_test()) == ["health"]
+        service.end()

@@ -1,9 +1,14 @@
 //! Alerts, their runbook and the dashboard: what they ask for exists, and they say what they should when they should.
 
-use std::{collections::BTreeSet, fs, path::Path, process::Output};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fs,
+    path::Path,
+    process::Output,
+};
 
 use serde_json::Value;
-use socketpass::telemetry::metrics::table;
+use socketpass::telemetry::metrics::{Metrics, table};
 use tokio::process::Command;
 
 fn file(path: &str) -> String {
@@ -95,6 +100,47 @@ fn every_alert_has_its_section_in_the_runbook_and_leads_there() {
             assert!(rule.contains(part), "{part} in {rule}");
         }
     }
+}
+
+/// The bounds of each histogram's buckets, by its name.
+fn buckets_in(text: &str) -> BTreeMap<&str, BTreeSet<String>> {
+    let mut buckets = BTreeMap::<_, BTreeSet<_>>::new();
+    for line in text.lines() {
+        let Some((name, rest)) = line.split_once("_bucket{") else { continue };
+        let name = name.rsplit(|c: char| !c.is_ascii_alphanumeric() && c != '_').next().unwrap();
+        let (_, bound) = rest.split_once("le=\"").unwrap();
+        let bound: f64 = bound.split('"').next().unwrap().parse().unwrap();
+        buckets.entry(name).or_default().insert(bound.to_string());
+    }
+    buckets
+}
+
+#[test]
+fn what_a_time_is_compared_with_is_a_bucket_of_its_own() {
+    let exposed = Metrics::new().exposition();
+    let (buckets, text) = (buckets_in(&exposed), file(ALERTS));
+    let quantiles: Vec<_> = text.lines().filter(|line| line.contains("histogram_quantile(")).collect();
+    assert!(!quantiles.is_empty());
+    for line in quantiles {
+        let (asked, threshold) = line.split_once(" > ").unwrap();
+        let series = series_in(asked).into_iter().next().unwrap();
+        let bounds = &buckets[series.strip_suffix("_bucket").unwrap()];
+        assert!(bounds.contains(threshold), "{series}: {threshold} is none of {bounds:?}");
+    }
+}
+
+#[test]
+fn the_tests_of_times_have_the_programs_own_buckets() {
+    let exposed = Metrics::new().exposition();
+    let (buckets, text) = (buckets_in(&exposed), file("tests/telemetry/alerts_test.yaml"));
+    let mut tested = BTreeSet::new();
+    for test in text.split("  - name: ") {
+        for (histogram, bounds) in buckets_in(test) {
+            assert_eq!(bounds, buckets[histogram], "{histogram} in {test}");
+            tested.insert(histogram);
+        }
+    }
+    assert_eq!(tested, buckets.into_keys().collect());
 }
 
 #[test]

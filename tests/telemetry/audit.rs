@@ -1,6 +1,11 @@
 //! The audit log: every decision and every admin's call, a line each, and nothing in it that nobody may see.
 
-use std::{fs, path::Path};
+use std::{
+    collections::BTreeMap,
+    fs,
+    mem::{Discriminant, discriminant},
+    path::Path,
+};
 
 use serde_json::{Value, json};
 use socketpass::grpc::pb::{
@@ -41,6 +46,15 @@ fn timeless(mut line: Value) -> Value {
     let time: jiff::Timestamp = time.as_str().unwrap().parse().unwrap();
     assert!(time.duration_until(jiff::Timestamp::now()).abs() < jiff::SignedDuration::from_mins(5));
     line
+}
+
+/// A line's fields but its time, each with whether it is a text, a number and so on.
+fn shape(line: &str) -> BTreeMap<String, Discriminant<Value>> {
+    let line: BTreeMap<String, Value> = serde_json::from_str(line).unwrap();
+    line.into_iter()
+        .filter(|(name, _)| name != "time")
+        .map(|(name, value)| (name, discriminant(&value)))
+        .collect()
 }
 
 fn handshake(id: &str) -> Handshake {
@@ -129,6 +143,9 @@ async fn decisions_and_admins_calls_are_kept_with_fields_masked() {
             }),
         ]
     );
+    let manual = fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/telemetry.md")).unwrap();
+    let shown: Vec<_> = manual.lines().filter(|line| line.starts_with('{')).map(shape).collect();
+    assert_eq!(shown, [shape(&kept[0].to_string()), shape(&kept[4].to_string())]);
     let text = fs::read_to_string(&path).unwrap();
     let signature = signed(SECRET, ANA_ID).rsplit_once('.').unwrap().1.to_owned();
     for secret in [ANA_ID, "somebody-who-left", &signature, "Ana"] {

@@ -3,7 +3,6 @@
 use std::{
     net::SocketAddr,
     sync::{Arc, Mutex},
-    time::Duration,
 };
 
 use opentelemetry_proto::tonic::{
@@ -140,6 +139,3 @@ pub fn attribute(span: &Span, name: &str) -> Option<String> {
         other => format!("{other:?}"),
     })
 }
-
-/// Longer than spans wait to be sent.
-pub const SENT_BY_THEN: Duration = Duration::from_millis(2_500);

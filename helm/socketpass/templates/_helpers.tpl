@@ -98,6 +98,15 @@ yes
 {{- end -}}
 {{- end -}}
 
+{{/* Not empty where a call without a client certificate is refused, whatever else it brings. */}}
+{{- define "socketpass.needsCertificate" -}}
+{{- if eq .Values.tls.clientCerts "required" -}}
+yes
+{{- else if not (or (include "socketpass.anonymous" .) (include "socketpass.tokensSecret" .)) -}}
+yes
+{{- end -}}
+{{- end -}}
+
 {{- define "socketpass.tlsSecret" -}}
 {{ default (printf "%s-tls" (include "socketpass.fullname" .)) .Values.tls.existingSecret }}
 {{- end -}}
@@ -185,6 +194,38 @@ yes
 {{- end }}
 {{- end -}}
 
+{{/* How long a duration is, as settings have it; empty where it has units that nobody would say it in. */}}
+{{- define "socketpass.milliseconds" -}}
+{{- if regexMatch "^( *[0-9]+ *(ms|msec|millis|s|secs?|seconds?|m|mins?|minutes?|h|hrs?|hours?) *)+$" . -}}
+{{- $sum := int64 0 -}}
+{{- range regexFindAll "[0-9]+ *[a-z]+" . -1 -}}
+{{- $unit := regexFind "[a-z]+" . -}}
+{{- $of := 1 -}}
+{{- if hasPrefix "s" $unit -}}
+{{- $of = 1000 -}}
+{{- else if regexMatch "^(m|min.*)$" $unit -}}
+{{- $of = 60000 -}}
+{{- else if hasPrefix "h" $unit -}}
+{{- $of = 3600000 -}}
+{{- end -}}
+{{- $sum = add $sum (mul $of (regexFind "[0-9]+" . | int64)) -}}
+{{- end -}}
+{{ $sum }}
+{{- end -}}
+{{- end -}}
+
+{{/* The release's revision that the registry's URL is of: it tells that the URL has changed, and nothing of what is in it,
+as a hash would to whoever guesses. Where the cluster cannot be asked it is always the same. */}}
+{{- define "socketpass.registryRevision" -}}
+{{- $name := printf "%s-stores" (include "socketpass.fullname" .) -}}
+{{- $before := (lookup "v1" "Secret" .Release.Namespace $name).data | default dict -}}
+{{- if eq (get $before "registry-store" | b64dec) .Values.registryStore.url -}}
+{{ get $before "registry-store-revision" | b64dec | default (toString .Release.Revision) }}
+{{- else -}}
+{{ .Release.Revision }}
+{{- end -}}
+{{- end -}}
+
 {{/* Refuses values that make no sense together, and says what to do instead. */}}
 {{- define "socketpass.validate" -}}
 {{- $secretsMissing := not (or .Values.demo .Values.sessionSecrets.values .Values.sessionSecrets.existingSecret) -}}
@@ -240,11 +281,13 @@ yes
 {{- fail "\n\nupdateStrategy.type is Recreate: set updateStrategy.rollingUpdate to null\n" -}}
 {{- end -}}
 {{- $drain := dig "limits" "drain_timeout" "20s" .Values.config -}}
-{{- if regexMatch "^[0-9]+s$" $drain -}}
-{{- $needed := add .Values.preStopSeconds ($drain | trimSuffix "s" | int) -}}
-{{- if le (int .Values.terminationGracePeriodSeconds) (int $needed) -}}
-{{- fail (printf "\n\nterminationGracePeriodSeconds is %d, and a pod may take longer to end: preStopSeconds (%d) and config.limits.drain_timeout (%s) together; give it some seconds more than both\n" (int .Values.terminationGracePeriodSeconds) (int .Values.preStopSeconds) $drain) -}}
+{{- $milliseconds := include "socketpass.milliseconds" $drain -}}
+{{- if not $milliseconds -}}
+{{- fail (printf "\n\nconfig.limits.drain_timeout is %s: say it in hours, minutes, seconds or milliseconds, such as 90s or 1m 30s, so that it can be compared with terminationGracePeriodSeconds\n" $drain) -}}
 {{- end -}}
+{{- $longest := add (mul 1000 (int64 .Values.preStopSeconds)) (int64 $milliseconds) -}}
+{{- if le (mul 1000 (int64 .Values.terminationGracePeriodSeconds)) $longest -}}
+{{- fail (printf "\n\nterminationGracePeriodSeconds is %d, and a pod may take longer to end: preStopSeconds (%d) and config.limits.drain_timeout (%s) together; give it some seconds more than both\n" (int .Values.terminationGracePeriodSeconds) (int .Values.preStopSeconds) $drain) -}}
 {{- end -}}
 {{- if and .Values.demo (or .Values.callers.tokens .Values.callers.existingSecret .Values.tls.enabled) -}}
 {{- fail "\n\ndemo: it speaks plaintext with anybody; leave callers and tls out, or demo\n" -}}

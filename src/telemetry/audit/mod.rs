@@ -70,7 +70,7 @@ struct Out {
 pub struct Call<'c> {
     /// The call's `x-request-id`.
     pub request_id: &'c str,
-    /// The name of who called; `None`: nobody whom the service knows.
+    /// The name of who called, `anonymous` where callers need no credentials; `None`: nobody whom the service knows.
     pub caller: Option<&'c str>,
 }
 

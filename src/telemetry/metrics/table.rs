@@ -128,13 +128,16 @@ pub(super) const CONNECTIONS: Metric =
 pub(super) const CALLER_REFUSALS: Metric = Metric {
     labels: &[(
         "reason",
-        "`missing`: no credentials; `token`, `certificate`: unknown ones; `limited`: too many wrong tokens came from the \
-         address; `role`: the method is not the caller's; `tls`: no handshake, or no certificate that is taken",
+        "`missing`: no credentials; `token`, `certificate`: unknown ones; `limited`: more wrong tokens, after too many \
+         from the address; `role`: the method, a field in a filter or the gateway id is not the caller's; `tls`: no handshake, or no certificate that is taken",
     )],
     ..metric("caller_refusals", Kind::Counter, "Callers refused, by what was wrong with their credentials")
 };
 pub(super) const SHED: Metric = Metric {
-    labels: &[("limit", "`calls`, `streams`, `bytes` or `connections`: which of limits.max_* it met")],
+    labels: &[(
+        "limit",
+        "`calls`, `streams`, `bytes`, `connections`, `gateways` or `watches`: which of limits.max_* it met; `open`: calls of health",
+    )],
     ..metric("shed", Kind::Counter, "Calls and connections turned away because there were too many")
 };
 
