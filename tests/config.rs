@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, fs};
 
 use socketpass::{
-    config::{Config, SETTINGS, layers::Layers, setting::Setting},
+    config::{Config, SETTINGS, callers::hash_of, layers::Layers, setting::Setting},
     grpc::convert::reason_name,
 };
 use tempfile::TempDir;
@@ -13,7 +13,7 @@ use crate::support::{
     ANA, ANA_ID,
     process::Process,
     redis::Redis,
-    service::{ServiceProcess, authorize, command, config, with_cookie, with_headers},
+    service::{ServiceProcess, authorize, command, config, request, with_cookie, with_headers},
     signed, until,
 };
 
@@ -327,4 +327,49 @@ async fn on_sighup_the_log_gets_another_filter() {
     let mut stranger = TcpStream::connect(service.grpc.trim_start_matches("http://")).await.unwrap();
     stranger.write_all(b"no HTTP/2 client would say this").await.unwrap();
     service.process.output().line("a connection ended").await;
+}
+
+#[tokio::test]
+async fn nobody_becomes_an_admin_by_settings_that_are_read_again() {
+    let directory = TempDir::new().unwrap();
+    let file = directory.path().join("socketpass.toml");
+    let token = hash_of("a token");
+    fs::write(
+        &file,
+        format!("[[callers.tokens]]\nname = \"chat\"\nhash = \"{token}\"\nrole = \"gateway\"\n"),
+    )
+    .unwrap();
+    let service = ServiceProcess::start(&[("CONFIG", file.to_str().unwrap())]).await;
+    fs::write(&file, "").unwrap();
+    service.process.signal("HUP");
+    let told = service.process.output().line("the old values stay in force").await;
+    assert!(told.contains("callers.tokens"), "{told}");
+    let refused = service.client().await.authorize(request(with_cookie(""))).await.unwrap_err();
+    assert_eq!(refused.code(), tonic::Code::Unauthenticated);
+}
+
+#[test]
+fn faults_in_tokens_say_which_and_repeat_nothing() {
+    let hash = |token: &str| hash_of(token);
+    let token = |name: &str, hash: &str, role: &str| {
+        format!(r#"{{"name":"{name}","hash":"{hash}","role":"{role}"}}"#)
+    };
+    let directory = TempDir::new().unwrap();
+    let file = directory.path().join("tokens");
+    let good = token("a", &hash("a"), "gateway");
+    for (tokens, told) in [
+        (vec![&*good, &token("b", &hash("b"), "hunter2")], "number 2: its role is neither"),
+        (vec![&*good, &token("b", "hunter2", "admin")], "number 2: its hash is not"),
+        (vec![r#"{"name":"a","hunter2":"b"}"#], "number 1: it has a key that is none of name, hash"),
+        (vec![&*good, r#"{"name":"a"}"#], "number 2: missing field"),
+        (vec![&*good, "", "hunter2"], "number 3: each should be a JSON object"),
+        (vec![&*good, &token("b", &hash("a"), "admin")], "`a` and `b` have the same hash"),
+    ] {
+        fs::write(&file, tokens.join("\n")).unwrap();
+        let faults = config(&[("CALLERS_TOKENS_FILE", file.to_str().unwrap())]).unwrap_err();
+        let text = faults.to_string();
+        assert!(text.contains(told) && !text.contains("hunter2"), "{text}");
+    }
+    fs::write(&file, format!("{good}\n\n")).unwrap();
+    assert!(config(&[("CALLERS_TOKENS_FILE", file.to_str().unwrap())]).is_ok());
 }

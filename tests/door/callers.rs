@@ -228,6 +228,7 @@ async fn session_ids_and_addresses_are_for_admins() {
         "socket.session_id == \"x\"",
         "user.id == 1 && socket.session_id in [\"x\"]",
         "has(socket.session_id)",
+        "gateway.incarnation == \"a\"",
         "socket.remote_address.startsWith(\"192.\")",
         "[1].exists(one, one == user.id && socket.remote_address != \"\")",
     ] {
@@ -235,13 +236,16 @@ async fn session_ids_and_addresses_are_for_admins() {
         assert_eq!(refused.code(), Code::PermissionDenied, "{filter}");
         assert!(counts(&mut by_admin, filter).await.is_ok(), "{filter}");
     }
-    let grouped = socketpass::grpc::pb::CountSocketsRequest {
-        filter: "true".to_owned(),
-        group_by: "socket.remote_address".to_owned(),
-        ..Default::default()
-    };
-    assert_eq!(by_gateway.count_sockets(grouped.clone()).await.unwrap_err().code(), Code::PermissionDenied);
-    assert_eq!(by_admin.count_sockets(grouped).await.unwrap().into_inner().groups.len(), 1);
+    for path in ["socket.remote_address", "gateway.incarnation"] {
+        let grouped = socketpass::grpc::pb::CountSocketsRequest {
+            filter: "true".to_owned(),
+            group_by: path.to_owned(),
+            ..Default::default()
+        };
+        let refused = by_gateway.count_sockets(grouped.clone()).await.unwrap_err();
+        assert_eq!(refused.code(), Code::PermissionDenied, "{path}");
+        assert_eq!(by_admin.count_sockets(grouped).await.unwrap().into_inner().groups.len(), 1);
+    }
     for (client, address) in [(&mut by_gateway, ""), (&mut by_admin, "192.0.2.7")] {
         let request = FilterSocketsRequest { filter: "true".to_owned(), ..Default::default() };
         let answer =
@@ -305,15 +309,15 @@ async fn who_is_faulty_in_the_settings_is_told() {
     for (settings, problem) in [
         (
             vec![("CALLERS_TOKENS", r#"[{"name":"chat","hash":"sha256:abc","role":"admin"}]"#.to_owned())],
-            "the hash of `chat`",
+            "number 1: its hash is not",
         ),
         (
             vec![("CALLERS_TOKENS", format!(r#"[{{"name":"chat","hash":{hash},"role":"root"}}]"#))],
-            "unknown variant `root`",
+            "number 1: its role is neither",
         ),
         (
             vec![("CALLERS_TOKENS", format!(r#"[{{"name":"","hash":{hash},"role":"admin"}}]"#))],
-            "each needs a name",
+            "number 1: it needs a name",
         ),
         (vec![("CALLERS_TOKENS", format!(r#"[{{"hash":{hash},"role":"admin"}}]"#))], "missing field `name`"),
         (vec![("CALLERS_TOKENS", "[]".to_owned())], "it is empty"),

@@ -2,10 +2,9 @@
 
 use std::time::{Duration, Instant};
 
+use prost::Message;
 use serde_json::json;
-use socketpass::grpc::pb::{
-    AuthorizeRequest, Batch, ReportRequest, WatchSocketsRequest, report_request::Message,
-};
+use socketpass::grpc::pb::{AuthorizeRequest, Batch, ReportRequest, WatchSocketsRequest, report_request};
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
     net::TcpStream,
@@ -13,7 +12,9 @@ use tokio::{
     time::timeout,
 };
 use tokio_stream::StreamExt as _;
-use tonic::{Code, Request, Status};
+use tonic::{Code, Request, Status, client::Grpc, codegen::http::uri::PathAndQuery, transport::Channel};
+use tonic_health::pb::{HealthCheckRequest, health_client::HealthClient};
+use tonic_prost::ProstCodec;
 use tonic_types::StatusExt as _;
 
 use super::{count, registry};
@@ -250,9 +251,11 @@ async fn a_report_waits_for_room_and_goes_on() {
         let channel = service.channel().await;
         let events = sockets(number);
         gateways.spawn(async move {
-            let batch = |sequence, complete, events| Message::Batch(Batch { sequence, events, complete });
+            let batch = |sequence, complete, events| {
+                report_request::Message::Batch(Batch { sequence, events, complete })
+            };
             let said = [
-                Message::Hello(hello(&format!("chat-{number}"), "a")),
+                report_request::Message::Hello(hello(&format!("chat-{number}"), "a")),
                 batch(1, false, events.clone()),
                 batch(2, true, events),
             ];
@@ -385,4 +388,111 @@ fn resident(service: &ServiceProcess) -> u64 {
     let status = std::fs::read_to_string(format!("/proc/{}/status", service.process.id())).unwrap();
     let line = status.lines().find(|line| line.starts_with("VmRSS")).unwrap();
     line.split_whitespace().nth(1).unwrap().parse::<u64>().unwrap() << 10
+}
+
+fn path(path: &'static str) -> PathAndQuery {
+    PathAndQuery::from_static(path)
+}
+
+/// A call that says what it says, and its answer when it is not OK.
+async fn refusal<T: Message + Default + 'static>(
+    channel: &Channel,
+    method: &'static str,
+    messages: Vec<T>,
+) -> Option<Status> {
+    let mut grpc = Grpc::new(channel.clone());
+    grpc.ready().await.unwrap();
+    let messages = Request::new(tokio_stream::iter(messages));
+    let answer = grpc.client_streaming(messages, path(method), ProstCodec::<T, ()>::default()).await;
+    answer.err()
+}
+
+#[tokio::test]
+async fn what_a_call_says_beyond_its_message_is_not_kept() {
+    const AUTHORIZE: &str = "/socketpass.v1.AuthorizationService/Authorize";
+    let service = Service::start(&[]).await;
+    let channel = service.channel().await;
+    assert!(refusal(&channel, AUTHORIZE, vec![request(with_cookie(""))]).await.is_none());
+    let twice = vec![request(with_cookie("")), request(with_cookie(""))];
+    let refused = refusal(&channel, AUTHORIZE, twice).await.unwrap();
+    assert_eq!(refused.code(), Code::InvalidArgument, "{refused}");
+    service.stop().await;
+}
+
+#[tokio::test]
+async fn who_needs_no_credentials_takes_no_places_of_callers() {
+    let limits =
+        [("LIMITS_MAX_CALLS", "2"), ("LIMITS_MAX_STREAMS", "2"), ("LIMITS_MAX_INFLIGHT_BYTES", "4MiB")];
+    let service = Service::start(&limits).await;
+    for channel in [service.channel().await, channel(&service.http).await] {
+        let long = HealthCheckRequest { service: "x".repeat(1 << 20) };
+        let refused = refusal(&channel, "/grpc.health.v1.Health/Check", vec![long]).await.unwrap();
+        assert_eq!(refused.code(), Code::ResourceExhausted, "{refused}");
+        let mut watches = Vec::new();
+        for _ in 0..10 {
+            let request = HealthCheckRequest { service: "readiness".to_owned() };
+            let mut watch = HealthClient::new(channel.clone()).watch(request).await.unwrap().into_inner();
+            watch.message().await.unwrap().unwrap();
+            watches.push(watch);
+        }
+        // Calls that never say what they ask.
+        let mut unfinished = JoinSet::new();
+        for _ in 0..5 {
+            let mut grpc = Grpc::new(channel.clone());
+            unfinished.spawn(async move {
+                grpc.ready().await.unwrap();
+                let silence = Request::new(tokio_stream::pending::<HealthCheckRequest>());
+                let method = path("/grpc.health.v1.Health/Check");
+                grpc.client_streaming(silence, method, ProstCodec::<_, ()>::default()).await
+            });
+        }
+        authorize(&mut service.client().await, with_cookie("")).await;
+        let gateway = Gateway::list(&service.grpc, hello("chat-1", "a"), vec![]).await;
+        gateway.goodbye().await;
+    }
+    service.stop().await;
+}
+
+#[tokio::test]
+async fn watches_of_health_end_with_their_connection() {
+    let service = Service::start(&[("LIMITS_CONNECTION_AGE", "300ms")]).await;
+    let request = HealthCheckRequest { service: "readiness".to_owned() };
+    let mut watch = HealthClient::new(service.channel().await).watch(request).await.unwrap().into_inner();
+    let ended = timeout(PATIENCE, async {
+        loop {
+            if let Err(status) = watch.message().await {
+                return status;
+            }
+        }
+    });
+    assert!(ended.await.unwrap().message().contains("limits.connection_age"));
+    service.stop().await;
+}
+
+#[tokio::test]
+async fn probes_have_a_door_with_limits_of_its_own() {
+    let limits = [("LIMITS_MAX_CONNECTIONS", "8"), ("LIMITS_KEEPALIVE_TIMEOUT", "300ms")];
+    let service = Service::start(&limits).await;
+    let address = service.http.strip_prefix("http://").unwrap().to_owned();
+    // What says nothing, and what begins and does not go on, is dropped.
+    for begin in ["", "GET /livez HTTP/1.1\r\nhost: a\r\n"] {
+        let mut stream = TcpStream::connect(&address).await.unwrap();
+        stream.write_all(begin.as_bytes()).await.unwrap();
+        let mut answer = Vec::new();
+        assert!(timeout(PATIENCE, stream.read_to_end(&mut answer)).await.is_ok(), "{begin:?}");
+    }
+    // One address has half of the connections, and takes none of the other door.
+    let mut held = Vec::new();
+    for _ in 0..8 {
+        held.push(TcpStream::connect(&address).await.unwrap());
+    }
+    let mut dropped = 0;
+    for stream in &mut held {
+        dropped += usize::from(timeout(Duration::from_millis(100), stream.read(&mut [0; 1])).await.is_ok());
+    }
+    assert!(dropped >= 4, "{dropped}");
+    authorize(&mut service.client().await, with_cookie("")).await;
+    drop(held);
+    until("probes are answered", || async { get(&service.http, "/livez").await.status == 200 }).await;
+    service.stop().await;
 }

@@ -1,6 +1,9 @@
 //! The gRPC door: who may call what, TLS, and how much is taken.
 
-use socketpass::grpc::pb::{CountSocketsRequest, registry_service_client::RegistryServiceClient};
+use socketpass::{
+    config::callers::hash_of,
+    grpc::pb::{CountSocketsRequest, registry_service_client::RegistryServiceClient},
+};
 use tonic::{
     Request, Status,
     metadata::{Ascii, MetadataValue},
@@ -13,14 +16,12 @@ mod limits;
 mod tls;
 
 /// What `socketpass token` writes of a token.
-fn settings_of(token: &str, name: &str, role: &str) -> serde_json::Value {
-    use sha2::{Digest as _, Sha256};
-    let hash: String = Sha256::digest(token).iter().map(|byte| format!("{byte:02x}")).collect();
-    serde_json::json!({"name": name, "role": role, "hash": format!("sha256:{hash}")})
+pub fn settings_of(token: &str, name: &str, role: &str) -> serde_json::Value {
+    serde_json::json!({"name": name, "role": role, "hash": hash_of(token)})
 }
 
 #[derive(Clone)]
-struct Bearer(Option<MetadataValue<Ascii>>);
+pub struct Bearer(Option<MetadataValue<Ascii>>);
 
 impl Interceptor for Bearer {
     fn call(&mut self, mut request: Request<()>) -> Result<Request<()>, Status> {
@@ -37,10 +38,10 @@ impl Bearer {
     }
 }
 
-type Registry = RegistryServiceClient<InterceptedService<Channel, Bearer>>;
+pub type Registry = RegistryServiceClient<InterceptedService<Channel, Bearer>>;
 
 /// Calls with this token; with none if it is empty.
-fn registry(channel: Channel, token: &str) -> Registry {
+pub fn registry(channel: Channel, token: &str) -> Registry {
     RegistryServiceClient::with_interceptor(channel, Bearer::of(token))
 }
 

@@ -1,14 +1,21 @@
 //! TLS on the gRPC door: which certificates are taken, and as whom.
 
-use std::fs;
+use std::{fs, sync::Arc};
 
 use rcgen::{CertificateParams, SanType, date_time_ymd};
+use rustls::{
+    ClientConfig, HandshakeKind, RootCertStore,
+    crypto::ring,
+    pki_types::{CertificateDer, pem::PemObject as _},
+    version::{TLS12, TLS13},
+};
 use serde_json::json;
 use tempfile::TempDir;
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
     net::TcpStream,
 };
+use tokio_rustls::TlsConnector;
 use tonic::{
     Code,
     transport::{Certificate, Channel, ClientTlsConfig, Endpoint, Identity},
@@ -287,4 +294,39 @@ async fn noise_does_not_bring_the_door_down() {
     assert_eq!(called(&secure.grpc, Some(trusts(&authority)), "").await, Ok(()));
     plain.stop().await;
     secure.stop().await;
+}
+
+/// A session that is taken up again would not have its certificate looked at again.
+#[tokio::test]
+async fn where_clients_have_certificates_no_tls_session_is_taken_up_again() {
+    let authority = Authority::new();
+    let files = Files::new(&authority);
+    let ca = authority.file().display().to_string();
+    let settings = [
+        ("TLS_CERT_FILE", &*files.path("cert.pem")),
+        ("TLS_KEY_FILE", &*files.path("key.pem")),
+        ("TLS_CLIENT_CA_FILE", &*ca),
+    ];
+    let service = Service::start(&settings).await;
+    let mut roots = RootCertStore::empty();
+    for certificate in CertificateDer::pem_file_iter(authority.file()).unwrap() {
+        roots.add(certificate.unwrap()).unwrap();
+    }
+    for versions in [[&TLS12], [&TLS13]] {
+        let mut client = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
+            .with_protocol_versions(&versions)
+            .unwrap()
+            .with_root_certificates(roots.clone())
+            .with_no_client_auth();
+        client.alpn_protocols = vec![b"h2".to_vec()];
+        let connector = TlsConnector::from(Arc::new(client));
+        for _ in 0..2 {
+            let stream = TcpStream::connect(service.grpc.rsplit('/').next().unwrap()).await.unwrap();
+            let mut stream = connector.connect("localhost".try_into().unwrap(), stream).await.unwrap();
+            // Tickets, if there were any, would come with what the server says first.
+            stream.read_u8().await.unwrap();
+            assert_eq!(stream.get_ref().1.handshake_kind(), Some(HandshakeKind::Full));
+        }
+    }
+    service.stop().await;
 }

@@ -9,11 +9,13 @@ use std::{
 
 use serde_json::{Value, json};
 use socketpass::grpc::pb::{
-    DisconnectSocketsRequest, ExplainFilterRequest, ExplainRequest, Handshake, ListGatewaysRequest,
+    CountSocketsRequest, DisconnectSocketsRequest, ExplainFilterRequest, ExplainRequest, Handshake,
+    ListGatewaysRequest,
 };
-use tonic::Request;
+use tonic::{Code, Request};
 
 use super::scrape;
+use crate::door::{registry as with_token, settings_of};
 use crate::support::{
     ANA_ID, SECRET, cookie,
     gateway::{Gateway, hello, object, registry, socket},
@@ -218,5 +220,47 @@ async fn it_is_off_unless_asked_for() {
     let service = Service::start(&[]).await;
     service.client().await.authorize(request(handshake("a"))).await.unwrap();
     assert_eq!(scrape(&service.http).await["socketpass_audit_lines_total"], 0.0);
+    service.stop().await;
+}
+
+#[tokio::test]
+async fn what_is_for_admins_alone_is_kept_also_when_it_was_refused() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("audit.jsonl");
+    let tokens = json!([settings_of("gateways", "chat", "gateway"), settings_of("admins", "ops", "admin")]);
+    let sink = path.display().to_string();
+    let service = Service::start(&[("AUDIT_SINK", &sink), ("CALLERS_TOKENS", &tokens.to_string())]).await;
+    let channel = service.channel().await;
+    let list = |token: &str| {
+        let mut client = with_token(channel.clone(), token);
+        async move { client.list_gateways(ListGatewaysRequest {}).await.map_or_else(|no| no.code(), |_| Code::Ok) }
+    };
+    assert_eq!(list("").await, Code::Unauthenticated);
+    assert_eq!(list("gateways").await, Code::PermissionDenied);
+    assert_eq!(list("admins").await, Code::Ok);
+    for (token, filter) in
+        [("gateways", "true"), ("gateways", "socket.session_id == 'x'"), ("admins", "has(socket.session_id)")]
+    {
+        let question = CountSocketsRequest { filter: filter.to_owned(), ..CountSocketsRequest::default() };
+        let _ = with_token(channel.clone(), token).count_sockets(question).await;
+    }
+    let kept: Vec<_> = so_many(&path, 5)
+        .await
+        .into_iter()
+        .map(|line| {
+            let text = |name: &str| line[name].as_str().unwrap_or_default().to_owned();
+            [text("method"), text("caller"), text("code"), text("filter")]
+        })
+        .collect();
+    assert_eq!(
+        kept,
+        [
+            ["ListGateways", "", "unauthenticated", ""],
+            ["ListGateways", "chat", "permission_denied", ""],
+            ["ListGateways", "ops", "ok", ""],
+            ["CountSockets", "chat", "permission_denied", "socket.session_id == '…'"],
+            ["CountSockets", "ops", "ok", "has(socket.session_id)"],
+        ]
+    );
     service.stop().await;
 }
