@@ -36,9 +36,6 @@ const OPEN_CALLS: usize = 256;
 const OPEN_STREAMS: usize = 1024;
 
 impl Of {
-    const ALL: [Self; 5] =
-        [Self::Connections, Self::Calls, Self::Streams, Self::OpenCalls, Self::OpenStreams];
-
     fn most(self, limits: &Limits) -> usize {
         match self {
             Self::Connections => limits.max_connections,
@@ -87,9 +84,41 @@ impl From<Of> for Full {
     }
 }
 
+/// One of something for each of them.
+#[derive(Debug, Default)]
+struct Each<T> {
+    connections: T,
+    calls: T,
+    streams: T,
+    open_calls: T,
+    open_streams: T,
+}
+
+impl<T> Each<T> {
+    fn make(make: impl Fn(Of) -> T) -> Self {
+        Self {
+            connections: make(Of::Connections),
+            calls: make(Of::Calls),
+            streams: make(Of::Streams),
+            open_calls: make(Of::OpenCalls),
+            open_streams: make(Of::OpenStreams),
+        }
+    }
+
+    fn of(&self, of: Of) -> &T {
+        match of {
+            Of::Connections => &self.connections,
+            Of::Calls => &self.calls,
+            Of::Streams => &self.streams,
+            Of::OpenCalls => &self.open_calls,
+            Of::OpenStreams => &self.open_streams,
+        }
+    }
+}
+
 /// Counts what is under way.
 pub struct Capacity {
-    pools: [Pool; Of::ALL.len()],
+    pools: Each<Pool>,
     /// Connections that have called.
     called: AtomicUsize,
     addresses: Mutex<HashMap<IpAddr, Weak<Address>>>,
@@ -106,14 +135,14 @@ struct Pool {
 /// What one address has under way, over all its connections.
 #[derive(Debug, Default)]
 pub struct Address {
-    taken: [AtomicUsize; Of::ALL.len()],
+    taken: Each<AtomicUsize>,
 }
 
 impl Capacity {
     /// As much as the limits allow.
     pub fn new(limits: &Limits, metrics: Arc<DoorMetrics>) -> Self {
         Self {
-            pools: Of::ALL.map(|of| Pool {
+            pools: Each::make(|of| Pool {
                 most: of.most(limits),
                 taken: AtomicUsize::new(0),
                 busy: AtomicUsize::new(0),
@@ -122,10 +151,6 @@ impl Capacity {
             addresses: Mutex::default(),
             metrics,
         }
-    }
-
-    fn pool(&self, of: Of) -> &Pool {
-        &self.pools[of as usize]
     }
 
     /// The account of an address, for a new connection from there.
@@ -145,7 +170,7 @@ impl Capacity {
 
     /// How many calls have no answer yet.
     pub fn calls(&self) -> usize {
-        self.pool(Of::Calls).taken.load(Relaxed) + self.pool(Of::OpenCalls).taken.load(Relaxed)
+        self.pools.calls.taken.load(Relaxed) + self.pools.open_calls.taken.load(Relaxed)
     }
 
     /// A connection has called: it is counted until it is closed.
@@ -163,9 +188,9 @@ impl Capacity {
     /// A place. Of n addresses that have some each has 1/(n+1) of all, so that one is always left for another, and nobody
     /// starves who is not too busy himself.
     pub fn place(self: &Arc<Self>, of: Of, address: &Arc<Address>) -> Result<Place, Full> {
-        let pool = self.pool(of);
+        let pool = self.pools.of(of);
         let taken = pool.taken.fetch_add(1, Relaxed) + 1;
-        let own = address.taken[of as usize].fetch_add(1, Relaxed) + 1;
+        let own = address.taken.of(of).fetch_add(1, Relaxed) + 1;
         if own == 1 {
             pool.busy.fetch_add(1, Relaxed);
         }
@@ -188,9 +213,9 @@ pub struct Place {
 
 impl Drop for Place {
     fn drop(&mut self) {
-        let pool = self.capacity.pool(self.of);
+        let pool = self.capacity.pools.of(self.of);
         pool.taken.fetch_sub(1, Relaxed);
-        if self.address.taken[self.of as usize].fetch_sub(1, Relaxed) == 1 {
+        if self.address.taken.of(self.of).fetch_sub(1, Relaxed) == 1 {
             pool.busy.fetch_sub(1, Relaxed);
         }
     }

@@ -72,7 +72,9 @@ where
 }
 
 /// What waits to be read; `None` when it was thrown away.
-struct Waiting<T>(Arc<Mutex<Option<ReceiverStream<Result<T, Status>>>>>);
+struct Waiting<T>(Arc<Mutex<Option<Told<T>>>>);
+
+type Told<T> = ReceiverStream<Result<T, Status>>;
 
 impl<T> Clone for Waiting<T> {
     fn clone(&self) -> Self {

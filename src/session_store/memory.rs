@@ -50,7 +50,7 @@ impl SessionStore for MemoryStore {
         let sessions = self.sessions.read().unwrap_or_else(PoisonError::into_inner);
         let session = sessions.get(id.expose()).filter(|session| !session.is_empty());
         let session = session.filter(|session| !has_expired(session, Timestamp::now()));
-        Ok(session.map(|session| session[..session.len().min(max_bytes.saturating_add(1))].to_vec()))
+        Ok(session.map(|session| session.iter().take(max_bytes.saturating_add(1)).copied().collect()))
     }
 
     fn key(&self, id: &str) -> String {
