@@ -66,7 +66,7 @@ func (r *reporter) goodbye(ctx context.Context) error {
 	select {
 	case <-r.ended:
 	case <-ctx.Done():
-		r.cancel(ctx.Err())
+		r.cancel(errNoEnd)
 		<-r.ended
 	}
 	return r.farewell

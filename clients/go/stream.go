@@ -31,6 +31,7 @@ var (
 	errNoAck     = errors.New("batches waited for their ack for half a lease")
 	errNoStream  = errors.New("no stream is open")
 	errEnded     = errors.New("the service ended it")
+	errNoEnd     = errors.New("the service did not end the stream in time")
 )
 
 // stream is one Report call, from hello to its end. One goroutine writes and one reads.
@@ -72,14 +73,16 @@ func (s *stream) run(ctx context.Context) error {
 	})()
 
 	err := s.converse(ctx)
-	switch {
+	switch cause := context.Cause(ctx); {
 	case errors.Is(err, io.EOF) && s.ending.Err() != nil:
 		return nil
 	case errors.Is(err, io.EOF):
 		return errEnded
-	case context.Cause(ctx) != nil && status.Code(err) == codes.Canceled:
-		// gRPC says what kept it from connecting.
-		return status.Errorf(codes.DeadlineExceeded, "%v: %s", context.Cause(ctx), status.Convert(err).Message())
+	case cause != nil && s.ending.Err() != nil:
+		return cause
+	case cause != nil:
+		// gRPC adds what kept it from connecting.
+		return status.Errorf(codes.DeadlineExceeded, "%v: %s", cause, status.Convert(err).Message())
 	}
 	return err
 }
