@@ -151,11 +151,11 @@ func TestTLS(t *testing.T) {
 		t.Error("the handshake is rejected")
 	}
 	for name, other := range map[string]*TLS{
-		"no TLS":              nil,
-		"another authority":   {CA: newAuthority(t).file},
-		"the system's":        {},
-		"no certificate":      {CA: authority.file},
-		"another name": {CA: authority.file},
+		"no TLS":            nil,
+		"another authority": {CA: newAuthority(t).file},
+		"the system's":      {},
+		"no certificate":    {CA: authority.file},
+		"another name":      {CA: authority.file},
 	} {
 		address := address
 		if name == "no certificate" {
