@@ -56,8 +56,8 @@ func (c *Client) decide(r *http.Request, handshake *pb.Handshake) *pb.AuthorizeR
 	answer, err := c.ask(r.Context(), handshake)
 	switch {
 	case err != nil && ownMistake(err):
-		c.heed(c.config.Fail, r, answer)
-		return rejected(answer)
+		c.heed(c.config.Fail, r, answer) // Is told, and may choose its words.
+		return answer
 	case (err != nil || isFault(answer.Reason)) && c.config.OnUnavailable == Accept:
 		return letIn(answer)
 	case answer.Accepted:
@@ -69,18 +69,19 @@ func (c *Client) decide(r *http.Request, handshake *pb.Handshake) *pb.AuthorizeR
 
 // ask puts the question. Without a decision the answer says so, and the error why.
 func (c *Client) ask(ctx context.Context, handshake *pb.Handshake) (*pb.AuthorizeResponse, error) {
-	ctx, cancel := context.WithTimeout(ctx, c.config.Timeout)
+	call, cancel := context.WithTimeout(ctx, c.config.Timeout)
 	defer cancel()
-	answer, err := c.service.Authorize(traced(ctx), &pb.AuthorizeRequest{Handshake: handshake, GatewayId: c.config.GatewayID})
+	answer, err := c.service.Authorize(traced(call), &pb.AuthorizeRequest{Handshake: handshake, GatewayId: c.config.GatewayID})
 	if err != nil {
 		cause := status.Convert(err)
-		if c.mistakes.first(cause.Code().String()) {
+		left := ctx.Err() != nil // The client, before there was an answer.
+		if !left && c.undecided.first(cause.Code().String()) {
 			c.config.Logger.Warn("socketpass: no decision on a handshake",
 				"code", cause.Code().String(), "message", cause.Message(), "look_at", settingOf(err))
 		}
 		return noDecision(), err
 	}
-	c.mistakes.forget()
+	c.undecided.forget()
 	if answer.User == nil {
 		answer.User = nobody
 	}
@@ -106,8 +107,7 @@ func (c *Client) heed(hook Hook, r *http.Request, answer *pb.AuthorizeResponse) 
 	case d.Accepted && !answer.Accepted:
 		return letIn(answer)
 	case !d.Accepted && answer.Accepted:
-		answer = &pb.AuthorizeResponse{Reason: pb.Reason_REASON_DENIED_BY_POLICY, User: answer.User, Close: denied}
-		fallthrough
+		return &pb.AuthorizeResponse{Reason: pb.Reason_REASON_DENIED_BY_POLICY, Message: d.Message, User: answer.User, Close: denied}
 	default:
 		answer.Message = d.Message
 		return answer
@@ -119,7 +119,7 @@ func letIn(answer *pb.AuthorizeResponse) *pb.AuthorizeResponse {
 	return &pb.AuthorizeResponse{Accepted: true, Reason: answer.Reason, User: nobody}
 }
 
-// rejected keeps to a rejection, and makes one of an acceptance that could not be carried through.
+// rejected keeps to a rejection; an acceptance that could not be carried through is no decision.
 func rejected(answer *pb.AuthorizeResponse) *pb.AuthorizeResponse {
 	if answer.Accepted {
 		return noDecision()

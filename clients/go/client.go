@@ -21,13 +21,13 @@ var ErrClosed = errors.New("socketpass: the client is closed")
 
 // Client is a process' one connection to socketpass. It is made by New and may be used by any number of goroutines.
 type Client struct {
-	config   Config
-	conn     *grpc.ClientConn
-	service  pb.AuthorizationServiceClient
-	registry pb.RegistryServiceClient
-	sockets  *sockets
-	reporter *reporter
-	mistakes causes // Why handshakes got no decision.
+	config    Config
+	conn      *grpc.ClientConn
+	service   pb.AuthorizationServiceClient
+	registry  pb.RegistryServiceClient
+	sockets   *sockets
+	reporter  *reporter
+	undecided causes // Why handshakes got no decision, since the last that did.
 
 	closing sync.Once
 	closed  error

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"net"
 	"net/http"
 	"os"
@@ -139,6 +140,7 @@ func (c Config) withDefaults() (Config, error) {
 	if len(c.GatewayID) > maxGatewayID || !isText(c.GatewayID) {
 		fault("GatewayID", "%q cannot be one; it takes 1 to %d bytes without control characters", c.GatewayID, maxGatewayID)
 	}
+	c.Labels = maps.Clone(c.Labels) // They are sent again and again.
 	if len(c.Labels) > maxLabels {
 		fault("Labels", "has %d; it takes at most %d", len(c.Labels), maxLabels)
 	}

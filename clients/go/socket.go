@@ -6,10 +6,18 @@ import (
 	"fmt"
 	"time"
 
+	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/structpb"
 	"google.golang.org/protobuf/types/known/timestamppb"
 
 	pb "github.com/socketpass/socketpass/clients/go/socketpassv1"
+)
+
+const (
+	// The registry's bounds for what is said of a socket. It would list a socket without a text that is longer, but may not
+	// take the whole message.
+	maxText = 1024
+	maxData = 64 << 10
 )
 
 // Conn is what the client does with a WebSocket. The packages coderws and gorillaws make one of a library's connection. Its
@@ -72,11 +80,14 @@ func (s *Socket) User() User { return s.guest.user.Load().AsMap() }
 func (s *Socket) OnUserChanged(f func(User)) { s.changes.listen(f) }
 
 // SetData gives the registry what filters see as socket.data, in place of what was there: a map or a struct that
-// encoding/json writes as an object, or nil for none.
+// encoding/json writes as an object of at most 64 KiB and 24 levels, or nil for none.
 func (s *Socket) SetData(data any) error {
 	object, err := objectOf(data)
 	if err != nil {
 		return fmt.Errorf("socketpass: the data cannot be sent: %w", err)
+	}
+	if size := proto.Size(object); size > maxData {
+		return fmt.Errorf("socketpass: the data has %d bytes; the registry takes %d", size, maxData)
 	}
 	s.guest.client.sockets.setData(s, object)
 	return nil
@@ -108,12 +119,20 @@ func (s *Socket) changeUser(user *structpb.Struct) {
 func (s *Socket) report() *pb.Socket {
 	return &pb.Socket{
 		SocketId:      s.id,
-		Namespace:     s.guest.namespace,
+		Namespace:     orNone(s.guest.namespace),
 		SessionId:     s.guest.answer.SessionId,
-		RemoteAddress: s.guest.remoteAddress,
-		Origin:        s.guest.origin,
+		RemoteAddress: orNone(s.guest.remoteAddress),
+		Origin:        orNone(s.guest.origin),
 		User:          s.guest.user.Load(),
 		Data:          s.data,
 		ConnectedAt:   timestamppb.New(s.openedAt),
 	}
+}
+
+// orNone leaves out what is too long. It is the peer's text, who is not to break the stream with it.
+func orNone(text string) string {
+	if len(text) > maxText {
+		return ""
+	}
+	return text
 }

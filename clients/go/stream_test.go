@@ -179,6 +179,21 @@ func TestABatchIsNoLargerThanTheServiceTakes(t *testing.T) {
 	})
 }
 
+func TestWhatIsTooLongForTheRegistryBreaksNoStream(t *testing.T) {
+	inItsOwnTime(t, Config{}, func(t *testing.T, client *Client, server *scripted.Server, _ *logs) {
+		socket := open(t, client, "/"+strings.Repeat("x", maxText), &fakeConn{})
+		if err := socket.SetData(map[string]any{"x": strings.Repeat("x", maxData)}); err == nil || !strings.Contains(err.Error(), "65536") {
+			t.Error(err)
+		}
+		if err := socket.SetData("no object"); err == nil {
+			t.Error("a text can be data")
+		}
+		if s := listing(t, welcomed(t, server))[socket.ID()]; s.Namespace != "" || s.Data != nil || len(socket.Namespace()) != maxText+1 {
+			t.Errorf("%v", s)
+		}
+	})
+}
+
 func TestNoSocketIsAnEmptyListing(t *testing.T) {
 	inItsOwnTime(t, Config{}, func(t *testing.T, _ *Client, server *scripted.Server, _ *logs) {
 		if b := batch(t, welcomed(t, server)); !b.Complete || len(b.Events) != 0 {
