@@ -65,7 +65,8 @@ type Outcome struct {
 // FilterSockets finds the sockets of the fleet that match a filter in CEL. Values go into params, which encoding/json writes
 // as an object, and never into the text: user.team == params.team.
 //
-// An error of this and the other methods is a gRPC status, as [google.golang.org/grpc/status.FromError] reads it.
+// What the service has against it, as with the other methods, is a gRPC status in the error: see
+// [google.golang.org/grpc/status.FromError].
 func (c *Client) FilterSockets(ctx context.Context, filter string, params any) (FilterResult, error) {
 	var result FilterResult
 	object, err := objectOf(params)
