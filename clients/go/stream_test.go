@@ -349,7 +349,6 @@ func TestAStreamWithoutAcksIsGivenUp(t *testing.T) {
 		batch(t, report)
 		time.Sleep(3 * time.Second)
 		report.Ack(1)
-		start := time.Now()
 		for range 4 { // They are in time: each ack starts the wait over.
 			report.Ack(batch(t, report).Sequence)
 		}
@@ -357,7 +356,7 @@ func TestAStreamWithoutAcksIsGivenUp(t *testing.T) {
 		if last.Sequence != 6 {
 			t.Fatalf("%v", last)
 		}
-		start = time.Now()
+		start := time.Now()
 		<-report.Gone
 		if took := time.Since(start); took != scripted.Lease/2 {
 			t.Errorf("it is given up after %v", took)
