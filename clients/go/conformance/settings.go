@@ -41,7 +41,7 @@ func (s settings) config() socketpass.Config {
 		config.Success, config.Fail = s.success, s.fail
 	}
 	if s.RejectAfterUpgrade {
-		config.Reject = coderws.Reject(nil)
+		config.Reject = coderws.Reject(options)
 		if s.Kind == "gorilla" {
 			config.Reject = gorillaws.Reject(&upgrader)
 		}
