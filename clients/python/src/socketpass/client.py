@@ -99,6 +99,20 @@ class SocketPass:
         return self._settings.user_property
 
     async def __aenter__(self) -> SocketPass:
+        await self.start()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        await self.close()
+
+    async def start(self) -> None:
+        """Connects and begins to report. Entering the context does it.
+
+        By itself it is for apps whose lifespan is two functions: `socketio.ASGIApp(sio, on_startup=passport.start,
+        on_shutdown=passport.close)`.
+        """
         if self._running is not None:
             raise RuntimeError("this SocketPass is running already: a process has one")
         settings = self._settings
@@ -131,12 +145,6 @@ class SocketPass:
                 on_loss=loss.lost,
             ),
         )
-        return self
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        await self.close()
 
     async def close(self) -> None:
         """Sends every socket 4001, `gateway_draining`, takes the process off the registry, and ends.

@@ -76,9 +76,7 @@ class _Guard:
         try:
             return await self._trigger("connect", namespace, sid, environ, auth)
         except TypeError as error:
-            if auth:
-                raise
-            # As python-socketio does: a handler may do without `auth`.
+            # A handler may do without `auth`, as python-socketio has it, which is for the service here.
             try:
                 return await self._trigger("connect", namespace, sid, environ)
             except TypeError:

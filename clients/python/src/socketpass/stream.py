@@ -90,9 +90,11 @@ class Stream:
             pass  # The status says it.
         finally:
             self._sockets.on_change(None)
-            for task in self._tasks:
+            tasks = list(self._tasks)
+            for task in tasks:
                 task.cancel()
             self._call.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
         if given_up is not None:
             return End(grpc.StatusCode.UNAVAILABLE, given_up, self._welcomed)
         return End(await self._call.code(), await self._call.details() or "", self._welcomed)
