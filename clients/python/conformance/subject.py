@@ -5,6 +5,7 @@ import json
 import os
 import resource
 import signal
+import socket
 import sys
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -17,6 +18,7 @@ from fastapi import Depends, FastAPI
 from opentelemetry import context
 from opentelemetry.propagate import extract
 from starlette.applications import Starlette
+from starlette.middleware import Middleware
 from starlette.routing import WebSocketRoute
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
@@ -134,14 +136,11 @@ def starlette_app(passport: SocketPass, lifespan: Lifespan) -> Any:
     async def endpoint(websocket: WebSocket) -> None:
         await talk(websocket, websocket.state.socket)
 
-    authorized = SocketPassMiddleware(
-        WebSocketRoute("/{path:path}", endpoint),
-        passport,
-        reject_after_upgrade=SUBJECT.get("rejectAfterUpgrade", False),
+    authorized = Middleware(
+        SocketPassMiddleware, passport=passport, reject_after_upgrade=SUBJECT.get("rejectAfterUpgrade", False)
     )
-    app = Starlette(routes=[WebSocketRoute("/off", off)], lifespan=lifespan)
-    app.mount("/", authorized)
-    return app
+    routes = [WebSocketRoute("/off", off), WebSocketRoute("/{path:path}", endpoint, middleware=[authorized])]
+    return Starlette(routes=routes, lifespan=lifespan)
 
 
 def fastapi_app(passport: SocketPass, lifespan: Lifespan) -> Any:
@@ -249,6 +248,14 @@ def _cpu() -> float:
     return used.ru_utime + used.ru_stime
 
 
+class Server(uvicorn.Server):
+    """Says where it listens."""
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        say("listening", port=self.servers[0].sockets[0].getsockname()[1])
+
+
 async def main() -> None:
     try:
         passport = make_passport()
@@ -263,15 +270,9 @@ async def main() -> None:
             yield
 
     app = traced(APPS[SUBJECT["kind"]](passport, lifespan))
-    server = uvicorn.Server(
-        uvicorn.Config(app, host="127.0.0.1", port=0, log_level="warning", timeout_graceful_shutdown=2)
-    )
-    serving = asyncio.create_task(server.serve())
-    while not server.started:
-        await asyncio.sleep(0.01)
-    say("listening", port=server.servers[0].sockets[0].getsockname()[1])
+    server = Server(uvicorn.Config(app, host="127.0.0.1", port=0, log_level="warning", timeout_graceful_shutdown=2))
     answering = asyncio.create_task(Answers(passport).run())
-    await serving
+    await server.serve()
     answering.cancel()
 
 

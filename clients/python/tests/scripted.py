@@ -127,7 +127,8 @@ class Stream:
     async def run(self, requests: AsyncIterator[pb.ReportRequest]) -> None:
         reading = asyncio.create_task(self._read(requests))
         try:
-            await asyncio.wait({reading, self._status}, return_when=asyncio.FIRST_COMPLETED)
+            parts: list[asyncio.Future[Any]] = [reading, self._status]
+            await asyncio.wait(parts, return_when=asyncio.FIRST_COMPLETED)
             status = self._status.result() if self._status.done() else grpc.StatusCode.OK
             if status is not grpc.StatusCode.OK:
                 await self._context.abort(status, "as the test says")

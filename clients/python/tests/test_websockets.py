@@ -13,6 +13,7 @@ from starlette.routing import WebSocketRoute
 from starlette.websockets import WebSocket, WebSocketDisconnect
 from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
+from websockets.typing import Origin
 
 from socketpass import Socket, SocketPass
 from socketpass.asgi import SocketPassMiddleware
@@ -94,7 +95,9 @@ async def test_lets_in_and_lists(service: ScriptedService, make_app: MakeApp) ->
         assert (hello.gateway_id, dict(hello.labels)) == ("gateway-1", {"zone": "eu"})
         assert await stream.complete() == {}
         headers = [("Cookie", "a=1"), ("Cookie", "b=2"), ("X-Twice", "1"), ("X-Twice", "2")]
-        async with connect(f"ws://{host}/chat%20room?x=%C3%A9", origin="https://app", additional_headers=headers) as ws:
+        async with connect(
+            f"ws://{host}/chat%20room?x=%C3%A9", origin=Origin("https://app"), additional_headers=headers
+        ) as ws:
             await ws.send("who")
             assert json.loads(await ws.recv()) == {"logged_in": True, "id": 1, "name": "Ada"}
             (socket,) = (await stream.until(lambda listed: len(listed) == 1)).values()
