@@ -205,7 +205,8 @@ class Answers:
             nonlocal left, accepted
             while left > 0:
                 left -= 1
-                accepted += (await self._passport.authorize(handshake)).accepted
+                decision = await self._passport.authorize(handshake)
+                accepted += decision.accepted
 
         wall, cpu = time.perf_counter(), _cpu()
         await asyncio.gather(*(ask() for _ in range(question["concurrency"])))
