@@ -70,6 +70,8 @@ class SocketPassMiddleware:
 class GuardedWebSocket:
     """One WebSocket between server and app: authorized, and seen when it opens and closes."""
 
+    __slots__ = ("_closed", "_passport", "_receive", "_scope", "_send", "_socket", "_write")
+
     def __init__(self, passport: SocketPass, scope: Scope, receive: Receive, send: Send, *, write: Write) -> None:
         self._passport = passport
         self._scope = scope

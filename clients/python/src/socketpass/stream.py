@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 import grpc
@@ -72,15 +72,16 @@ class Stream:
         self._wake = asyncio.Event()
         # gRPC takes one message at a time.
         self._writing = asyncio.Lock()
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._obeying: set[asyncio.Task[None]] = set()
 
     async def run(self) -> End:
         """Goes on until the stream ends, whatever the status."""
         given_up = None
+        parts: list[asyncio.Task[None]] = []
         try:
             await self._write(pb.ReportRequest(hello=self._hello))
             lease = await self._welcome()
-            parts = [self._spawn(part) for part in (self._listen(), self._tell(lease), self._watch(lease))]
+            parts = [asyncio.create_task(part) for part in (self._listen(), self._tell(lease), self._watch(lease))]
             done, _ = await asyncio.wait(parts, return_when=asyncio.FIRST_COMPLETED)
             for part in done:
                 part.result()
@@ -90,11 +91,11 @@ class Stream:
             pass  # The status says it.
         finally:
             self._sockets.on_change(None)
-            tasks = list(self._tasks)
-            for task in tasks:
+            running = [*parts, *self._obeying]
+            for task in running:
                 task.cancel()
             self._call.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
+            await asyncio.gather(*running, return_exceptions=True)
         if given_up is not None:
             return End(grpc.StatusCode.UNAVAILABLE, given_up, self._welcomed)
         return End(await self._call.code(), await self._call.details() or "", self._welcomed)
@@ -104,12 +105,6 @@ class Stream:
         await self._writing.acquire()  # For good: it is the last word.
         await self._call.write(pb.ReportRequest(goodbye=pb.Goodbye()))
         await self._call.done_writing()
-
-    def _spawn(self, part: Coroutine[None, None, None]) -> asyncio.Task[None]:
-        task = asyncio.create_task(part)
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
-        return task
 
     async def _write(self, request: pb.ReportRequest) -> None:
         async with self._writing:
@@ -156,7 +151,9 @@ class Stream:
                             rejected.message,
                         )
                 case "command":
-                    self._spawn(self._obey(response.command))
+                    task = asyncio.create_task(self._obey(response.command))
+                    self._obeying.add(task)
+                    task.add_done_callback(self._obeying.discard)
 
     async def _obey(self, command: pb.Command) -> None:
         done: list[str] = []
@@ -165,7 +162,9 @@ class Stream:
         except Exception:
             logger.exception("a command failed")
         # Also when nothing was done: the caller waits.
-        await self._write(pb.ReportRequest(command_result=pb.CommandResult(command_id=command.command_id, done=done)))
+        result = pb.CommandResult(command_id=command.command_id, done=done)
+        with contextlib.suppress(grpc.aio.AioRpcError, asyncio.InvalidStateError):  # The stream has ended meanwhile.
+            await self._write(pb.ReportRequest(command_result=result))
 
     async def _tell(self, lease: float) -> None:
         while True:
