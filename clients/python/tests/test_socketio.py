@@ -16,7 +16,7 @@ from socketpass.socketio import SOCKET, protect
 from socketpass.v1 import registry_service_pb2 as pb
 from socketpass.v1.close_pb2 import Close
 from socketpass.values import to_struct, to_value
-from tests.scripted import ScriptedService, rejected
+from tests.scripted import ScriptedService, accepted, rejected
 from tests.serving import serve
 
 ADA = {"logged_in": True, "id": 1, "name": "Ada"}
@@ -220,6 +220,28 @@ async def test_clients_cannot_pretend(service: ScriptedService) -> None:
             assert len(service.asked) == 1
 
 
+async def test_nobody_hears_anything_before_they_are_let_in(service: ScriptedService) -> None:
+    asked, broadcast = asyncio.Event(), asyncio.Event()
+
+    async def slow(request: Any, context: Any) -> Any:
+        asked.set()
+        await broadcast.wait()
+        return accepted(id=1)
+
+    service.answer = slow
+    app = App(SocketPass(service.address))
+    async with serve(app.asgi) as host:
+        eve = Browser()
+        connecting = asyncio.create_task(eve.client.connect(f"http://{host}", transports=["websocket"]))
+        await asyncio.wait_for(asked.wait(), 10)
+        await app.sio.emit("secret")
+        broadcast.set()
+        await connecting
+        await app.sio.emit("news")
+        assert await eve.hears() == ("news",)
+        await eve.client.disconnect()
+
+
 async def test_a_client_that_goes_meanwhile_is_not_listed(service: ScriptedService) -> None:
     asked, gone = asyncio.Event(), asyncio.Event()
 
@@ -266,3 +288,8 @@ async def test_closing_tells_why(service: ScriptedService, transport: str) -> No
 async def test_other_servers_than_asgi_are_an_error() -> None:
     with pytest.raises(SettingError, match="async_mode takes 'asgi', not 'aiohttp'"):
         protect(socketio.AsyncServer(async_mode="aiohttp"), SocketPass())
+
+
+async def test_always_connect_is_an_error() -> None:
+    with pytest.raises(SettingError, match="always_connect takes False, not True"):
+        protect(socketio.AsyncServer(async_mode="asgi", always_connect=True), SocketPass())

@@ -13,7 +13,7 @@ from starlette.routing import WebSocketRoute
 from starlette.websockets import WebSocket, WebSocketDisconnect
 from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
-from websockets.typing import Origin
+from websockets.typing import Origin, Subprotocol
 
 from socketpass import Socket, SocketPass
 from socketpass.asgi import SocketPassMiddleware
@@ -179,7 +179,8 @@ async def test_rejects_after_the_upgrade(service: ScriptedService, make_app: Mak
     service.answer = rejected()
     passport = SocketPass(service.address)
     async with serve(make_app(passport, [], reject_after_upgrade=True)) as host:
-        async with connect(f"ws://{host}/chat") as ws:
+        async with connect(f"ws://{host}/chat", subprotocols=[Subprotocol("one"), Subprotocol("two")]) as ws:
+            assert ws.subprotocol == "one"
             with pytest.raises(ConnectionClosed) as raised:
                 await ws.recv()
         assert raised.value.rcvd is not None

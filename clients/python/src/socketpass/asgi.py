@@ -136,7 +136,9 @@ class GuardedWebSocket:
         if (await self._receive())["type"] != "websocket.connect":
             return  # The client has gone.
         if after_upgrade:
-            await self._send({"type": "websocket.accept", "subprotocol": None, "headers": []})
+            # Browsers give up without an answer to the subprotocols that they have asked for.
+            subprotocol = next(iter(self._scope.get("subprotocols", ())), None)
+            await self._send({"type": "websocket.accept", "subprotocol": subprotocol, "headers": []})
             await self._send({"type": "websocket.close", "code": close.code, "reason": close.reason})
         elif "websocket.http.response" in self._scope.get("extensions", {}):
             body = {"code": close.code, "reason": close.reason, "message": decision.message}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import signal
+import threading
 from collections.abc import Awaitable, Callable, Iterable
 from types import FrameType
 
@@ -13,6 +14,8 @@ def before_signals(signals: Iterable[int], act: Callable[[], Awaitable[None]]) -
 
     A second signal while it runs goes straight to the handler that was there: somebody is in a hurry.
     """
+    if threading.current_thread() is not threading.main_thread():
+        return lambda: None  # Signals do not come here: an app in a test, with its loop in a thread.
     loop = asyncio.get_running_loop()
     tasks: set[asyncio.Task[None]] = set()
     before = {number: signal.getsignal(number) for number in signals}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any, Final
 
 import socketio
@@ -21,10 +22,12 @@ def protect(sio: socketio.AsyncServer, passport: SocketPass) -> None:
 
     The user is in the socket's session, under `user_property`, and the Socket in the `environ` that `connect` handlers
     get, `environ[SOCKET]`. Who is not let in gets `connect_error` with the message, and `{code, reason}` as data.
-    Handlers may be added before or after, as functions or classes.
+    Handlers may be added before or after, as functions or classes; it has to be called before the server serves.
     """
     if sio.async_mode != "asgi":
         raise SettingError("async_mode", "takes 'asgi'", sio.async_mode)
+    if sio.always_connect:  # Events of clients that nobody has authorized yet would be handled.
+        raise SettingError("always_connect", "takes False", sio.always_connect)
     _Guard(sio, passport)
 
 
@@ -38,6 +41,13 @@ class _Guard:
         # A version without it fails at once, with nobody let in.
         self._trigger = sio._trigger_event
         sio._trigger_event = self._trigger_event
+        # python-socketio puts a client into its rooms before `connect`: it would hear what is sent to all.
+        self._let_in: set[str] = set()
+        self._participants = sio.manager.get_participants
+        sio.manager.get_participants = self._get_participants
+
+    def _get_participants(self, namespace: str, room: Any) -> Iterator[tuple[str, str]]:
+        return (pair for pair in self._participants(namespace, room) if pair[0] in self._let_in)
 
     async def _trigger_event(self, event: str, namespace: str, *args: Any) -> Any:
         # Clients may send events that are called so, too: those come when the socket is connected, with their args.
@@ -47,6 +57,7 @@ class _Guard:
             try:
                 return await self._trigger(event, namespace, *args)
             finally:
+                self._let_in.discard(args[0])
                 self._passport.sockets.closed(args[0])
         return await self._trigger(event, namespace, *args)
 
@@ -63,14 +74,18 @@ class _Guard:
         connection = _Connection(self._sio, sid, namespace, self._passport.user_property)
         socket = self._passport.socket(sid, handshake, decision, connection)
         await connection.put_user(decision.user)
-        # A copy: other namespaces of the same connection have theirs.
-        answer = await self._call_handler(namespace, sid, {**environ, SOCKET: socket}, auth)
-        if answer is False:
-            return False
-        self._refuse_if_gone(sid, namespace, environ)
-        await connection.put_user(socket.user)  # Handlers like to save a session of their own.
-        self._passport.sockets.opened(socket)
-        return answer
+        self._let_in.add(sid)
+        try:
+            # A copy: other namespaces of the same connection have theirs.
+            answer = await self._call_handler(namespace, sid, {**environ, SOCKET: socket}, auth)
+            if answer is not False:
+                self._refuse_if_gone(sid, namespace, environ)
+                await connection.put_user(socket.user)  # Handlers like to save a session of their own.
+                self._passport.sockets.opened(socket)
+            return answer
+        finally:
+            if sid not in self._passport.sockets:
+                self._let_in.discard(sid)
 
     async def _call_handler(self, namespace: str, sid: str, environ: dict[str, Any], auth: Any) -> Any:
         try:

@@ -79,8 +79,7 @@ class Stream:
         given_up = None
         parts: list[asyncio.Task[None]] = []
         try:
-            await self._write(pb.ReportRequest(hello=self._hello))
-            lease = await self._welcome()
+            lease = await self._begin()
             parts = [asyncio.create_task(part) for part in (self._listen(), self._tell(lease), self._watch(lease))]
             done, _ = await asyncio.wait(parts, return_when=asyncio.FIRST_COMPLETED)
             for part in done:
@@ -114,15 +113,16 @@ class Stream:
         response = await self._call.read()
         return response if isinstance(response, pb.ReportResponse) else None  # EOF
 
-    async def _read_welcome(self) -> pb.Welcome:
+    async def _greet(self) -> pb.Welcome:
+        await self._write(pb.ReportRequest(hello=self._hello))
         while (response := await self._read()) is not None:
             if response.HasField("welcome"):
                 return response.welcome
         raise _GivenUp("the stream ended without a welcome")
 
-    async def _welcome(self) -> float:
+    async def _begin(self) -> float:
         try:
-            welcome = await asyncio.wait_for(self._read_welcome(), WELCOME_WITHIN)
+            welcome = await asyncio.wait_for(self._greet(), WELCOME_WITHIN)
         except asyncio.TimeoutError:
             raise _GivenUp(f"no welcome within {WELCOME_WITHIN:.0f} s") from None
         self._welcomed = True
