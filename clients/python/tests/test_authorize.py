@@ -128,6 +128,7 @@ async def test_fail_sees_why_and_may_let_in(service: ScriptedService) -> None:
 
     decision = await admit(service, fail=in_words)
     assert (decision.accepted, decision.message, decision.reason) == (False, "log in first", Reason.NOT_LOGGED_IN)
+    assert decision.close == Close(4501, "not_logged_in")
 
 
 @pytest.mark.parametrize("on_unavailable", ["reject", "accept"])

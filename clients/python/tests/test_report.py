@@ -50,7 +50,7 @@ class FakeConnection:
 
 
 def open_socket(passport: SocketPass, id: str, connection: FakeConnection | None = None) -> Socket:
-    socket = passport.socket(id, HANDSHAKE, ACCEPTED, connection or FakeConnection())
+    socket = passport.make_socket(id, HANDSHAKE, ACCEPTED, connection or FakeConnection())
     passport.sockets.opened(socket)
     return socket
 
@@ -337,6 +337,19 @@ async def test_a_user_that_the_app_has_spoilt_is_left_out(service: ScriptedServi
             assert not listed["a"].HasField("user")
         finally:
             ACCEPTED.user.pop("connection")
+
+
+async def test_goes_on_after_a_mistake_of_its_own(
+    service: ScriptedService, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with SocketPass(service.address) as passport:
+        first = await welcomed(service)
+        with monkeypatch.context() as patched:
+            patched.setattr(Socket, "to_message", None)
+            open_socket(passport, "a")
+            await asyncio.wait_for(first.gone.wait(), 10)
+        assert "reporting failed" in caplog.text
+        assert list(await (await welcomed(service)).complete()) == ["a"]
 
 
 async def test_calls_go_round_and_streams_move(service: ScriptedService) -> None:

@@ -43,7 +43,8 @@ class Admission:
         try:
             say = await _call(self._success, handshake, decision)
         except Refused as refusal:
-            return rejection(Reason.DENIED_BY_POLICY, refusal.message, error=False, close=refusal.close)
+            close = refusal.close or DENIED
+            return rejection(Reason.DENIED_BY_POLICY, refusal.message, error=False, close=close)
         except Exception:
             logger.exception("the hook `success` failed")
             return rejection(Reason.UNSPECIFIED, "Authorization failed", error=True, close=SERVICE_UNAVAILABLE)
@@ -55,7 +56,7 @@ class Admission:
         try:
             say = await _call(self._fail, handshake, decision)
         except Refused as refusal:
-            return dataclasses.replace(decision, message=refusal.message, close=refusal.close)
+            return dataclasses.replace(decision, message=refusal.message, close=refusal.close or decision.close)
         except Exception:
             logger.exception("the hook `fail` failed")
             return decision

@@ -88,7 +88,7 @@ class GuardedWebSocket:
         if decision.close is not None:
             await self._reject(decision, decision.close, reject_after_upgrade)
             raise Rejected(decision)
-        self._socket = self._passport.socket(str(uuid.uuid4()), handshake, decision, self)
+        self._socket = self._passport.make_socket(str(uuid.uuid4()), handshake, decision, self)
         await self.put_user(decision.user)
         self._scope["state"]["socket"] = self._socket
         return self._socket

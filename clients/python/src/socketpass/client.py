@@ -181,7 +181,7 @@ class SocketPass:
             decision = await self._started.admission.decide(handshake)
         return DRAINING if self._ending is not None else decision
 
-    def socket(self, id: str, handshake: Handshake, decision: Decision, connection: Connection) -> Socket:
+    def make_socket(self, id: str, handshake: Handshake, decision: Decision, connection: Connection) -> Socket:
         """A socket that was admitted, for integrations: `sockets.opened` lists it, `sockets.closed` ends that."""
         return Socket(id, handshake, decision, connection, self._sockets)
 

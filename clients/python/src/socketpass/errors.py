@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import grpc
 
-from socketpass.decision import DENIED, Close
+from socketpass.decision import Close
 
 
 class SettingError(ValueError):
@@ -16,9 +16,12 @@ class SettingError(ValueError):
 
 
 class Refused(Exception):
-    """Raised by a hook to refuse a handshake in words of its own, which the client hears."""
+    """Raised by a hook to refuse a handshake in words of its own, which the client hears.
 
-    def __init__(self, message: str, close: Close = DENIED) -> None:
+    Without `close` a rejection keeps its own, and an acceptance gets 4504, `denied_by_policy`.
+    """
+
+    def __init__(self, message: str, close: Close | None = None) -> None:
         super().__init__(message)
         self.message = message
         self.close = close

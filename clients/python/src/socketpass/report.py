@@ -103,6 +103,9 @@ class Reporter:
         )
         try:
             return await self._stream.run()
+        except Exception as error:
+            logger.exception("reporting failed")
+            return End(grpc.StatusCode.INTERNAL, str(error), False)
         finally:
             self._stream = None
 

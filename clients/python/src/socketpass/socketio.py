@@ -72,7 +72,7 @@ class _Guard:
             )
         self._refuse_if_gone(sid, namespace, environ)
         connection = _Connection(self._sio, sid, namespace, self._passport.user_property)
-        socket = self._passport.socket(sid, handshake, decision, connection)
+        socket = self._passport.make_socket(sid, handshake, decision, connection)
         await connection.put_user(decision.user)
         self._let_in.add(sid)
         try:
