@@ -25,6 +25,10 @@ BATCHES_UNDER_WAY = 16
 # Silence is counted in ticks, so that an event loop that was blocked for long, acks waiting, counts as one.
 TICKS_OF_SILENCE = 8
 
+# What grpcio says when a stream ends that it is just writing to. The status that the service sent is lost then; the next
+# stream ends with it again, if it is one that lasts.
+_LOST = (grpc.StatusCode.INTERNAL, "Internal error from Core")
+
 Call = grpc.aio.StreamStreamCall[pb.ReportRequest, pb.ReportResponse]
 
 
@@ -97,7 +101,10 @@ class Stream:
             await asyncio.gather(*running, return_exceptions=True)
         if given_up is not None:
             return End(grpc.StatusCode.UNAVAILABLE, given_up, self._welcomed)
-        return End(await self._call.code(), await self._call.details() or "", self._welcomed)
+        code, details = await self._call.code(), await self._call.details() or ""
+        if (code, details) == _LOST:
+            code, details = grpc.StatusCode.UNAVAILABLE, "the stream ended while a message was on its way"
+        return End(code, details, self._welcomed)
 
     async def goodbye(self) -> None:
         """Takes all sockets off the list. The service ends the stream then."""
