@@ -25,8 +25,8 @@ BATCHES_UNDER_WAY = 16
 # Silence is counted in ticks, so that an event loop that was blocked for long, acks waiting, counts as one.
 TICKS_OF_SILENCE = 8
 
-# What grpcio says when a stream ends that it is just writing to. The status that the service sent is lost then; the next
-# stream ends with it again, if it is one that lasts.
+# What grpcio says when a stream ends that it is just writing to. The status that the service sent is lost then; the
+# next stream ends with it again, if it is one that lasts.
 _LOST = (grpc.StatusCode.INTERNAL, "Internal error from Core")
 
 Call = grpc.aio.StreamStreamCall[pb.ReportRequest, pb.ReportResponse]
