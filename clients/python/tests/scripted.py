@@ -107,6 +107,15 @@ class Stream:
             pass
         return self.listed
 
+    async def goodbye(self) -> None:
+        """Takes what comes until the goodbye, after which nothing may come."""
+        while True:
+            request = await asyncio.wait_for(self._requests.get(), 10)
+            assert request is not None, "the stream ended without a goodbye"
+            if request.HasField("goodbye"):
+                assert (await asyncio.wait_for(self._requests.get(), 10)) is None
+                return
+
     async def result(self, command: pb.Command) -> list[str]:
         """Commands, and answers what was done."""
         await self.say(pb.ReportResponse(command=command))
@@ -140,8 +149,6 @@ class Stream:
     async def _read(self, requests: AsyncIterator[pb.ReportRequest]) -> None:
         async for request in requests:
             self._requests.put_nowait(request)
-            if request.HasField("goodbye"):
-                return
 
 
 class ScriptedService(AuthorizationServiceServicer, RegistryServiceServicer):

@@ -76,7 +76,7 @@ async def test_websockets(name: str, service: ScriptedService, tmp_path: Path) -
                 await ws.recv()
             assert closed.value.rcvd is not None
             assert (closed.value.rcvd.code, closed.value.rcvd.reason) == (4001, "gateway_draining")
-        await stream.next("goodbye")
+        await stream.goodbye()
         assert await asyncio.wait_for(process.wait(), 10) == -signal.SIGTERM  # uvicorn raises it again at its end.
 
 
@@ -96,5 +96,5 @@ async def test_socketio(service: ScriptedService, tmp_path: Path) -> None:
             process.send_signal(signal.SIGTERM)
             told = ("socketpass:close", {"code": 4001, "reason": "gateway_draining"})
             assert [await ada.hears(), await ada.hears()] == [told, told]
-        await stream.next("goodbye")
+        await stream.goodbye()
         assert await asyncio.wait_for(process.wait(), 10) == -signal.SIGTERM

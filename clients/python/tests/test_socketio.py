@@ -126,7 +126,7 @@ async def test_lets_in_and_lists(service: ScriptedService) -> None:
         await stream.until(lambda listed: not listed)
         assert app.disconnected == [socket.id]
         assert not passport.sockets
-    await stream.next("goodbye")
+    await stream.goodbye()
 
 
 async def test_namespaces_are_authorized_each(service: ScriptedService) -> None:
