@@ -21,6 +21,9 @@ from socketpass.v1.reason_pb2 import REASON_AUTHORIZED, REASON_NOT_LOGGED_IN
 from socketpass.v1.registry_service_pb2_grpc import RegistryServiceServicer, add_RegistryServiceServicer_to_server
 from socketpass.values import to_struct
 
+# Seconds until an event that does not come is a failure. Long: machines that test are busy.
+PATIENCE = 30
+
 Context = grpc.aio.ServicerContext[Any, Any]
 Answer = Callable[[AuthorizeRequest, Context], Awaitable[AuthorizeResponse]]
 
@@ -68,7 +71,7 @@ class Stream:
 
     async def next(self, kind: str) -> Any:
         """The next message, which has to be of this kind."""
-        request = await asyncio.wait_for(self._requests.get(), 10)
+        request = await asyncio.wait_for(self._requests.get(), PATIENCE)
         assert request is not None, f"the stream ended, and no {kind} had come"
         assert request.WhichOneof("message") == kind, request
         return getattr(request, kind)
@@ -110,17 +113,17 @@ class Stream:
     async def goodbye(self) -> None:
         """Takes what comes until the goodbye, after which nothing may come."""
         while True:
-            request = await asyncio.wait_for(self._requests.get(), 10)
+            request = await asyncio.wait_for(self._requests.get(), PATIENCE)
             assert request is not None, "the stream ended without a goodbye"
             if request.HasField("goodbye"):
-                assert (await asyncio.wait_for(self._requests.get(), 10)) is None
+                assert (await asyncio.wait_for(self._requests.get(), PATIENCE)) is None
                 return
 
     async def result(self, command: pb.Command) -> list[str]:
         """Commands, and answers what was done."""
         await self.say(pb.ReportResponse(command=command))
         while True:
-            request = await asyncio.wait_for(self._requests.get(), 10)
+            request = await asyncio.wait_for(self._requests.get(), PATIENCE)
             assert request is not None
             if request.HasField("command_result"):
                 assert request.command_result.command_id == command.command_id
@@ -187,7 +190,7 @@ class ScriptedService(AuthorizationServiceServicer, RegistryServiceServicer):
 
     async def stream(self) -> Stream:
         """The next stream that a gateway opens."""
-        return await asyncio.wait_for(self._streams.get(), 10)
+        return await asyncio.wait_for(self._streams.get(), PATIENCE)
 
     async def Authorize(self, request: AuthorizeRequest, context: Context) -> AuthorizeResponse:
         self.asked.append(request)

@@ -9,6 +9,8 @@ from typing import Any
 
 import uvicorn
 
+from tests.scripted import PATIENCE
+
 
 @contextlib.asynccontextmanager
 async def serve(app: Any) -> AsyncIterator[str]:
@@ -26,4 +28,4 @@ async def serve(app: Any) -> AsyncIterator[str]:
 async def _start(server: uvicorn.Server) -> None:
     server.config.load()
     server.lifespan = server.config.lifespan_class(server.config)
-    await asyncio.wait_for(server.startup(), 10)
+    await asyncio.wait_for(server.startup(), PATIENCE)

@@ -20,7 +20,7 @@ from socketpass.v1.reason_pb2 import (
     REASON_USER_SOURCE_FAILED,
 )
 from socketpass.v1.reason_pb2 import Reason as ReasonMessage
-from tests.scripted import ScriptedService, accepted, rejected
+from tests.scripted import PATIENCE, ScriptedService, accepted, rejected
 
 HANDSHAKE = Handshake(headers={"cookie": "connect.sid=s%3A1.x"}, url="/socket.io/?EIO=4", namespace="/")
 ANONYMOUS = {"logged_in": False}
@@ -235,7 +235,7 @@ async def test_asks_again_when_the_service_is_back(service: ScriptedService, cap
             assert not (await passport.admit(HANDSHAKE)).accepted
         assert len([record for record in caplog.records if "no decision" in record.message]) == 1
         await service.start(port=service.port)
-        await asyncio.wait_for(_until_accepted(passport), 10)
+        await asyncio.wait_for(_until_accepted(passport), PATIENCE)
 
 
 async def _until_accepted(passport: SocketPass) -> None:

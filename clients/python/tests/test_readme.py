@@ -16,7 +16,7 @@ import pytest
 from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
-from tests.scripted import ScriptedService, rejected
+from tests.scripted import PATIENCE, ScriptedService, rejected
 from tests.test_socketio import browser
 
 README = (Path(__file__).parent.parent / "README.md").read_text()
@@ -41,7 +41,7 @@ async def running(
         stderr=asyncio.subprocess.PIPE,
     )
     try:
-        yield await asyncio.wait_for(_host(process), 20), process
+        yield await asyncio.wait_for(_host(process), PATIENCE), process
     finally:
         if process.returncode is None:
             process.kill()
@@ -77,7 +77,9 @@ async def test_websockets(name: str, service: ScriptedService, tmp_path: Path) -
             assert closed.value.rcvd is not None
             assert (closed.value.rcvd.code, closed.value.rcvd.reason) == (4001, "gateway_draining")
         await stream.goodbye()
-        assert await asyncio.wait_for(process.wait(), 10) == -signal.SIGTERM  # uvicorn raises it again at its end.
+        assert (
+            await asyncio.wait_for(process.wait(), PATIENCE) == -signal.SIGTERM
+        )  # uvicorn raises it again at its end.
 
 
 async def test_socketio(service: ScriptedService, tmp_path: Path) -> None:
@@ -97,4 +99,4 @@ async def test_socketio(service: ScriptedService, tmp_path: Path) -> None:
             told = ("socketpass:close", {"code": 4001, "reason": "gateway_draining"})
             assert [await ada.hears(), await ada.hears()] == [told, told]
         await stream.goodbye()
-        assert await asyncio.wait_for(process.wait(), 10) == -signal.SIGTERM
+        assert await asyncio.wait_for(process.wait(), PATIENCE) == -signal.SIGTERM

@@ -14,7 +14,7 @@ import pytest
 from socketpass import Close, Decision, Handshake, Reason, Socket, SocketPass, User, stream
 from socketpass.v1 import registry_service_pb2 as pb
 from socketpass.values import to_struct, to_value
-from tests.scripted import ScriptedService, Stream
+from tests.scripted import PATIENCE, ScriptedService, Stream
 
 HANDSHAKE = Handshake(headers={}, url="/", namespace="/")
 ACCEPTED = Decision(True, Reason.AUTHORIZED, "", False, {"logged_in": True}, "the session", None)
@@ -184,7 +184,7 @@ async def test_gives_up_without_welcome(service: ScriptedService, monkeypatch: p
     async with SocketPass(service.address):
         hangs = await service.stream()
         await hangs.next("hello")
-        await asyncio.wait_for(hangs.gone.wait(), 10)
+        await asyncio.wait_for(hangs.gone.wait(), PATIENCE)
         await welcomed(service)
 
 
@@ -194,7 +194,7 @@ async def test_gives_up_without_acks(service: ScriptedService) -> None:
         await hangs.complete()
         hangs.acking = False
         open_socket(passport, "a")
-        await asyncio.wait_for(hangs.gone.wait(), 10)
+        await asyncio.wait_for(hangs.gone.wait(), PATIENCE)
         assert list(await (await welcomed(service)).complete()) == ["a"]
 
 
@@ -270,13 +270,13 @@ async def test_sockets_are_closed_after_loss(service: ScriptedService) -> None:
         loop = asyncio.get_running_loop()
         lost = loop.time()
         await service.stop()
-        await asyncio.wait_for(connection.was_closed.wait(), 10)
+        await asyncio.wait_for(connection.was_closed.wait(), PATIENCE)
         assert loop.time() - lost > 0.25
         assert connection.closed == [Close(4000, "service_unavailable")]
 
         open_socket(passport, "b", late)
         opened = loop.time()
-        await asyncio.wait_for(late.was_closed.wait(), 10)
+        await asyncio.wait_for(late.was_closed.wait(), PATIENCE)
         assert loop.time() - opened > 0.25
 
         await service.start(port=service.port)
@@ -347,7 +347,7 @@ async def test_goes_on_after_a_mistake_of_its_own(
         with monkeypatch.context() as patched:
             patched.setattr(Socket, "to_message", None)
             open_socket(passport, "a")
-            await asyncio.wait_for(first.gone.wait(), 10)
+            await asyncio.wait_for(first.gone.wait(), PATIENCE)
         assert "reporting failed" in caplog.text
         assert list(await (await welcomed(service)).complete()) == ["a"]
 
@@ -366,7 +366,7 @@ async def test_calls_go_round_and_streams_move(service: ScriptedService) -> None
             assert min(len(service.asked), len(other.asked)) > 0
             await holder.stop()
             assert (await passport.authorize(HANDSHAKE)).accepted
-            moved = await asyncio.wait_for(streams[1 - streams.index(done)], 10)
+            moved = await asyncio.wait_for(streams[1 - streams.index(done)], PATIENCE)
             await moved.welcome()
             assert spare.asked
     finally:

@@ -7,6 +7,7 @@ import signal
 from types import FrameType
 
 from socketpass import SocketPass
+from tests.scripted import PATIENCE
 
 
 async def test_signals_are_the_programs_again_when_it_has_ended() -> None:
@@ -31,7 +32,7 @@ async def test_the_program_has_the_signal_after_the_end() -> None:
             passport.close_on(signal.SIGUSR1)
             signal.raise_signal(signal.SIGUSR1)
             assert not came.is_set()
-            await asyncio.wait_for(came.wait(), 10)
+            await asyncio.wait_for(came.wait(), PATIENCE)
     finally:
         signal.signal(signal.SIGUSR1, before)
 

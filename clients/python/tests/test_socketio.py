@@ -16,7 +16,7 @@ from socketpass.socketio import SOCKET, protect
 from socketpass.v1 import registry_service_pb2 as pb
 from socketpass.v1.close_pb2 import Close
 from socketpass.values import to_struct, to_value
-from tests.scripted import ScriptedService, accepted, rejected
+from tests.scripted import PATIENCE, ScriptedService, accepted, rejected
 from tests.serving import serve
 
 ADA = {"logged_in": True, "id": 1, "name": "Ada"}
@@ -80,14 +80,16 @@ class Browser:
         self.heard.put_nowait(("connect_error", data))
 
     async def hears(self) -> tuple[Any, ...]:
-        return await asyncio.wait_for(self.heard.get(), 10)
+        return await asyncio.wait_for(self.heard.get(), PATIENCE)
 
 
 @asynccontextmanager
 async def browser(host: str, namespaces: list[str] | None = None, **options: Any) -> AsyncIterator[Browser]:
     browser = Browser(namespaces)
     try:
-        await browser.client.connect(f"http://{host}", **{"transports": ["websocket"], **options})
+        await browser.client.connect(
+            f"http://{host}", **{"transports": ["websocket"], "wait_timeout": PATIENCE, **options}
+        )
         yield browser
     finally:
         await browser.client.disconnect()
@@ -148,7 +150,7 @@ async def test_a_rejected_client_hears_why(service: ScriptedService) -> None:
     async with serve(app.asgi) as host:
         refused = Browser()
         with pytest.raises(RejectedError):
-            await refused.client.connect(f"http://{host}", transports=["websocket"])
+            await refused.client.connect(f"http://{host}", transports=["websocket"], wait_timeout=PATIENCE)
         expected = {
             "message": "User not authorized through passport. (User Property not found)",
             "data": {"code": 4501, "reason": "not_logged_in"},
@@ -167,7 +169,7 @@ async def test_the_app_may_refuse(service: ScriptedService, answer: Any) -> None
     app.answer = answer
     async with serve(app.asgi) as host:
         with pytest.raises(RejectedError):
-            await Browser().client.connect(f"http://{host}", transports=["websocket"])
+            await Browser().client.connect(f"http://{host}", transports=["websocket"], wait_timeout=PATIENCE)
         assert len(app.connected) == 1
         assert not passport.sockets
 
@@ -201,7 +203,7 @@ async def test_carries_commands_out(service: ScriptedService) -> None:
             disconnect = pb.Disconnect(socket_ids=[id, "gone"], close=Close(code=4505, reason="disconnected"))
             assert await stream.result(pb.Command(command_id="4", disconnect=disconnect)) == [id, "gone"]
             assert await ada.hears() == ("socketpass:close", {"code": 4505, "reason": "disconnected"})
-            await asyncio.wait_for(ada.client.wait(), 10)
+            await asyncio.wait_for(ada.client.wait(), PATIENCE)
     assert app.disconnected == [id]
 
 
@@ -232,8 +234,10 @@ async def test_nobody_hears_anything_before_they_are_let_in(service: ScriptedSer
     app = App(SocketPass(service.address))
     async with serve(app.asgi) as host:
         eve = Browser()
-        connecting = asyncio.create_task(eve.client.connect(f"http://{host}", transports=["websocket"]))
-        await asyncio.wait_for(asked.wait(), 10)
+        connecting = asyncio.create_task(
+            eve.client.connect(f"http://{host}", transports=["websocket"], wait_timeout=PATIENCE)
+        )
+        await asyncio.wait_for(asked.wait(), PATIENCE)
         await app.sio.emit("secret")
         broadcast.set()
         await connecting
@@ -256,7 +260,7 @@ async def test_a_client_that_goes_meanwhile_is_not_listed(service: ScriptedServi
     async with serve(app.asgi) as host:
         client = socketio.AsyncClient(reconnection=False)
         connecting = asyncio.create_task(client.connect(f"http://{host}", transports=["websocket"], wait=False))
-        await asyncio.wait_for(asked.wait(), 10)
+        await asyncio.wait_for(asked.wait(), PATIENCE)
         await connecting
         (eio_sid,) = app.sio.environ
         await client.eio.disconnect(abort=True)

@@ -28,7 +28,7 @@ from socketpass.v1.reason_pb2 import (
     REASON_TOO_MANY_SOCKETS,
 )
 from socketpass.values import to_struct, to_value
-from tests.scripted import ScriptedService, accepted, rejected
+from tests.scripted import PATIENCE, ScriptedService, accepted, rejected
 from tests.serving import serve
 
 MakeApp = Callable[..., Any]
@@ -329,4 +329,4 @@ async def test_says_goodbye(service: ScriptedService, make_app: MakeApp) -> None
                 await connect(f"ws://{host}/chat")
             assert late.value.response.status_code == 503
             await closing
-        await asyncio.wait_for(stream.gone.wait(), 10)
+        await asyncio.wait_for(stream.gone.wait(), PATIENCE)
