@@ -5,14 +5,11 @@ from __future__ import annotations
 import asyncio
 import inspect
 import json
-from collections.abc import Sequence
 
 import grpc
 import grpc.aio
 
 from socketpass.settings import HOST_AND_PORT, Certificates, Settings, Token, check_token
-
-Metadata = Sequence[tuple[str, str]]
 
 _SERVICE_CONFIG = {
     # Calls go round all addresses of the name.
