@@ -19,6 +19,8 @@ from socketpass.values import to_struct, to_value
 from tests.scripted import PATIENCE, ScriptedService, accepted, rejected
 from tests.serving import serve
 
+# Older versions of the client wait so long for a namespace that has refused it.
+REFUSED_WITHIN = 3
 ADA = {"logged_in": True, "id": 1, "name": "Ada"}
 
 
@@ -148,17 +150,17 @@ async def test_a_rejected_client_hears_why(service: ScriptedService) -> None:
     service.answer = rejected()
     app = App(SocketPass(service.address))
     async with serve(app.asgi) as host:
+        stream = await service.stream()
+        await stream.welcome()
         refused = Browser()
         with pytest.raises(RejectedError):
-            await refused.client.connect(f"http://{host}", transports=["websocket"], wait_timeout=PATIENCE)
+            await refused.client.connect(f"http://{host}", transports=["websocket"], wait_timeout=REFUSED_WITHIN)
         expected = {
             "message": "User not authorized through passport. (User Property not found)",
             "data": {"code": 4501, "reason": "not_logged_in"},
         }
         assert await refused.hears() == ("connect_error", expected)
         assert not app.connected
-        stream = await service.stream()
-        await stream.welcome()
         assert await stream.complete() == {}
 
 
@@ -169,7 +171,7 @@ async def test_the_app_may_refuse(service: ScriptedService, answer: Any) -> None
     app.answer = answer
     async with serve(app.asgi) as host:
         with pytest.raises(RejectedError):
-            await Browser().client.connect(f"http://{host}", transports=["websocket"], wait_timeout=PATIENCE)
+            await Browser().client.connect(f"http://{host}", transports=["websocket"], wait_timeout=REFUSED_WITHIN)
         assert len(app.connected) == 1
         assert not passport.sockets
 
