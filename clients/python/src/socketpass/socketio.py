@@ -1,0 +1,128 @@
+"""python-socketio: every namespace of a server is authorized."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any, Final
+
+import socketio
+from socketio.exceptions import ConnectionRefusedError
+
+from socketpass.client import SocketPass
+from socketpass.decision import Close, User
+from socketpass.errors import SettingError
+from socketpass.handshake import Handshake
+
+SOCKET: Final = "socketpass.socket"
+"""Where a `connect` handler finds the Socket in its `environ`."""
+
+
+def protect(sio: socketio.AsyncServer, passport: SocketPass) -> None:
+    """Has every connection to every namespace of the server authorized before its `connect` handler is called.
+
+    The user is in the socket's session, under `user_property`, and the Socket in the `environ` that `connect` handlers
+    get, `environ[SOCKET]`. Who is not let in gets `connect_error` with the message, and `{code, reason}` as data.
+    Handlers may be added before or after, as functions or classes; it has to be called before the server serves.
+    """
+    if sio.async_mode != "asgi":
+        raise SettingError("async_mode", "takes 'asgi'", sio.async_mode)
+    if sio.always_connect:  # Events of clients that nobody has authorized yet would be handled.
+        raise SettingError("always_connect", "takes False", sio.always_connect)
+    _Guard(sio, passport)
+
+
+class _Guard:
+    """Stands between a server and its handlers."""
+
+    def __init__(self, sio: socketio.AsyncServer, passport: SocketPass) -> None:
+        self._sio = sio
+        self._passport = passport
+        # Here alone does python-socketio pass all handlers by, functions and classes; its own admin UI looks in here.
+        # A version without it fails at once, with nobody let in.
+        self._trigger = sio._trigger_event
+        sio._trigger_event = self._trigger_event
+        # python-socketio puts a client into its rooms before `connect`: it would hear what is sent to all.
+        self._let_in: set[str] = set()
+        self._participants = sio.manager.get_participants
+        sio.manager.get_participants = self._get_participants
+
+    def _get_participants(self, namespace: str, room: Any) -> Iterator[tuple[str, str]]:
+        return (pair for pair in self._participants(namespace, room) if pair[0] in self._let_in)
+
+    async def _trigger_event(self, event: str, namespace: str, *args: Any) -> Any:
+        # Clients may send events that are called so, too: those come when the socket is connected, with their args.
+        if event == "connect" and len(args) > 1 and args[1] is self._sio.get_environ(args[0], namespace):
+            return await self._connect(namespace, *args)
+        if event == "disconnect" and not self._sio.manager.is_connected(args[0], namespace):
+            try:
+                return await self._trigger(event, namespace, *args)
+            finally:
+                self._let_in.discard(args[0])
+                self._passport.sockets.closed(args[0])
+        return await self._trigger(event, namespace, *args)
+
+    async def _connect(self, namespace: str, sid: str, environ: dict[str, Any], auth: Any = None) -> Any:
+        handshake = Handshake.from_scope(
+            environ["asgi.scope"], namespace=namespace, auth=auth if isinstance(auth, dict) else None
+        )
+        decision = await self._passport.admit(handshake)
+        if decision.close is not None:
+            raise ConnectionRefusedError(
+                decision.message, {"code": decision.close.code, "reason": decision.close.reason}
+            )
+        self._refuse_if_gone(sid, namespace, environ)
+        connection = _Connection(self._sio, sid, namespace, self._passport.user_property)
+        socket = self._passport.make_socket(sid, handshake, decision, connection)
+        await connection.put_user(decision.user)
+        self._let_in.add(sid)
+        try:
+            # A copy: other namespaces of the same connection have theirs.
+            answer = await self._call_handler(namespace, sid, {**environ, SOCKET: socket}, auth)
+            if answer is not False:
+                self._refuse_if_gone(sid, namespace, environ)
+                await connection.put_user(socket.user)  # Handlers like to save a session of their own.
+                self._passport.sockets.opened(socket)
+            return answer
+        finally:
+            if sid not in self._passport.sockets:
+                self._let_in.discard(sid)
+
+    async def _call_handler(self, namespace: str, sid: str, environ: dict[str, Any], auth: Any) -> Any:
+        try:
+            return await self._trigger("connect", namespace, sid, environ, auth)
+        except TypeError as error:
+            # A handler may do without `auth`, as python-socketio has it, which is for the service here.
+            try:
+                return await self._trigger("connect", namespace, sid, environ)
+            except TypeError:
+                raise error from None
+
+    def _refuse_if_gone(self, sid: str, namespace: str, environ: dict[str, Any]) -> None:
+        # python-socketio tells nobody of a client that goes while it connects, and would keep it for good.
+        if self._sio.get_environ(sid, namespace) is not environ:
+            raise ConnectionRefusedError("The client has gone")
+
+
+class _Connection:
+    """A socket of python-socketio."""
+
+    __slots__ = ("_namespace", "_sid", "_sio", "_user_property")
+
+    def __init__(self, sio: socketio.AsyncServer, sid: str, namespace: str, user_property: str) -> None:
+        self._sio = sio
+        self._sid = sid
+        self._namespace = namespace
+        self._user_property = user_property
+
+    async def close(self, close: Close) -> None:
+        # Socket.IO cannot set a close code.
+        await self.send_event("socketpass:close", [{"code": close.code, "reason": close.reason}])
+        await self._sio.disconnect(self._sid, self._namespace, ignore_queue=True)
+
+    async def send_event(self, event: str, args: list[Any]) -> None:
+        # The socket is this process' own: no message queue has to hear of it.
+        await self._sio.emit(event, tuple(args), to=self._sid, namespace=self._namespace, ignore_queue=True)
+
+    async def put_user(self, user: User) -> None:
+        session = await self._sio.get_session(self._sid, self._namespace)
+        await self._sio.save_session(self._sid, {**session, self._user_property: user}, self._namespace)

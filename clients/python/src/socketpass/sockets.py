@@ -1,0 +1,148 @@
+"""The sockets that are open in this process."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, Protocol
+
+from google.protobuf.struct_pb2 import Struct
+
+from socketpass.decision import Close, Decision, User
+from socketpass.handshake import Handshake
+from socketpass.log import logger
+from socketpass.v1 import registry_service_pb2 as pb
+from socketpass.values import from_struct, to_struct
+
+
+class Connection(Protocol):
+    """What the client needs of a library's socket."""
+
+    async def close(self, close: Close) -> None:
+        """Tells the client, and closes."""
+
+    async def send_event(self, event: str, args: list[Any]) -> None:
+        """Hands an event over; raises if that cannot be."""
+
+    async def put_user(self, user: User) -> None:
+        """Puts the user where the application looks for it."""
+
+
+class Socket:
+    """One open connection, and who is behind it."""
+
+    __slots__ = (
+        "_connection",
+        "_data",
+        "_session_id",
+        "_sockets",
+        "_user",
+        "connected_at",
+        "id",
+        "namespace",
+        "opened_at",
+        "origin",
+        "remote_address",
+    )
+
+    def __init__(
+        self, id: str, handshake: Handshake, decision: Decision, connection: Connection, sockets: OpenSockets
+    ) -> None:
+        self.id = id
+        self.namespace = handshake.namespace
+        self.remote_address = handshake.remote_address
+        self.origin = handshake.headers.get("origin", "")
+        self.connected_at = time.time()
+        self.opened_at = time.monotonic()
+        self._session_id = decision.session_id
+        self._user = decision.user
+        self._data: Struct | None = None
+        self._connection = connection
+        self._sockets = sockets
+
+    @property
+    def user(self) -> User:
+        """Who it is; another object when the service says that the user has changed."""
+        return self._user
+
+    @property
+    def data(self) -> dict[str, Any]:
+        """The application's own, which filters see as `socket.data`. Assign to it to change it, at any time."""
+        return {} if self._data is None else from_struct(self._data)
+
+    @data.setter
+    def data(self, data: Mapping[str, Any]) -> None:
+        self._data = to_struct(data)
+        self._sockets.changed(self)
+
+    async def close(self, close: Close) -> None:
+        """Tells the client why, and closes. It is off the list at once, however long the closing takes."""
+        self._sockets.closed(self.id)
+        await self._connection.close(close)
+
+    async def send(self, event: str, args: list[Any]) -> None:
+        """Sends an event to the client."""
+        await self._connection.send_event(event, args)
+
+    async def change_user(self, user: User) -> None:
+        """The service's word counts over what was answered at the handshake."""
+        self._user = user
+        self._sockets.changed(self)
+        await self._connection.put_user(user)
+
+    def to_message(self) -> pb.Socket:
+        """As the service lists it."""
+        message = pb.Socket(
+            socket_id=self.id,
+            namespace=self.namespace,
+            session_id=self._session_id,
+            remote_address=self.remote_address,
+            origin=self.origin,
+            data=self._data,
+        )
+        try:
+            message.user.CopyFrom(to_struct(self._user))
+        except (TypeError, ValueError) as error:  # The application has put something of its own into it.
+            logger.warning("socket %s is listed without its user: %s", self.id, error)
+        message.connected_at.FromMicroseconds(int(self.connected_at * 1_000_000))
+        return message
+
+
+class OpenSockets(Mapping[str, Socket]):
+    """The open sockets by their ids, the oldest first."""
+
+    def __init__(self) -> None:
+        self._by_id: dict[str, Socket] = {}
+        self._on_change: Callable[[str], None] | None = None
+
+    def on_change(self, told: Callable[[str], None] | None) -> None:
+        """Has one listener told of each socket that opens, closes or changes."""
+        self._on_change = told
+
+    def opened(self, socket: Socket) -> None:
+        """From now on it is listed."""
+        self._by_id[socket.id] = socket
+        self._tell(socket.id)
+
+    def closed(self, id: str) -> None:
+        """It is not open any more. Nothing happens when it was not."""
+        if self._by_id.pop(id, None) is not None:
+            self._tell(id)
+
+    def changed(self, socket: Socket) -> None:
+        """What there is to say of it has changed."""
+        if socket.id in self._by_id:
+            self._tell(socket.id)
+
+    def _tell(self, id: str) -> None:
+        if self._on_change is not None:
+            self._on_change(id)
+
+    def __getitem__(self, id: str) -> Socket:
+        return self._by_id[id]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._by_id)
+
+    def __len__(self) -> int:
+        return len(self._by_id)
