@@ -1,0 +1,139 @@
+package io.socketpass.nettysocketio;
+
+import com.corundumstudio.socketio.SocketIONamespace;
+import com.corundumstudio.socketio.handler.ClientHead;
+import com.corundumstudio.socketio.namespace.Namespace;
+import com.corundumstudio.socketio.transport.NamespaceClient;
+import io.netty.channel.EventLoop;
+import io.socketpass.Admission;
+import io.socketpass.Close;
+import io.socketpass.Handshake;
+import io.socketpass.SocketConnection;
+import io.socketpass.SocketEvent;
+import io.socketpass.SocketPass;
+import java.util.Map;
+import java.util.Set;
+import java.util.UUID;
+import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.CompletionStage;
+import java.util.concurrent.ConcurrentHashMap;
+import java.util.concurrent.TimeUnit;
+
+/** The sockets that were let in. One connection may hold several, one in each namespace. */
+final class Sockets {
+  /** A client that was told to go is waited for: the transport would be gone before what it was told. */
+  private static final long GRACE_SECONDS = 1;
+
+  private final Map<UUID, Set<String>> namespacesOf = new ConcurrentHashMap<>();
+  private final SocketPass socketPass;
+  private final Lobby lobby;
+
+  Sockets(SocketPass socketPass, Lobby lobby) {
+    this.socketPass = socketPass;
+    this.lobby = lobby;
+  }
+
+  static String id(UUID client, SocketIONamespace namespace) {
+    return client + namespace.getName();
+  }
+
+  /** A store is the whole connection's: each of its namespaces has a user of its own. */
+  static String userKey(SocketPass socketPass, SocketIONamespace namespace) {
+    return socketPass.userProperty() + namespace.getName();
+  }
+
+  boolean isOpen(ClientHead head, String namespace) {
+    return socketPass.isOpen(head.getSessionId() + namespace);
+  }
+
+  void open(ClientHead head, NamespaceClient client, Handshake handshake, Admission admission, EventLoop loop) {
+    SocketIONamespace namespace = client.getNamespace();
+    client.set(userKey(socketPass, namespace), admission.user());
+    namespacesOf.computeIfAbsent(head.getSessionId(), id -> ConcurrentHashMap.newKeySet()).add(namespace.getName());
+    Connection connection = new Connection(head, client, loop);
+    socketPass.opened(id(head.getSessionId(), namespace), handshake, admission, connection);
+  }
+
+  /** A client has left a namespace. */
+  void left(ClientHead head, String namespace) {
+    socketPass.closed(head.getSessionId() + namespace);
+    Set<String> namespaces = namespacesOf.get(head.getSessionId());
+    if (namespaces != null) {
+      namespaces.remove(namespace);
+    }
+    if (!head.getNamespaces().isEmpty()) {
+      lobby.takeIn(head);
+    }
+  }
+
+  /** A connection has ended. */
+  void ended(ClientHead head) {
+    Set<String> namespaces = namespacesOf.remove(head.getSessionId());
+    if (namespaces != null) {
+      namespaces.forEach(namespace -> socketPass.closed(head.getSessionId() + namespace));
+    }
+  }
+
+  /** Ends the connection if it is in no namespace by then. */
+  void endSoon(ClientHead head, EventLoop loop) {
+    soon(
+        loop,
+        () -> {
+          if (lobby.holdsOnly(head)) {
+            head.disconnect();
+          }
+        });
+  }
+
+  private static void soon(EventLoop loop, Runnable task) {
+    // A server that stops ends all connections itself.
+    if (!loop.isShuttingDown()) {
+      loop.schedule(task, GRACE_SECONDS, TimeUnit.SECONDS);
+    }
+  }
+
+  private final class Connection implements SocketConnection {
+    private final ClientHead head;
+    private final NamespaceClient client;
+    private final EventLoop loop;
+
+    Connection(ClientHead head, NamespaceClient client, EventLoop loop) {
+      this.head = head;
+      this.client = client;
+      this.loop = loop;
+    }
+
+    @Override
+    public CompletionStage<Void> close(Close close) {
+      client.sendEvent("socketpass:close", Map.of("code", close.code(), "reason", close.reason()));
+      // This asks the client to leave, no more.
+      client.disconnect();
+      soon(loop, this::leave);
+      return CompletableFuture.completedFuture(null);
+    }
+
+    @Override
+    public boolean send(SocketEvent event) {
+      if (!head.isConnected()) {
+        return false;
+      }
+      client.sendEvent(event.name(), event.args().toArray());
+      return true;
+    }
+
+    @Override
+    public void userChanged(Map<String, Object> user) {
+      client.set(userKey(socketPass, client.getNamespace()), user);
+    }
+
+    private void leave() {
+      if (head.getChildClient((Namespace) client.getNamespace()) == client) {
+        client.onDisconnect();
+        left(head, client.getNamespace().getName());
+      }
+      if (lobby.holdsOnly(head)) {
+        head.disconnect();
+      }
+    }
+  }
+}
