@@ -4,6 +4,7 @@ import io.grpc.ChannelCredentials;
 import io.grpc.Grpc;
 import io.grpc.InsecureChannelCredentials;
 import io.grpc.ManagedChannel;
+import io.grpc.ManagedChannelBuilder;
 import io.grpc.TlsChannelCredentials;
 import java.io.IOException;
 import java.util.List;
@@ -34,8 +35,7 @@ final class Channels {
   private Channels() {}
 
   static ManagedChannel open(Settings settings) {
-    String address = settings.address();
-    return Grpc.newChannelBuilder(address.contains("://") ? address : "dns:///" + address, credentials(settings.tls()))
+    return builder(settings)
         .defaultLoadBalancingPolicy("round_robin")
         .defaultServiceConfig(RETRY)
         // A connection that is dead is noticed within fifteen seconds, without calls too.
@@ -46,21 +46,31 @@ final class Channels {
         .build();
   }
 
-  private static ChannelCredentials credentials(Tls tls) {
+  private static ManagedChannelBuilder<?> builder(Settings settings) {
+    String target = target(settings.address());
+    Tls tls = settings.tls();
     if (tls == null) {
-      return InsecureChannelCredentials.create();
+      return Grpc.newChannelBuilder(target, InsecureChannelCredentials.create());
     }
     try {
-      TlsChannelCredentials.Builder credentials = TlsChannelCredentials.newBuilder();
-      if (tls.ca() != null) {
-        credentials.trustManager(tls.ca().toFile());
-      }
-      if (tls.cert() != null) {
-        credentials.keyManager(tls.cert().toFile(), tls.key().toFile());
-      }
-      return credentials.build();
-    } catch (IOException e) {
+      return Grpc.newChannelBuilder(target, credentials(tls));
+    } catch (IOException | RuntimeException e) {
       throw new IllegalArgumentException("tls takes PEM files: " + e.getMessage(), e);
     }
+  }
+
+  private static String target(String address) {
+    return address.contains("://") ? address : "dns:///" + address.replace("[", "%5B").replace("]", "%5D");
+  }
+
+  private static ChannelCredentials credentials(Tls tls) throws IOException {
+    TlsChannelCredentials.Builder credentials = TlsChannelCredentials.newBuilder();
+    if (tls.ca() != null) {
+      credentials.trustManager(tls.ca().toFile());
+    }
+    if (tls.cert() != null) {
+      credentials.keyManager(tls.cert().toFile(), tls.key().toFile());
+    }
+    return credentials.build();
   }
 }

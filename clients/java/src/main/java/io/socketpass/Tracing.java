@@ -21,9 +21,10 @@ final class Tracing {
 
   private static boolean available() {
     try {
-      Class.forName("io.opentelemetry.api.GlobalOpenTelemetry", false, Tracing.class.getClassLoader());
+      Class.forName("io.opentelemetry.api.GlobalOpenTelemetry", false, Tracing.class.getClassLoader())
+          .getMethod("getOrNoop");
       return true;
-    } catch (ClassNotFoundException e) {
+    } catch (ReflectiveOperationException e) {
       return false;
     }
   }
@@ -31,7 +32,9 @@ final class Tracing {
   /** Its own class, so that OpenTelemetry's are looked for only where they are. */
   private static final class OpenTelemetry {
     static void inject(Metadata metadata) {
-      GlobalOpenTelemetry.getPropagators()
+      // get() would keep the application from setting its own later.
+      GlobalOpenTelemetry.getOrNoop()
+          .getPropagators()
           .getTextMapPropagator()
           .inject(
               Context.current(),
