@@ -81,7 +81,7 @@ final class Door {
         return;
       }
     }
-    NamespaceClient client = head.addNamespaceClient(namespace);
+    NamespaceClient client = lobby.letInto(namespace, head);
     sockets.open(head, client, handshake, admission, loop);
     if (!head.isConnected()) {
       // It ended meanwhile, and nobody would take the client out of the namespace any more.

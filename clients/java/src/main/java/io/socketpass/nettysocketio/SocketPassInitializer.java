@@ -54,7 +54,7 @@ public class SocketPassInitializer extends SocketIOChannelInitializer {
   protected void addSocketioHandlers(ChannelPipeline pipeline) {
     super.addSocketioHandlers(pipeline);
     pipeline.addBefore(PACKET_HANDLER, "socketpassGate", gate);
-    pipeline.addAfter(AUTHORIZE_HANDLER, "socketpassLobby", lobby.handler());
+    pipeline.addAfter(AUTHORIZE_HANDLER, "socketpassLobby", lobby);
   }
 
   @Override

@@ -34,6 +34,7 @@ public final class ReportCall implements StreamObserver<ReportRequest> {
   /** Complete when the gateway has said everything. */
   public final CompletableFuture<Void> completed = new CompletableFuture<>();
   private volatile boolean acks = true;
+  private boolean ended;
 
   ReportCall(ServerCallStreamObserver<ReportResponse> responses, Metadata metadata) {
     this.responses = responses;
@@ -56,15 +57,21 @@ public final class ReportCall implements StreamObserver<ReportRequest> {
 
   @Override
   public synchronized void onCompleted() {
-    responses.onCompleted();
-    completed.complete(null);
+    if (!ended) {
+      ended = true;
+      responses.onCompleted();
+      completed.complete(null);
+    }
   }
 
   public synchronized void send(ReportResponse response) {
-    responses.onNext(response);
+    if (!ended) {
+      responses.onNext(response);
+    }
   }
 
   public synchronized void end(Status status) {
+    ended = true;
     responses.onError(status.asRuntimeException());
   }
 

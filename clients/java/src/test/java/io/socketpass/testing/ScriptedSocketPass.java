@@ -43,6 +43,7 @@ public final class ScriptedSocketPass implements AutoCloseable {
       new RegistryServiceGrpc.RegistryServiceImplBase() {};
 
   private final Server server;
+  private final int port;
 
   public ScriptedSocketPass() throws IOException {
     this(0, InsecureServerCredentials.create());
@@ -56,10 +57,11 @@ public final class ScriptedSocketPass implements AutoCloseable {
             .intercept(new KeepMetadata())
             .build()
             .start();
+    this.port = server.getPort();
   }
 
   public int port() {
-    return server.getPort();
+    return port;
   }
 
   public String address() {
@@ -84,11 +86,11 @@ public final class ScriptedSocketPass implements AutoCloseable {
 
   @Override
   public void close() {
-    server.shutdownNow();
-  }
-
-  public void await() throws InterruptedException {
-    server.awaitTermination(5, TimeUnit.SECONDS);
+    try {
+      server.shutdownNow().awaitTermination(5, TimeUnit.SECONDS);
+    } catch (InterruptedException e) {
+      Thread.currentThread().interrupt();
+    }
   }
 
   public static void answer(StreamObserver<AuthorizeResponse> to, AuthorizeResponse response) {
