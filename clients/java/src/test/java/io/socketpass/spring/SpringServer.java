@@ -3,8 +3,6 @@ package io.socketpass.spring;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.function.Consumer;
-import java.util.logging.Level;
-import java.util.logging.Logger;
 import org.apache.catalina.Context;
 import org.apache.catalina.Wrapper;
 import org.apache.catalina.startup.Tomcat;
@@ -21,8 +19,8 @@ final class SpringServer implements AutoCloseable {
   private final Path folder = Files.createTempDirectory("tomcat");
 
   SpringServer(Consumer<WebSocketHandlerRegistry> handlers) throws Exception {
-    Logger.getLogger("org.apache").setLevel(Level.SEVERE);
     tomcat.setBaseDir(folder.toString());
+    tomcat.setSilent(true);
     tomcat.setHostname("127.0.0.1");
     tomcat.setPort(0);
     tomcat.getConnector().setProperty("address", "127.0.0.1");
