@@ -3,6 +3,9 @@ import com.corundumstudio.socketio.SocketIOClient;
 import com.corundumstudio.socketio.SocketIONamespace;
 import com.corundumstudio.socketio.SocketIOServer;
 import com.corundumstudio.socketio.messages.PacketsMessage;
+import com.corundumstudio.socketio.protocol.JacksonJsonSupport;
+import com.fasterxml.jackson.annotation.JsonInclude;
+import com.fasterxml.jackson.databind.ObjectMapper;
 import io.netty.channel.ChannelHandler.Sharable;
 import io.netty.channel.ChannelHandlerContext;
 import io.netty.channel.ChannelInboundHandlerAdapter;
@@ -32,6 +35,7 @@ final class SocketIoServer implements Subject.Server {
     Configuration configuration = new Configuration();
     configuration.setHostname("127.0.0.1");
     configuration.setPort(port);
+    configuration.setJsonSupport(new WithNulls());
     server = new SocketIOServer(configuration);
     initializer = new Traced(socketPass);
     server.setPipelineFactory(initializer);
@@ -71,6 +75,15 @@ final class SocketIoServer implements Subject.Server {
   private static int freePort() throws IOException {
     try (ServerSocket socket = new ServerSocket(0, 1, InetAddress.getLoopbackAddress())) {
       return socket.getLocalPort();
+    }
+  }
+
+  /** netty-socketio leaves members out that are null, unless it is told otherwise. */
+  private static final class WithNulls extends JacksonJsonSupport {
+    @Override
+    protected void init(ObjectMapper mapper) {
+      super.init(mapper);
+      mapper.setDefaultPropertyInclusion(JsonInclude.Include.ALWAYS);
     }
   }
 
