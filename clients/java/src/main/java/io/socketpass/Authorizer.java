@@ -16,7 +16,7 @@ import java.util.concurrent.TimeUnit;
 
 /** From a handshake to what becomes of it: the service's decision, {@code onUnavailable}, the hooks. */
 final class Authorizer {
-  /** What the service said, and whether anybody may say otherwise. */
+  /** What the service said; after a mistake of the client's own nobody may say otherwise. */
   record Answer(Decision decision, boolean ownMistake) {}
 
   private final System.Logger log = System.getLogger("io.socketpass");
@@ -58,18 +58,15 @@ final class Authorizer {
 
   Admission admit(Handshake handshake, Answer answer) {
     Decision decision = answer.decision();
-    if (answer.ownMistake()) {
-      return Admission.refused(decision, decision.message());
-    }
-    boolean accepted = decision.accepted() || decision.fault() && settings.onUnavailable() == OnUnavailable.ACCEPT;
-    // Whoever onUnavailable lets in was not accepted, and `success` is about those that were.
-    if (accepted && !decision.accepted()) {
+    boolean mayBeLetIn = !answer.ownMistake();
+    if (decision.fault() && mayBeLetIn && settings.onUnavailable() == OnUnavailable.ACCEPT) {
       return Admission.granted(decision);
     }
+    boolean accepted = decision.accepted();
     Hook hook = accepted ? settings.success() : settings.fail();
     try {
       Verdict verdict = hook.decide(handshake, decision);
-      return verdict.accepts(accepted)
+      return verdict.accepts(accepted) && mayBeLetIn
           ? Admission.granted(decision)
           : Admission.refused(decision, verdict.messageOr(decision.message()));
     } catch (Exception e) {

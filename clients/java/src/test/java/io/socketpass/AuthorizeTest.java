@@ -161,10 +161,16 @@ class AuthorizeTest {
   @EnumSource(value = Status.Code.class, names = {"UNAUTHENTICATED", "PERMISSION_DENIED", "INVALID_ARGUMENT", "UNIMPLEMENTED"})
   void itsOwnMistakesAlwaysReject(Status.Code code) {
     service.authorize = failing(code.toStatus());
-    assertFalse(
+    AtomicInteger asked = new AtomicInteger();
+    Admission admission =
         authorize(
-                b -> b.onUnavailable(OnUnavailable.ACCEPT).fail((handshake, decision) -> Verdict.accept()))
-            .accepted());
+            b -> b.onUnavailable(OnUnavailable.ACCEPT).fail(
+                (handshake, decision) -> {
+                  asked.incrementAndGet();
+                  return Verdict.accept();
+                }));
+    assertFalse(admission.accepted());
+    assertEquals(1, asked.get());
   }
 
   @Test
