@@ -46,6 +46,8 @@ final class SpringServer implements Subject.Server {
     tomcat.setSilent(true);
     tomcat.setPort(0);
     tomcat.getConnector().setProperty("address", "127.0.0.1");
+    // Tomcat's own is 8,192.
+    tomcat.getConnector().setProperty("maxConnections", "20000");
     var context = tomcat.addContext("", folder);
     context.addApplicationListener(WsContextListener.class.getName());
     FilterDef filter = new FilterDef();
