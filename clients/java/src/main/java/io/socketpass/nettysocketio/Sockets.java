@@ -12,7 +12,6 @@ import io.socketpass.SocketConnection;
 import io.socketpass.SocketEvent;
 import io.socketpass.SocketPass;
 import java.util.Map;
-import java.util.Set;
 import java.util.UUID;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CompletionStage;
@@ -22,9 +21,11 @@ import java.util.concurrent.TimeUnit;
 /** The sockets that were let in. One connection may hold several, one in each namespace. */
 final class Sockets {
   /** A client that was told to go is waited for: the transport would be gone before what it was told. */
-  private static final long GRACE_SECONDS = 1;
+  private static final long GRACE_SECONDS = 2;
 
-  private final Map<UUID, Set<String>> namespacesOf = new ConcurrentHashMap<>();
+  /** By client and namespace. */
+  private final Map<UUID, Map<String, Connection>> connections = new ConcurrentHashMap<>();
+
   private final SocketPass socketPass;
   private final Lobby lobby;
 
@@ -49,17 +50,20 @@ final class Sockets {
   void open(ClientHead head, NamespaceClient client, Handshake handshake, Admission admission, EventLoop loop) {
     SocketIONamespace namespace = client.getNamespace();
     client.set(userKey(socketPass, namespace), admission.user());
-    namespacesOf.computeIfAbsent(head.getSessionId(), id -> ConcurrentHashMap.newKeySet()).add(namespace.getName());
     Connection connection = new Connection(head, client, loop);
+    connections
+        .computeIfAbsent(head.getSessionId(), id -> new ConcurrentHashMap<>())
+        .put(namespace.getName(), connection);
     socketPass.opened(id(head.getSessionId(), namespace), handshake, admission, connection);
   }
 
   /** A client has left a namespace. */
   void left(ClientHead head, String namespace) {
-    socketPass.closed(head.getSessionId() + namespace);
-    Set<String> namespaces = namespacesOf.get(head.getSessionId());
-    if (namespaces != null) {
-      namespaces.remove(namespace);
+    Map<String, Connection> ofClient = connections.getOrDefault(head.getSessionId(), Map.of());
+    Connection connection = ofClient.get(namespace);
+    if (connection != null) {
+      ofClient.remove(namespace);
+      connection.ended();
     }
     if (!head.getNamespaces().isEmpty()) {
       lobby.takeIn(head);
@@ -68,9 +72,9 @@ final class Sockets {
 
   /** A connection has ended. */
   void ended(ClientHead head) {
-    Set<String> namespaces = namespacesOf.remove(head.getSessionId());
-    if (namespaces != null) {
-      namespaces.forEach(namespace -> socketPass.closed(head.getSessionId() + namespace));
+    Map<String, Connection> ofClient = connections.remove(head.getSessionId());
+    if (ofClient != null) {
+      ofClient.values().forEach(Connection::ended);
     }
   }
 
@@ -86,8 +90,9 @@ final class Sockets {
   }
 
   private static void soon(EventLoop loop, Runnable task) {
-    // A server that stops ends all connections itself.
-    if (!loop.isShuttingDown()) {
+    if (loop.isShuttingDown()) {
+      task.run();
+    } else {
       loop.schedule(task, GRACE_SECONDS, TimeUnit.SECONDS);
     }
   }
@@ -96,6 +101,7 @@ final class Sockets {
     private final ClientHead head;
     private final NamespaceClient client;
     private final EventLoop loop;
+    private final CompletableFuture<Void> gone = new CompletableFuture<>();
 
     Connection(ClientHead head, NamespaceClient client, EventLoop loop) {
       this.head = head;
@@ -109,7 +115,7 @@ final class Sockets {
       // This asks the client to leave, no more.
       client.disconnect();
       soon(loop, this::leave);
-      return CompletableFuture.completedFuture(null);
+      return gone;
     }
 
     @Override
@@ -126,6 +132,11 @@ final class Sockets {
       client.set(userKey(socketPass, client.getNamespace()), user);
     }
 
+    private void ended() {
+      socketPass.closed(id(head.getSessionId(), client.getNamespace()));
+      gone.complete(null);
+    }
+
     private void leave() {
       if (head.getChildClient((Namespace) client.getNamespace()) == client) {
         client.onDisconnect();
@@ -134,6 +145,7 @@ final class Sockets {
       if (lobby.holdsOnly(head)) {
         head.disconnect();
       }
+      gone.complete(null);
     }
   }
 }
