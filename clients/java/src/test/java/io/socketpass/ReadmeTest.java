@@ -50,14 +50,14 @@ class ReadmeTest {
             IO.socket(URI.create("http://127.0.0.1:" + port), IO.Options.builder().setReconnectionDelay(50).build());
         client.on("you", args -> you.complete((JSONObject) args[0]));
         client.connect();
-        assertEquals("ada", you.get(30, TimeUnit.SECONDS).getString("name"));
+        assertEquals("ada", you.get(45, TimeUnit.SECONDS).getString("name"));
         CompletableFuture<JSONObject> close = new CompletableFuture<>();
         client.on("socketpass:close", args -> close.complete((JSONObject) args[0]));
         main.destroy();
-        assertEquals("gateway_draining", close.get(15, TimeUnit.SECONDS).getString("reason"));
+        assertEquals("gateway_draining", close.get(45, TimeUnit.SECONDS).getString("reason"));
         report.next(ReportRequest::hasGoodbye);
         client.close();
-        assertTrue(main.waitFor(15, TimeUnit.SECONDS));
+        assertTrue(main.waitFor(45, TimeUnit.SECONDS));
       } finally {
         main.destroyForcibly();
       }
@@ -94,9 +94,9 @@ class ReadmeTest {
                   }
                 })
             .join();
-        assertEquals("hello {logged_in=true, name=ada}", text.get(15, TimeUnit.SECONDS));
+        assertEquals("hello {logged_in=true, name=ada}", text.get(45, TimeUnit.SECONDS));
         server.close();
-        assertEquals(4001, code.get(15, TimeUnit.SECONDS));
+        assertEquals(4001, code.get(45, TimeUnit.SECONDS));
         report.next(ReportRequest::hasGoodbye);
       } finally {
         System.clearProperty("socketpass.address");

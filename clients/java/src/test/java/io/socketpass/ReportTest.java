@@ -162,10 +162,10 @@ class ReportTest {
   @Test
   void aSignOfLifeIsGivenEveryQuarterOfTheLease() throws Exception {
     ReportCall call = connect(SocketPass.builder());
-    call.welcome(2_000);
+    call.welcome(4_000);
     call.listing();
-    for (int i = 0; i < 4; i++) {
-      ReportRequest request = call.nextOrNull(600);
+    for (int i = 0; i < 3; i++) {
+      ReportRequest request = call.nextOrNull(1_500);
       assertNotNull(request, "no batch for longer than a quarter of the lease");
       assertEquals(0, request.getBatch().getEventsCount());
     }
@@ -205,7 +205,7 @@ class ReportTest {
     long before = System.nanoTime();
     call.end(Status.INTERNAL);
     service.nextReport();
-    assertTrue(TimeUnit.NANOSECONDS.toMillis(System.nanoTime() - before) < 790);
+    assertTrue(TimeUnit.NANOSECONDS.toMillis(System.nanoTime() - before) < 1_500);
   }
 
   @Test
@@ -221,7 +221,7 @@ class ReportTest {
     ReportCall call = connect(SocketPass.builder()).withoutAcks();
     call.welcome(1_000);
     long before = System.nanoTime();
-    call.cancelled.get(10, TimeUnit.SECONDS);
+    call.cancelled.get(45, TimeUnit.SECONDS);
     assertTrue(TimeUnit.NANOSECONDS.toMillis(System.nanoTime() - before) >= 400);
     service.nextReport().welcome(60_000);
   }
@@ -229,8 +229,8 @@ class ReportTest {
   @Test
   void aStreamWhoseBatchesAreTakenIsNot() throws Exception {
     ReportCall call = connect(SocketPass.builder());
-    call.welcome(800);
-    for (int i = 0; i < 12; i++) {
+    call.welcome(3_000);
+    for (int i = 0; i < 6; i++) {
       call.nextBatch();
     }
     assertFalse(call.cancelled.isDone());
@@ -246,7 +246,7 @@ class ReportTest {
     assertFalse(a.closed.isDone());
     call.end(Status.UNAVAILABLE);
     long before = System.nanoTime();
-    assertEquals(new Close(4000, "service_unavailable"), a.closed.get(10, TimeUnit.SECONDS));
+    assertEquals(new Close(4000, "service_unavailable"), a.closed.get(45, TimeUnit.SECONDS));
     assertTrue(TimeUnit.NANOSECONDS.toMillis(System.nanoTime() - before) >= 400);
     ReportCall next = service.nextReport();
     next.welcome(60_000);

@@ -114,7 +114,7 @@ class NettySocketIoTest {
   }
 
   private static Object[] next(BlockingQueue<Object[]> heard) throws InterruptedException {
-    Object[] next = heard.poll(15, TimeUnit.SECONDS);
+    Object[] next = heard.poll(45, TimeUnit.SECONDS);
     if (next == null) {
       throw new AssertionError("the client hears nothing");
     }
@@ -122,7 +122,7 @@ class NettySocketIoTest {
   }
 
   private String nextOfApplication() throws InterruptedException {
-    return String.valueOf(application.poll(15, TimeUnit.SECONDS));
+    return String.valueOf(application.poll(45, TimeUnit.SECONDS));
   }
 
   private Socket connected(String namespace, String transport) throws InterruptedException {

@@ -16,7 +16,7 @@ final class RawWebSocket {
 
   RawWebSocket(int port, String headers) throws IOException {
     socket = new Socket("127.0.0.1", port);
-    socket.setSoTimeout(15_000);
+    socket.setSoTimeout(45_000);
     in = new DataInputStream(socket.getInputStream());
     out = socket.getOutputStream();
     String request =

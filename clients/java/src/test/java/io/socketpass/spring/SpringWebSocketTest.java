@@ -95,7 +95,7 @@ class SpringWebSocketTest {
   }
 
   private String nextOfApplication() throws InterruptedException {
-    return String.valueOf(application.poll(15, TimeUnit.SECONDS));
+    return String.valueOf(application.poll(45, TimeUnit.SECONDS));
   }
 
   @Test
@@ -213,7 +213,7 @@ class SpringWebSocketTest {
 
   private String bodyOfUpgrade(String path, String... headers) throws Exception {
     try (Socket socket = new Socket("127.0.0.1", server.port())) {
-      socket.setSoTimeout(15_000);
+      socket.setSoTimeout(45_000);
       String request =
           "GET " + path + " HTTP/1.1\r\nHost: 127.0.0.1\r\nUpgrade: websocket\r\nConnection: Upgrade, close\r\n"
               + "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n"
@@ -265,7 +265,7 @@ class SpringWebSocketTest {
     }
 
     String next() throws InterruptedException {
-      return String.valueOf(heard.poll(15, TimeUnit.SECONDS));
+      return String.valueOf(heard.poll(45, TimeUnit.SECONDS));
     }
   }
 }

@@ -99,7 +99,7 @@ public final class ReportCall implements StreamObserver<ReportRequest> {
   }
 
   public ReportRequest next() throws InterruptedException {
-    ReportRequest next = received.poll(15, TimeUnit.SECONDS);
+    ReportRequest next = received.poll(45, TimeUnit.SECONDS);
     if (next == null) {
       throw new AssertionError("the gateway says nothing");
     }

@@ -69,7 +69,7 @@ public final class ScriptedSocketPass implements AutoCloseable {
   }
 
   public ReportCall nextReport() throws InterruptedException {
-    ReportCall call = reports.poll(15, TimeUnit.SECONDS);
+    ReportCall call = reports.poll(45, TimeUnit.SECONDS);
     if (call == null) {
       throw new AssertionError("no stream was opened");
     }
@@ -77,7 +77,7 @@ public final class ScriptedSocketPass implements AutoCloseable {
   }
 
   public Asked nextAsked() throws InterruptedException {
-    Asked next = asked.poll(15, TimeUnit.SECONDS);
+    Asked next = asked.poll(45, TimeUnit.SECONDS);
     if (next == null) {
       throw new AssertionError("nobody asked");
     }
