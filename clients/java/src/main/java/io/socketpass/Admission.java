@@ -49,4 +49,10 @@ public record Admission(
     body.put("message", message);
     return Json.write(body);
   }
+
+  /** Without the session id. */
+  @Override
+  public String toString() {
+    return "Admission[accepted=" + accepted + ", user=" + user + ", message=" + message + "]";
+  }
 }

@@ -56,4 +56,10 @@ public record Decision(
       default -> this == NONE;
     };
   }
+
+  /** Without the session id. */
+  @Override
+  public String toString() {
+    return "Decision[accepted=" + accepted + ", reason=" + reason + ", message=" + message + ", user=" + user + "]";
+  }
 }

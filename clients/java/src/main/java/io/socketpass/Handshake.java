@@ -32,6 +32,12 @@ public record Handshake(
     return headers.getOrDefault(name.toLowerCase(Locale.ROOT), "");
   }
 
+  /** Without headers, url and auth payload: whoever has them is logged in. */
+  @Override
+  public String toString() {
+    return "Handshake[namespace=" + namespace + ", remoteAddress=" + remoteAddress + "]";
+  }
+
   /** A handshake in the making. */
   public static final class Builder {
     private final Map<String, String> headers = new LinkedHashMap<>();

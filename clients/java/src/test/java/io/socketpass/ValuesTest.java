@@ -1,8 +1,10 @@
 package io.socketpass;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 
+import io.socketpass.v1.Reason;
 import java.util.Arrays;
 import java.util.LinkedHashMap;
 import java.util.List;
@@ -42,6 +44,15 @@ class ValuesTest {
         "{\"text\":\"é\\\"\\\\\\u000a\",\"whole\":4711,\"half\":0.5,\"yes\":true,\"nothing\":null,\"list\":[1,null,{\"a\":[]}]}",
         Json.write(everything()));
     assertEquals("{\"event\":\"news\",\"args\":[1,\"a\"]}", new SocketEvent("news", List.of(1L, "a")).toJson());
+  }
+
+  @Test
+  void whatIsAsGoodAsALoginIsNotPrinted() {
+    Decision decision = new Decision(true, Reason.REASON_AUTHORIZED, "", false, Map.of(), "secret", null);
+    Handshake handshake =
+        Handshake.builder().header("cookie", "secret").url("/?session_id=secret").auth(Map.of("a", "secret")).build();
+    String printed = handshake + " " + decision + " " + Admission.granted(decision);
+    assertFalse(printed.contains("secret"), printed);
   }
 
   @Test
