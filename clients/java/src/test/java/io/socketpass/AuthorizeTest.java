@@ -136,7 +136,8 @@ class AuthorizeTest {
   }
 
   @ParameterizedTest
-  @EnumSource(value = Status.Code.class, names = {"UNAVAILABLE", "RESOURCE_EXHAUSTED", "INTERNAL", "UNKNOWN", "DEADLINE_EXCEEDED", "ABORTED"})
+  @EnumSource(value = Status.Code.class,
+      names = {"UNAVAILABLE", "RESOURCE_EXHAUSTED", "INTERNAL", "UNKNOWN", "DEADLINE_EXCEEDED", "ABORTED"})
   void withoutADecisionOnUnavailableCounts(Status.Code code) {
     service.authorize = failing(code.toStatus());
     AtomicReference<Decision> seen = new AtomicReference<>();

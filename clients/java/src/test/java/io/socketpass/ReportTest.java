@@ -172,7 +172,8 @@ class ReportTest {
   }
 
   @ParameterizedTest
-  @EnumSource(value = Status.Code.class, names = {"UNAVAILABLE", "ABORTED", "ALREADY_EXISTS", "INVALID_ARGUMENT", "RESOURCE_EXHAUSTED", "UNAUTHENTICATED"})
+  @EnumSource(value = Status.Code.class,
+      names = {"UNAVAILABLE", "ABORTED", "ALREADY_EXISTS", "INVALID_ARGUMENT", "RESOURCE_EXHAUSTED", "UNAUTHENTICATED"})
   void wheneverItEndsEverythingIsListedAgain(Status.Code code) throws Exception {
     ReportCall first = connect(SocketPass.builder());
     Hello hello = first.welcome(60_000);

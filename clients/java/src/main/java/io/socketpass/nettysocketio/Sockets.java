@@ -2,7 +2,6 @@ package io.socketpass.nettysocketio;
 
 import com.corundumstudio.socketio.SocketIONamespace;
 import com.corundumstudio.socketio.handler.ClientHead;
-import com.corundumstudio.socketio.namespace.Namespace;
 import com.corundumstudio.socketio.transport.NamespaceClient;
 import io.netty.channel.EventLoop;
 import io.socketpass.Admission;
@@ -138,7 +137,7 @@ final class Sockets {
     }
 
     private void leave() {
-      if (head.getChildClient((Namespace) client.getNamespace()) == client) {
+      if (head.getChildClient(client.getNamespace()) == client) {
         client.onDisconnect();
         left(head, client.getNamespace().getName());
       }
