@@ -95,8 +95,7 @@ final class Authorizer {
         own || settings.onUnavailable() == OnUnavailable.REJECT ? "rejected" : "let in without a user";
     causes.warn(
         status.getCode().name(),
-        "no decision, handshakes are " + consequence + ": " + Mistakes.describe(status) + Mistakes.hint(status),
-        null);
+        "no decision, handshakes are " + consequence + ": " + Mistakes.describe(status) + Mistakes.hint(status));
     return new Answer(Decision.NONE, own);
   }
 }

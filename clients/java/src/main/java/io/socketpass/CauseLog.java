@@ -1,21 +1,27 @@
 package io.socketpass;
 
 import java.lang.System.Logger.Level;
-import java.util.HashSet;
-import java.util.Set;
+import java.util.HashMap;
+import java.util.Map;
+import java.util.concurrent.TimeUnit;
 
-/** Logs each cause once, not once for each try, until all is well again. */
+/** Logs each cause once, not once for each try, until all is well again; and if that changes often, once a minute. */
 final class CauseLog {
-  private final System.Logger log = System.getLogger("io.socketpass");
-  private final Set<String> known = new HashSet<>();
+  private static final long SELDOM = TimeUnit.MINUTES.toNanos(1);
 
-  synchronized void warn(String cause, String message, Throwable thrown) {
-    if (known.add(cause)) {
-      log.log(Level.WARNING, message, thrown);
+  private final System.Logger log = System.getLogger("io.socketpass");
+  private final Map<String, Long> known = new HashMap<>();
+
+  synchronized void warn(String cause, String message) {
+    if (known.putIfAbsent(cause, System.nanoTime()) == null) {
+      log.log(Level.WARNING, message);
     }
   }
 
   synchronized void well() {
-    known.clear();
+    if (!known.isEmpty()) {
+      long now = System.nanoTime();
+      known.values().removeIf(logged -> now - logged > SELDOM);
+    }
   }
 }

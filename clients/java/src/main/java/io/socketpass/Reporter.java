@@ -129,7 +129,7 @@ final class Reporter implements ReportStream.Owner {
   @Override
   public void rejected(Rejection rejection) {
     String cause = rejection.getField() + ": " + rejection.getMessage();
-    rejections.warn(cause, "sockets are listed without a field (" + rejection.getSocketId() + "), " + cause, null);
+    rejections.warn(cause, "sockets are listed without a field (" + rejection.getSocketId() + "), " + cause);
   }
 
   @Override
@@ -139,8 +139,7 @@ final class Reporter implements ReportStream.Owner {
       over.complete(null);
       return;
     }
-    ends.warn(
-        status.getCode().name(), "the stream ended: " + Mistakes.describe(status) + Mistakes.hint(status), null);
+    ends.warn(status.getCode().name(), "the stream ended: " + Mistakes.describe(status) + Mistakes.hint(status));
     if (welcomed) {
       lost();
     }
