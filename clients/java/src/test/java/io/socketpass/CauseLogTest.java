@@ -3,6 +3,7 @@ package io.socketpass;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 
 import java.util.ArrayList;
+import java.util.Collections;
 import java.util.List;
 import java.util.logging.Handler;
 import java.util.logging.Level;
@@ -13,7 +14,7 @@ import org.junit.jupiter.api.Test;
 class CauseLogTest {
   @Test
   void eachCauseIsLoggedOnce() {
-    List<String> logged = new ArrayList<>();
+    List<String> logged = Collections.synchronizedList(new ArrayList<>());
     Handler handler =
         new Handler() {
           @Override

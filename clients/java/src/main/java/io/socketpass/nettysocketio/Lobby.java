@@ -52,8 +52,12 @@ final class Lobby extends ChannelInboundHandlerAdapter {
 
   /** Whether the client is in no namespace. */
   boolean holdsOnly(ClientHead head) {
+    return head.getNamespaces().size() == 1 && holds(head);
+  }
+
+  boolean holds(ClientHead head) {
     SocketIOClient client = client(head);
-    return head.getNamespaces().size() == 1 && client != null && client.getNamespace() == room;
+    return client != null && client.getNamespace() == room;
   }
 
   /** The client as it is here, or in {@code /}. */

@@ -2,6 +2,7 @@ package io.socketpass.nettysocketio;
 
 import com.corundumstudio.socketio.SocketIONamespace;
 import com.corundumstudio.socketio.handler.ClientHead;
+import com.corundumstudio.socketio.namespace.Namespace;
 import com.corundumstudio.socketio.transport.NamespaceClient;
 import io.netty.channel.EventLoop;
 import io.socketpass.Admission;
@@ -66,6 +67,10 @@ final class Sockets {
     }
     if (!head.getNamespaces().isEmpty()) {
       lobby.takeIn(head);
+      if (!lobby.holds(head) && !isOpen(head, Namespace.DEFAULT_NAME)) {
+        // A poll on another thread was quicker, and netty-socketio has put the client back.
+        head.disconnect();
+      }
     }
   }
 
