@@ -1,0 +1,17 @@
+package io.socketpass;
+
+/**
+ * How a socket is closed.
+ *
+ * @param code a WebSocket close code, 4000 to 4999: below 4500 the client may come back, from there on it need not
+ * @param reason why, for programs: {@code session_not_found}
+ */
+public record Close(int code, String reason) {
+  static final Close SERVICE_UNAVAILABLE = new Close(4000, "service_unavailable");
+  static final Close GATEWAY_DRAINING = new Close(4001, "gateway_draining");
+  static final Close DENIED_BY_POLICY = new Close(4504, "denied_by_policy");
+
+  static Close of(io.socketpass.v1.Close close) {
+    return new Close(close.getCode(), close.getReason());
+  }
+}

@@ -1,0 +1,257 @@
+package io.socketpass;
+
+import io.grpc.Status;
+import io.grpc.stub.ClientCallStreamObserver;
+import io.grpc.stub.ClientResponseObserver;
+import io.socketpass.v1.Batch;
+import io.socketpass.v1.Command;
+import io.socketpass.v1.CommandResult;
+import io.socketpass.v1.Event;
+import io.socketpass.v1.Goodbye;
+import io.socketpass.v1.Hello;
+import io.socketpass.v1.Rejection;
+import io.socketpass.v1.ReportRequest;
+import io.socketpass.v1.ReportResponse;
+import io.socketpass.v1.SocketClosed;
+import io.socketpass.v1.Welcome;
+import java.util.HashSet;
+import java.util.Iterator;
+import java.util.LinkedHashSet;
+import java.util.Set;
+import java.util.concurrent.Future;
+import java.util.concurrent.ScheduledExecutorService;
+import java.util.concurrent.TimeUnit;
+
+/**
+ * One stream, from hello to its end, whatever the status: everything that is open, then what changes, and a sign of life when
+ * nothing does. All of it happens on one thread.
+ */
+final class ReportStream implements ClientResponseObserver<ReportRequest, ReportResponse> {
+  /** Whoever opened the stream. */
+  interface Owner {
+    void welcomed();
+
+    void commanded(ReportStream stream, Command command);
+
+    void rejected(Rejection rejection);
+
+    void ended(Status status, boolean welcomed);
+  }
+
+  /** A hello may wait for half a lease until the gateway's former life is over. */
+  private static final long WELCOME_WITHIN = TimeUnit.SECONDS.toNanos(20);
+
+  private static final long BATCH_EVERY = TimeUnit.MILLISECONDS.toNanos(20);
+  private static final int EVENTS_A_BATCH = 500;
+
+  /** A user and data may take 128 KiB together, and a message 4 MiB. */
+  private static final int BYTES_A_BATCH = 3 * 1024 * 1024;
+
+  private static final int BATCHES_UNDER_WAY = 16;
+
+  private final ScheduledExecutorService loop;
+  private final OpenSockets sockets;
+  private final Hello hello;
+  private final Owner owner;
+  private ClientCallStreamObserver<ReportRequest> call;
+
+  private long lease;
+  private boolean welcomed;
+
+  /** Nothing more is said. */
+  private boolean leaving;
+
+  /** Ids of sockets of which there is something to tell; one that opens and closes in between is not told at all. */
+  private final Set<String> waiting = new LinkedHashSet<>();
+
+  /** Ids that the service knows as open, by this stream. */
+  private final Set<String> told = new HashSet<>();
+
+  /** How much of what waits belongs to the first listing. */
+  private int listing;
+
+  private boolean complete;
+  private long sequence;
+  private long acked;
+  private long lastBatch;
+  private Future<?> batch;
+  private Future<?> signOfLife;
+  private Future<?> giveUp;
+
+  ReportStream(ScheduledExecutorService loop, OpenSockets sockets, Hello hello, Owner owner) {
+    this.loop = loop;
+    this.sockets = sockets;
+    this.hello = hello;
+    this.owner = owner;
+  }
+
+  @Override
+  public void beforeStart(ClientCallStreamObserver<ReportRequest> call) {
+    this.call = call;
+  }
+
+  void start() {
+    giveUpAfter(WELCOME_WITHIN, "no welcome came");
+    call.onNext(ReportRequest.newBuilder().setHello(hello).build());
+  }
+
+  void changed(String socketId) {
+    if (welcomed) {
+      waiting.add(socketId);
+      batchSoon();
+    }
+  }
+
+  void result(String commandId, Iterable<String> done) {
+    if (leaving) {
+      return;
+    }
+    done.forEach(told::remove);
+    CommandResult result = CommandResult.newBuilder().setCommandId(commandId).addAllDone(done).build();
+    call.onNext(ReportRequest.newBuilder().setCommandResult(result).build());
+  }
+
+  void goodbye() {
+    leaving = true;
+    call.onNext(ReportRequest.newBuilder().setGoodbye(Goodbye.getDefaultInstance()).build());
+    call.onCompleted();
+  }
+
+  private void cancel(String why) {
+    leaving = true;
+    call.cancel(why, null);
+  }
+
+  @Override
+  public void onNext(ReportResponse response) {
+    switch (response.getMessageCase()) {
+      case WELCOME -> welcome(response.getWelcome());
+      case ACK -> {
+        response.getAck().getRejectedList().forEach(owner::rejected);
+        acked(response.getAck().getSequence());
+      }
+      case COMMAND -> owner.commanded(this, response.getCommand());
+      case MESSAGE_NOT_SET -> {
+        // Of a newer version.
+      }
+    }
+  }
+
+  @Override
+  public void onError(Throwable thrown) {
+    end(Status.fromThrowable(thrown));
+  }
+
+  @Override
+  public void onCompleted() {
+    end(Status.OK);
+  }
+
+  private void end(Status status) {
+    leaving = true;
+    forget(batch);
+    forget(signOfLife);
+    forget(giveUp);
+    owner.ended(status, welcomed);
+  }
+
+  private void welcome(Welcome welcome) {
+    if (welcomed) {
+      return;
+    }
+    welcomed = true;
+    forget(giveUp);
+    lease = TimeUnit.SECONDS.toNanos(welcome.getLease().getSeconds()) + welcome.getLease().getNanos();
+    owner.welcomed();
+    sockets.all().forEach(socket -> waiting.add(socket.socketId));
+    listing = waiting.size();
+    lastBatch = System.nanoTime() - BATCH_EVERY;
+    batchSoon();
+    // Batches that find nothing to tell are a quarter of the lease apart at most.
+    signOfLife =
+        loop.scheduleAtFixedRate(this::signOfLife, lease / 8, Math.max(lease / 8, 1), TimeUnit.NANOSECONDS);
+  }
+
+  private void signOfLife() {
+    if (System.nanoTime() - lastBatch >= lease / 8 && sequence - acked < BATCHES_UNDER_WAY) {
+      send();
+    }
+  }
+
+  private void acked(long upTo) {
+    acked = upTo;
+    forget(giveUp);
+    if (acked < sequence) {
+      giveUpAfter(lease / 2, "batches wait for their ack");
+    }
+    batchSoon();
+  }
+
+  private void batchSoon() {
+    boolean due = !waiting.isEmpty() || !complete;
+    boolean scheduled = batch != null && !batch.isDone();
+    if (leaving || scheduled || !due || sequence - acked >= BATCHES_UNDER_WAY) {
+      return;
+    }
+    long pause = Math.max(0, lastBatch + BATCH_EVERY - System.nanoTime());
+    batch = loop.schedule(this::sendAndGoOn, pause, TimeUnit.NANOSECONDS);
+  }
+
+  private void sendAndGoOn() {
+    send();
+    // This one counts as done only when it has returned.
+    batch = null;
+    batchSoon();
+  }
+
+  private void send() {
+    if (leaving) {
+      return;
+    }
+    Batch.Builder next = Batch.newBuilder().setSequence(++sequence);
+    int bytes = 0;
+    for (Iterator<String> ids = waiting.iterator();
+        ids.hasNext() && next.getEventsCount() < EVENTS_A_BATCH && bytes < BYTES_A_BATCH; ) {
+      Event event = event(ids.next());
+      ids.remove();
+      if (listing > 0) {
+        listing--;
+      }
+      if (event != null) {
+        bytes += event.getSerializedSize();
+        next.addEvents(event);
+      }
+    }
+    if (!complete && listing == 0) {
+      complete = true;
+      next.setComplete(true);
+    }
+    lastBatch = System.nanoTime();
+    if (sequence == acked + 1) {
+      giveUpAfter(lease / 2, "batches wait for their ack");
+    }
+    call.onNext(ReportRequest.newBuilder().setBatch(next).build());
+  }
+
+  private Event event(String socketId) {
+    OpenSocket socket = sockets.get(socketId);
+    if (socket != null) {
+      told.add(socketId);
+      return Event.newBuilder().setOpened(socket.toProto()).build();
+    }
+    return told.remove(socketId)
+        ? Event.newBuilder().setClosed(SocketClosed.newBuilder().setSocketId(socketId)).build()
+        : null;
+  }
+
+  /** A replica that hangs ends no stream and holds its connections open: only the missing answer tells. */
+  private void giveUpAfter(long nanos, String why) {
+    giveUp = loop.schedule(() -> cancel(why), nanos, TimeUnit.NANOSECONDS);
+  }
+
+  private static void forget(Future<?> scheduled) {
+    if (scheduled != null) {
+      scheduled.cancel(false);
+    }
+  }
+}

@@ -1,0 +1,107 @@
+package io.socketpass;
+
+import java.net.InetAddress;
+import java.net.UnknownHostException;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.time.Duration;
+import java.util.HexFormat;
+import java.util.Map;
+import java.util.concurrent.ThreadLocalRandom;
+import java.util.function.BiConsumer;
+import java.util.function.Supplier;
+import java.util.regex.Pattern;
+
+/** What a client was made with. A setting that cannot be is refused here, by its name. */
+record Settings(
+    String address,
+    Tls tls,
+    Supplier<String> token,
+    String gatewayId,
+    Map<String, String> labels,
+    Duration timeout,
+    OnUnavailable onUnavailable,
+    Duration closeAfterLoss,
+    Hook success,
+    Hook fail,
+    BiConsumer<String, Map<String, Object>> userChanged,
+    String userProperty) {
+
+  private static final Pattern HOST_AND_PORT = Pattern.compile("(\\[[^\\]\\s]+]|[^:/\\s\\[\\]]+):(\\d{1,5})");
+  private static final Pattern VISIBLE_ASCII = Pattern.compile("[!-~]+");
+
+  Settings {
+    address(address);
+    if (tls != null) {
+      tls(tls);
+    }
+    require(bytes(gatewayId) >= 1 && bytes(gatewayId) <= 256 && !hasControls(gatewayId),
+        "gatewayId", "1 to 256 bytes without control characters");
+    require(labels != null && labels.size() <= 32, "labels", "at most 32 labels");
+    labels.forEach(
+        (name, value) ->
+            require(bytes(name) >= 1 && bytes(name) <= 63 && value != null && bytes(value) <= 256,
+                "labels", "names of 1 to 63 bytes and values of at most 256"));
+    labels = Map.copyOf(labels);
+    require(positive(timeout), "timeout", "a duration above zero");
+    require(closeAfterLoss == null || positive(closeAfterLoss), "closeAfterLoss", "a duration above zero");
+    require(onUnavailable != null, "onUnavailable", "REJECT or ACCEPT");
+    require(userProperty != null && !userProperty.isEmpty(), "userProperty", "a name");
+  }
+
+  static String token(String token) {
+    require(token != null && VISIBLE_ASCII.matcher(token).matches(), "token", "visible ASCII characters");
+    return token;
+  }
+
+  static String hostAndRandom() {
+    String host;
+    try {
+      host = InetAddress.getLocalHost().getHostName();
+    } catch (UnknownHostException e) {
+      host = "localhost";
+    }
+    byte[] random = new byte[3];
+    ThreadLocalRandom.current().nextBytes(random);
+    return host + "-" + HexFormat.of().formatHex(random);
+  }
+
+  /** A target of gRPC's own, {@code dns:///name:port}, is taken as it is. */
+  private static void address(String address) {
+    if (address != null && address.contains("://")) {
+      return;
+    }
+    var parts = HOST_AND_PORT.matcher(address == null ? "" : address);
+    require(parts.matches() && Integer.parseInt(parts.group(2)) <= 65_535, "address", "HOST:PORT");
+  }
+
+  private static void tls(Tls tls) {
+    require((tls.cert() == null) == (tls.key() == null), "tls", "cert and key together");
+    readable(tls.ca(), "tls.ca");
+    readable(tls.cert(), "tls.cert");
+    readable(tls.key(), "tls.key");
+  }
+
+  private static void readable(Path file, String setting) {
+    require(file == null || Files.isReadable(file), setting, "a PEM file that can be read, not " + file);
+  }
+
+  private static boolean positive(Duration duration) {
+    return duration != null && duration.compareTo(Duration.ZERO) > 0;
+  }
+
+  private static int bytes(String text) {
+    return text == null ? 0 : text.getBytes(StandardCharsets.UTF_8).length;
+  }
+
+  private static boolean hasControls(String text) {
+    return text.chars().anyMatch(Character::isISOControl);
+  }
+
+  static void require(boolean holds, String setting, String takes) {
+    if (!holds) {
+      throw new IllegalArgumentException(setting + " takes " + takes);
+    }
+  }
+}

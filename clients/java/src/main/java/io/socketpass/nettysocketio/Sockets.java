@@ -1,0 +1,155 @@
+package io.socketpass.nettysocketio;
+
+import com.corundumstudio.socketio.SocketIONamespace;
+import com.corundumstudio.socketio.handler.ClientHead;
+import com.corundumstudio.socketio.namespace.Namespace;
+import com.corundumstudio.socketio.transport.NamespaceClient;
+import io.netty.channel.EventLoop;
+import io.socketpass.Admission;
+import io.socketpass.Close;
+import io.socketpass.Handshake;
+import io.socketpass.SocketConnection;
+import io.socketpass.SocketEvent;
+import io.socketpass.SocketPass;
+import java.util.Map;
+import java.util.UUID;
+import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.CompletionStage;
+import java.util.concurrent.ConcurrentHashMap;
+import java.util.concurrent.TimeUnit;
+
+/** The sockets that were let in. One connection may hold several, one in each namespace. */
+final class Sockets {
+  /** A client that was told to go is waited for: the transport would be gone before what it was told. */
+  private static final long GRACE_SECONDS = 2;
+
+  /** By client and namespace. */
+  private final Map<UUID, Map<String, Connection>> connections = new ConcurrentHashMap<>();
+
+  private final SocketPass socketPass;
+  private final Lobby lobby;
+
+  Sockets(SocketPass socketPass, Lobby lobby) {
+    this.socketPass = socketPass;
+    this.lobby = lobby;
+  }
+
+  static String id(UUID client, SocketIONamespace namespace) {
+    return client + namespace.getName();
+  }
+
+  /** A store is the whole connection's: each of its namespaces has a user of its own. */
+  static String userKey(SocketPass socketPass, SocketIONamespace namespace) {
+    return socketPass.userProperty() + namespace.getName();
+  }
+
+  boolean isOpen(ClientHead head, String namespace) {
+    return socketPass.isOpen(head.getSessionId() + namespace);
+  }
+
+  void open(ClientHead head, NamespaceClient client, Handshake handshake, Admission admission, EventLoop loop) {
+    SocketIONamespace namespace = client.getNamespace();
+    client.set(userKey(socketPass, namespace), admission.user());
+    Connection connection = new Connection(head, client, loop);
+    connections
+        .computeIfAbsent(head.getSessionId(), id -> new ConcurrentHashMap<>())
+        .put(namespace.getName(), connection);
+    socketPass.opened(id(head.getSessionId(), namespace), handshake, admission, connection);
+  }
+
+  /** A client has left a namespace. */
+  void left(ClientHead head, String namespace) {
+    Map<String, Connection> ofClient = connections.getOrDefault(head.getSessionId(), Map.of());
+    Connection connection = ofClient.get(namespace);
+    if (connection != null) {
+      ofClient.remove(namespace);
+      connection.ended();
+    }
+    if (!head.getNamespaces().isEmpty()) {
+      lobby.takeIn(head);
+      if (!lobby.holds(head) && !isOpen(head, Namespace.DEFAULT_NAME)) {
+        // A poll on another thread was quicker, and netty-socketio has put the client back.
+        head.disconnect();
+      }
+    }
+  }
+
+  /** A connection has ended. */
+  void ended(ClientHead head) {
+    Map<String, Connection> ofClient = connections.remove(head.getSessionId());
+    if (ofClient != null) {
+      ofClient.values().forEach(Connection::ended);
+    }
+  }
+
+  /** Ends the connection if it is in no namespace by then. */
+  void endSoon(ClientHead head, EventLoop loop) {
+    soon(
+        loop,
+        () -> {
+          if (lobby.holdsOnly(head)) {
+            head.disconnect();
+          }
+        });
+  }
+
+  private static void soon(EventLoop loop, Runnable task) {
+    if (loop.isShuttingDown()) {
+      task.run();
+    } else {
+      loop.schedule(task, GRACE_SECONDS, TimeUnit.SECONDS);
+    }
+  }
+
+  private final class Connection implements SocketConnection {
+    private final ClientHead head;
+    private final NamespaceClient client;
+    private final EventLoop loop;
+    private final CompletableFuture<Void> gone = new CompletableFuture<>();
+
+    Connection(ClientHead head, NamespaceClient client, EventLoop loop) {
+      this.head = head;
+      this.client = client;
+      this.loop = loop;
+    }
+
+    @Override
+    public CompletionStage<Void> close(Close close) {
+      client.sendEvent("socketpass:close", Map.of("code", close.code(), "reason", close.reason()));
+      // This asks the client to leave, no more.
+      client.disconnect();
+      soon(loop, this::leave);
+      return gone;
+    }
+
+    @Override
+    public boolean send(SocketEvent event) {
+      if (!head.isConnected()) {
+        return false;
+      }
+      client.sendEvent(event.name(), event.args().toArray());
+      return true;
+    }
+
+    @Override
+    public void userChanged(Map<String, Object> user) {
+      client.set(userKey(socketPass, client.getNamespace()), user);
+    }
+
+    private void ended() {
+      socketPass.closed(id(head.getSessionId(), client.getNamespace()));
+      gone.complete(null);
+    }
+
+    private void leave() {
+      if (head.getChildClient(client.getNamespace()) == client) {
+        client.onDisconnect();
+        left(head, client.getNamespace().getName());
+      }
+      if (lobby.holdsOnly(head)) {
+        head.disconnect();
+      }
+      gone.complete(null);
+    }
+  }
+}

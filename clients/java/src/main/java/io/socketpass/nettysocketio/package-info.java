@@ -1,0 +1,2 @@
+/** For netty-socketio. */
+package io.socketpass.nettysocketio;

@@ -1,0 +1,46 @@
+package io.socketpass.spring;
+
+import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.ExecutorService;
+import java.util.concurrent.Executors;
+import java.util.concurrent.atomic.AtomicInteger;
+
+/** What is to be written to one session, in order. A peer that takes nothing in blocks its own session's writes alone. */
+final class Outbox {
+  private static final int MOST = 256;
+
+  private static final ExecutorService THREADS =
+      Executors.newCachedThreadPool(
+          task -> {
+            Thread thread = new Thread(task, "socketpass-outbox");
+            thread.setDaemon(true);
+            return thread;
+          });
+
+  interface Write {
+    void run() throws Exception;
+  }
+
+  private final AtomicInteger waiting = new AtomicInteger();
+  private CompletableFuture<Void> last = CompletableFuture.completedFuture(null);
+
+  boolean isFull() {
+    return waiting.get() >= MOST;
+  }
+
+  synchronized CompletableFuture<Void> add(Write write) {
+    waiting.incrementAndGet();
+    last = last.thenRunAsync(() -> run(write), THREADS);
+    return last;
+  }
+
+  private void run(Write write) {
+    try {
+      write.run();
+    } catch (Exception e) {
+      // The session is broken or gone: its end is reported by the server.
+    } finally {
+      waiting.decrementAndGet();
+    }
+  }
+}

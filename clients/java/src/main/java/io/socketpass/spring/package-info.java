@@ -1,0 +1,2 @@
+/** For Spring WebSocket. */
+package io.socketpass.spring;
