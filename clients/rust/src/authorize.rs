@@ -37,12 +37,14 @@ impl SocketPass {
             Ok(decision) if decision.accepted => (decision, Standing::Accepted),
             Ok(decision) if decision.is_fault() && self.accepts_anyway() => (decision, Standing::LetIn),
             Ok(decision) => (decision, Standing::Rejected),
-            Err(_) if self.accepts_anyway() => (Decision::none(), Standing::LetIn),
-            Err(Undecided::Unavailable) => (Decision::none(), Standing::Rejected),
             Err(Undecided::OwnMistake) => (Decision::none(), Standing::Barred),
+            Err(Undecided::Unavailable) if self.accepts_anyway() => (Decision::none(), Standing::LetIn),
+            Err(Undecided::Unavailable) => (Decision::none(), Standing::Rejected),
         };
         let verdict = match standing {
-            Standing::Accepted => hear("success", self.settings().success.as_ref(), &decision, handshake).await,
+            Standing::Accepted => {
+                hear("success", self.settings().success.as_ref(), &decision, handshake).await
+            }
             Standing::LetIn => Verdict::Stands,
             Standing::Rejected | Standing::Barred => {
                 hear("fail", self.settings().fail.as_ref(), &decision, handshake).await
@@ -69,8 +71,10 @@ impl SocketPass {
     async fn ask(&self, handshake: &Handshake) -> Result<Decision, Undecided> {
         let asked = self.call(handshake).await;
         let code = asked.as_ref().map_or_else(Status::code, |_| Code::Ok);
-        let own_mistake =
-            matches!(code, Code::Unauthenticated | Code::PermissionDenied | Code::InvalidArgument | Code::Unimplemented);
+        let own_mistake = matches!(
+            code,
+            Code::Unauthenticated | Code::PermissionDenied | Code::InvalidArgument | Code::Unimplemented
+        );
         if self.authorize_log().is_new(code)
             && let Err(status) = &asked
         {
@@ -82,8 +86,10 @@ impl SocketPass {
     /// Repeated while the service is UNAVAILABLE, as long as there is time.
     async fn call(&self, handshake: &Handshake) -> Result<Decision, Status> {
         let deadline = Instant::now() + self.settings().timeout;
-        let message =
-            AuthorizeRequest { handshake: Some(handshake.to_proto()), gateway_id: self.gateway_id().to_owned() };
+        let message = AuthorizeRequest {
+            handshake: Some(handshake.to_proto()),
+            gateway_id: self.gateway_id().to_owned(),
+        };
         let mut last = Status::deadline_exceeded("no answer in time");
         let tries = async {
             let mut pause = FIRST_PAUSE;
@@ -146,10 +152,16 @@ fn tell(status: &Status) {
             "handshakes are rejected: socketpass does not let this process ask: {message} ({code:?}); see `token` and `tls`"
         ),
         Code::Unimplemented => {
-            tracing::error!("handshakes are rejected: {message} ({code:?}); this is no socketpass: see `address`");
+            tracing::error!(
+                "handshakes are rejected: {message} ({code:?}); this is no socketpass: see `address`"
+            );
         }
-        Code::InvalidArgument => tracing::error!("a handshake is rejected that socketpass cannot read: {message}"),
-        _ => tracing::warn!("handshakes are not decided: {message} ({code:?}); see `address` and `on_unavailable`"),
+        Code::InvalidArgument => {
+            tracing::error!("a handshake is rejected that socketpass cannot read: {message}")
+        }
+        _ => tracing::warn!(
+            "handshakes are not decided: {message} ({code:?}); see `address` and `on_unavailable`"
+        ),
     }
 }
 
@@ -175,6 +187,10 @@ async fn hear(name: &str, hook: Option<&Hook>, decision: &Decision, handshake: H
     };
     said.unwrap_or_else(|error| {
         tracing::error!("the hook `{name}` failed, so the handshake is rejected: {error}");
-        Verdict::Reject(if decision.accepted { "Authorization failed".into() } else { decision.message.clone() })
+        Verdict::Reject(if decision.accepted {
+            "Authorization failed".into()
+        } else {
+            decision.message.clone()
+        })
     })
 }

@@ -78,7 +78,12 @@ impl Admission {
     /// way, and ends when the fleet disconnects it.
     pub fn track(&self, socket: WebSocket) -> TrackedWebSocket {
         let shared = Arc::new(Shared {
-            state: Mutex::new(State { socket: Some(socket), outbox: VecDeque::new(), close: None, sending: false }),
+            state: Mutex::new(State {
+                socket: Some(socket),
+                outbox: VecDeque::new(),
+                close: None,
+                sending: false,
+            }),
             wakers: Arc::default(),
         });
         let connection = Commanded {
@@ -310,7 +315,11 @@ impl Connection for Commanded {
 }
 
 /// Upgrades a request in order to close it with the code; none if it is no WebSocket's.
-pub(crate) async fn upgrade_to_close(mut request: Parts, close: &Close, pass: &SocketPass) -> Option<Response> {
+pub(crate) async fn upgrade_to_close(
+    mut request: Parts,
+    close: &Close,
+    pass: &SocketPass,
+) -> Option<Response> {
     // A browser that asks for subprotocols takes none for an answer, so it gets the first.
     let protocols: Vec<String> = request
         .headers

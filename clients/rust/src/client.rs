@@ -17,7 +17,8 @@ use crate::{
     decision::Close,
     loss,
     proto::{
-        authorization_service_client::AuthorizationServiceClient, registry_service_client::RegistryServiceClient,
+        authorization_service_client::AuthorizationServiceClient,
+        registry_service_client::RegistryServiceClient,
     },
     replicas::{Replicas, Target},
     report::Reporter,

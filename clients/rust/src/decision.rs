@@ -100,10 +100,7 @@ impl Decision {
 
     /// Whether the service answered that it could not decide.
     pub fn is_fault(&self) -> bool {
-        matches!(
-            self.reason,
-            Reason::SessionMalformed | Reason::UserSourceFailed | Reason::StoreUnavailable
-        )
+        matches!(self.reason, Reason::SessionMalformed | Reason::UserSourceFailed | Reason::StoreUnavailable)
     }
 }
 
@@ -174,7 +171,8 @@ impl Rejection {
 
     /// What a client hears over HTTP: `{"code", "reason", "message"}`.
     pub fn body(&self) -> String {
-        serde_json::json!({"code": self.close.code, "reason": self.close.reason, "message": self.message}).to_string()
+        serde_json::json!({"code": self.close.code, "reason": self.close.reason, "message": self.message})
+            .to_string()
     }
 
     /// The answer to the handshake, in place of an upgrade.

@@ -69,7 +69,8 @@ impl Handshake {
     }
 
     pub(crate) fn facts(&self) -> Facts {
-        let origin = self.headers.get(header::ORIGIN).map_or_else(String::new, |origin| latin1(origin.as_bytes()));
+        let origin =
+            self.headers.get(header::ORIGIN).map_or_else(String::new, |origin| latin1(origin.as_bytes()));
         Facts { namespace: self.namespace.clone(), remote_address: self.remote_address.clone(), origin }
     }
 

@@ -19,6 +19,7 @@ mod loss;
     clippy::allow_attributes_without_reason,
     reason = "generated"
 )]
+#[rustfmt::skip]
 pub mod proto;
 mod registry;
 mod replicas;

@@ -10,7 +10,11 @@ use tokio::{
 use crate::{decision::Close, sockets::Sockets};
 
 /// `lost` says since when there is no stream.
-pub(crate) async fn close_after(after: Duration, sockets: Arc<Sockets>, mut lost: watch::Receiver<Option<Instant>>) {
+pub(crate) async fn close_after(
+    after: Duration,
+    sockets: Arc<Sockets>,
+    mut lost: watch::Receiver<Option<Instant>>,
+) {
     loop {
         let since = match lost.wait_for(Option::is_some).await {
             Ok(since) => since.unwrap_or_else(Instant::now),

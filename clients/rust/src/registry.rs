@@ -125,8 +125,11 @@ impl SocketPass {
     ///
     /// The service's status: `InvalidArgument` names what is wrong with the filter.
     pub async fn filter_sockets(&self, filter: &str, params: &Map<String, Value>) -> Result<Found, Status> {
-        let request =
-            proto::FilterSocketsRequest { filter: filter.into(), params: Some(to_struct(params)), ..Default::default() };
+        let request = proto::FilterSocketsRequest {
+            filter: filter.into(),
+            params: Some(to_struct(params)),
+            ..Default::default()
+        };
         let mut answers = self.registry_stub().filter_sockets(request).await?.into_inner();
         let mut found = Found::default();
         while let Some(answer) = answers.message().await? {

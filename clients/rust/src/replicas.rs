@@ -257,7 +257,9 @@ impl Service<Request<Body>> for Replicas {
             None => {
                 self.0.lost.notify_one();
                 let name = self.0.target.authority().to_owned();
-                Box::pin(async move { Err(Status::unavailable(format!("`address`: {name} has no addresses"))) })
+                Box::pin(
+                    async move { Err(Status::unavailable(format!("`address`: {name} has no addresses"))) },
+                )
             }
         }
     }
@@ -273,3 +275,6 @@ pub(crate) fn in_full(error: &(dyn Error + 'static)) -> String {
     texts.dedup();
     texts.join(": ")
 }
+
+#[cfg(test)]
+mod tests;

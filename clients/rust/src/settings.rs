@@ -85,10 +85,13 @@ impl Tls {
         match (&self.cert, &self.key) {
             (None, None) => Ok(config),
             (Some(cert), Some(key)) => {
-                Ok(config.identity(Identity::from_pem(pem("tls.cert", cert).await?, pem("tls.key", key).await?)))
+                Ok(config
+                    .identity(Identity::from_pem(pem("tls.cert", cert).await?, pem("tls.key", key).await?)))
             }
             (Some(_), None) => wrong("tls.key", "goes together with `tls.cert`: name the file with its key"),
-            (None, Some(_)) => wrong("tls.cert", "goes together with `tls.key`: name the file with its certificate"),
+            (None, Some(_)) => {
+                wrong("tls.cert", "goes together with `tls.key`: name the file with its certificate")
+            }
         }
     }
 }
@@ -96,7 +99,9 @@ impl Tls {
 async fn pem(setting: &'static str, file: &PathBuf) -> Result<Vec<u8>, SettingError> {
     let text = match tokio::fs::read(file).await {
         Ok(text) => text,
-        Err(error) => return wrong(setting, format!("names {}, which cannot be read: {error}", file.display())),
+        Err(error) => {
+            return wrong(setting, format!("names {}, which cannot be read: {error}", file.display()));
+        }
     };
     if text.windows(11).any(|window| window == b"-----BEGIN ") {
         Ok(text)
@@ -132,7 +137,11 @@ impl Default for Builder {
             address: "127.0.0.1:50051".into(),
             tls: None,
             token: Ok(Token::None),
-            gateway_id: format!("{}-{:06x}", gethostname::gethostname().display(), rand::random_range(0..0x100_0000)),
+            gateway_id: format!(
+                "{}-{:06x}",
+                gethostname::gethostname().display(),
+                rand::random_range(0..0x100_0000)
+            ),
             labels: BTreeMap::new(),
             timeout: Duration::from_secs(5),
             on_unavailable: OnUnavailable::Reject,
@@ -140,7 +149,9 @@ impl Default for Builder {
             success: None,
             fail: None,
             user_changed: None,
-            write_event: Arc::new(|event, args| serde_json::json!({"event": event, "args": args}).to_string()),
+            write_event: Arc::new(|event, args| {
+                serde_json::json!({"event": event, "args": args}).to_string()
+            }),
         }
     }
 }
@@ -161,7 +172,9 @@ impl Builder {
     pub fn token(self, token: impl AsRef<str>) -> Self {
         let token = match bearer(token.as_ref()) {
             Some(value) => Ok(Token::Text(value)),
-            None => wrong("token", "takes a text of visible ASCII characters, as `socketpass token` makes it"),
+            None => {
+                wrong("token", "takes a text of visible ASCII characters, as `socketpass token` makes it")
+            }
         };
         Self { token, ..self }
     }
@@ -267,12 +280,16 @@ impl Builder {
         // The files are looked into here, and not when the first replica is connected to.
         match target.endpoint(&self.address) {
             Ok(_) => Ok(target),
-            Err(error) => wrong("tls", format!("takes PEM files with certificates and a key: {}", in_full(&error))),
+            Err(error) => {
+                wrong("tls", format!("takes PEM files with certificates and a key: {}", in_full(&error)))
+            }
         }
     }
 
     fn check(&self) -> Result<(), SettingError> {
-        if !(1..=GATEWAY_ID_BYTES).contains(&self.gateway_id.len()) || self.gateway_id.contains(char::is_control) {
+        if !(1..=GATEWAY_ID_BYTES).contains(&self.gateway_id.len())
+            || self.gateway_id.contains(char::is_control)
+        {
             return wrong(
                 "gateway_id",
                 format!("takes 1 to 256 bytes without control characters; it has {}", self.gateway_id.len()),
@@ -283,10 +300,19 @@ impl Builder {
         }
         for (name, value) in &self.labels {
             if !(1..=LABEL_NAME_BYTES).contains(&name.len()) {
-                return wrong("labels", format!("takes names of 1 to {LABEL_NAME_BYTES} bytes; one is {name:?}"));
+                return wrong(
+                    "labels",
+                    format!("takes names of 1 to {LABEL_NAME_BYTES} bytes; one is {name:?}"),
+                );
             }
             if value.len() > LABEL_VALUE_BYTES {
-                return wrong("labels", format!("takes values of at most {LABEL_VALUE_BYTES} bytes; {name:?} has {}", value.len()));
+                return wrong(
+                    "labels",
+                    format!(
+                        "takes values of at most {LABEL_VALUE_BYTES} bytes; {name:?} has {}",
+                        value.len()
+                    ),
+                );
             }
         }
         if self.timeout.is_zero() {

@@ -66,7 +66,8 @@ where
     fn call(&self, socket: Arc<IoSocket<A>>, auth: Option<Payload>) {
         // It was put there before the connection was accepted.
         if let Some(admission) = socket.extensions.get::<Admission>() {
-            let connection = Commanded { socket: Arc::downgrade(&socket), closing: self.pass.closing().clone() };
+            let connection =
+                Commanded { socket: Arc::downgrade(&socket), closing: self.pass.closing().clone() };
             let tracked = Arc::new(admission.open(id(&socket), connection));
             socket.extensions.insert((**tracked).clone());
             // With the last reference to the socket this goes, too.

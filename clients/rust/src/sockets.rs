@@ -116,7 +116,10 @@ impl Socket {
         };
         // The service takes no user of that size, and no message that has some of them.
         if socket.encoded_len() > BATCH_BYTES {
-            tracing::warn!(socket_id = self.id(), "the user is too large for the registry: it is listed without");
+            tracing::warn!(
+                socket_id = self.id(),
+                "the user is too large for the registry: it is listed without"
+            );
             socket.user = None;
         }
         socket
@@ -131,7 +134,10 @@ impl PartialEq for Socket {
 
 impl fmt::Debug for Socket {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Socket").field("id", &self.id()).field("namespace", &self.namespace()).finish_non_exhaustive()
+        f.debug_struct("Socket")
+            .field("id", &self.id())
+            .field("namespace", &self.namespace())
+            .finish_non_exhaustive()
     }
 }
 

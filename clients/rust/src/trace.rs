@@ -7,7 +7,9 @@ pub(crate) fn inject(headers: &mut http::HeaderMap) {
 
     impl opentelemetry::propagation::Injector for Headers<'_> {
         fn set(&mut self, name: &str, value: String) {
-            if let (Ok(name), Ok(value)) = (http::HeaderName::try_from(name), http::HeaderValue::try_from(value)) {
+            if let (Ok(name), Ok(value)) =
+                (http::HeaderName::try_from(name), http::HeaderValue::try_from(value))
+            {
                 self.0.insert(name, value);
             }
         }

@@ -4,7 +4,8 @@
 use std::{env, fs, path::Path};
 
 const ROOT: &str = "../../proto";
-const FILES: [&str; 2] = ["socketpass/v1/authorization_service.proto", "socketpass/v1/registry_service.proto"];
+const FILES: [&str; 2] =
+    ["socketpass/v1/authorization_service.proto", "socketpass/v1/registry_service.proto"];
 
 /// Where the stubs are, and what is made: the package asks, its tests also answer.
 const STUBS: [(&str, Side); 2] = [("src/proto.rs", Side::Client), ("tests/support/proto.rs", Side::Server)];

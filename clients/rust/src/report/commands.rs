@@ -24,7 +24,8 @@ impl Reporter {
 
     /// Sockets that were gone already are disconnected, too.
     fn disconnect(&self, disconnect: proto::Disconnect) -> Vec<String> {
-        let close = disconnect.close.and_then(|close| close.try_into().ok()).unwrap_or_else(Close::disconnected);
+        let close =
+            disconnect.close.and_then(|close| close.try_into().ok()).unwrap_or_else(Close::disconnected);
         for id in &disconnect.socket_ids {
             self.sockets.disconnect(id, &close);
         }

@@ -11,12 +11,7 @@ use tokio::{
 };
 use tonic::{Code, Status};
 
-use crate::{
-    proto,
-    replicas::Replicas,
-    settings::UserChanged,
-    sockets::Sockets,
-};
+use crate::{proto, replicas::Replicas, settings::UserChanged, sockets::Sockets};
 
 /// After UNAVAILABLE the next replica is asked at once, but not by all gateways in the same moment.
 const AT_ONCE: Duration = Duration::from_millis(100);

@@ -63,7 +63,9 @@ impl Reporter {
             let mut heard = client.report(requests).await?.into_inner();
             loop {
                 match heard.message().await? {
-                    Some(ReportResponse { message: Some(Heard::Welcome(welcome)) }) => return Ok((heard, welcome)),
+                    Some(ReportResponse { message: Some(Heard::Welcome(welcome)) }) => {
+                        return Ok((heard, welcome));
+                    }
                     Some(_) => {}
                     None => return Err(Status::unavailable("the service ended it before the welcome")),
                 }
@@ -145,7 +147,7 @@ impl Reporter {
 pub(super) async fn ends(ending: &mut watch::Receiver<bool>) {
     if ending.wait_for(|ending| *ending).await.is_err() {
         // The client is gone, and its tasks with it.
-        std::future::pending().await
+        std::future::pending::<()>().await;
     }
 }
 
@@ -182,7 +184,10 @@ impl Stream {
         self.say(Say::Goodbye(Goodbye {}));
         // Nothing comes after a goodbye: the other half of the stream ends with it.
         self.say = unbounded_channel().0;
-        let ended = async { while heard.message().await?.is_some() {} Ok(()) };
+        let ended = async {
+            while heard.message().await?.is_some() {}
+            Ok(())
+        };
         timeout(GOODBYE_WITHIN, ended).await.unwrap_or(Ok(()))
     }
 }
