@@ -13,10 +13,7 @@ use http::Request;
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 use socketpass_client::{Handshake, SocketPass};
-use tokio::{
-    io::{AsyncBufReadExt as _, BufReader, stdin},
-    task::JoinSet,
-};
+use tokio::{sync::mpsc, task::JoinSet};
 
 use crate::says::say;
 
@@ -40,15 +37,23 @@ struct Order {
 
 /// Follows orders, one beside the other. It never ends: when nobody gives orders any more, the server goes on.
 pub async fn follow(pass: &SocketPass) {
-    let mut lines = BufReader::new(stdin()).lines();
+    let (hear, mut lines) = mpsc::channel(16);
+    // Tokio's standard input would keep the process from ending.
+    std::thread::spawn(move || {
+        for line in std::io::stdin().lines().map_while(Result::ok) {
+            let Ok(()) = hear.blocking_send(line) else { return };
+        }
+    });
     let mut under_way = JoinSet::new();
-    while let Ok(Some(line)) = lines.next_line().await {
+    while let Some(line) = lines.recv().await {
         let Ok(order) = serde_json::from_str::<Order>(&line) else { continue };
         let pass = pass.clone();
         under_way.spawn(async move {
             let id = order.id.clone();
             let mut answer = json!({"event": "answer", "id": id});
-            if let (Value::Object(answer), Value::Object(result)) = (&mut answer, carry_out(&pass, order).await) {
+            if let (Value::Object(answer), Value::Object(result)) =
+                (&mut answer, carry_out(&pass, order).await)
+            {
                 answer.extend(result);
             }
             say(&answer);

@@ -55,7 +55,7 @@ pub fn socket_io(pass: &SocketPass) -> Router {
     let (layer, io) = SocketIo::new_layer();
     io.ns("/", pass.authorized(connected));
     io.ns("/chat", pass.authorized(connected));
-    Router::new().layer(layer)
+    Router::new().layer(layer).layer(from_fn(traced))
 }
 
 async fn connected(socket: SocketRef, Extension(user): Extension<User>, Extension(open): Extension<Socket>) {

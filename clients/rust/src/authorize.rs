@@ -157,7 +157,7 @@ fn tell(status: &Status) {
             );
         }
         Code::InvalidArgument => {
-            tracing::error!("a handshake is rejected that socketpass cannot read: {message}")
+            tracing::error!("a handshake is rejected that socketpass cannot read: {message}");
         }
         _ => tracing::warn!(
             "handshakes are not decided: {message} ({code:?}); see `address` and `on_unavailable`"

@@ -24,6 +24,7 @@ use crate::{
     connection::Connection,
     decision::Close,
     handshake::Handshake,
+    trace,
     user::User,
 };
 
@@ -86,7 +87,7 @@ where
             if let Ok(Data(payload)) = Data::<Map<String, Value>>::from_connect_parts(&socket, auth) {
                 handshake = handshake.auth(payload);
             }
-            match self.pass.authorize(handshake).await {
+            match trace::within(socket.req_parts(), self.pass.authorize(handshake)).await {
                 Ok(admission) => {
                     socket.extensions.insert(admission.user().clone());
                     socket.extensions.insert(admission);

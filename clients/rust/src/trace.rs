@@ -20,3 +20,20 @@ pub(crate) fn inject(headers: &mut http::HeaderMap) {
 
 #[cfg(not(feature = "opentelemetry"))]
 pub(crate) fn inject(_: &mut http::HeaderMap) {}
+
+/// Runs within the context that was put among a request's extensions. Sockets of Socket.IO are opened by tasks in which that
+/// of their request is not current any more.
+#[cfg(all(feature = "opentelemetry", feature = "socketioxide"))]
+pub(crate) async fn within<T>(request: &http::request::Parts, future: impl Future<Output = T>) -> T {
+    use opentelemetry::context::{Context, FutureExt as _};
+
+    match request.extensions.get::<Context>() {
+        Some(context) => future.with_context(context.clone()).await,
+        None => future.await,
+    }
+}
+
+#[cfg(all(not(feature = "opentelemetry"), feature = "socketioxide"))]
+pub(crate) async fn within<T>(_: &http::request::Parts, future: impl Future<Output = T>) -> T {
+    future.await
+}

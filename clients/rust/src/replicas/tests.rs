@@ -58,8 +58,11 @@ impl Counts {
 }
 
 fn replicas(found: &[&Counts]) -> Replicas {
-    let replicas =
-        Replicas::new(Target { name: "http://socketpass:50051".parse().unwrap(), tls: None, token: Token::None });
+    let replicas = Replicas::new(Target {
+        name: "http://socketpass:50051".parse().unwrap(),
+        tls: None,
+        token: Token::None,
+    });
     replicas.found(&addresses(found));
     replicas
 }
@@ -80,8 +83,11 @@ async fn call(replicas: &Replicas, times: usize) -> usize {
 
 #[tokio::test]
 async fn calls_go_round() {
-    let (a, b, c) =
-        (Counts::start("127.0.0.1:0", "0").await, Counts::start("127.0.0.1:0", "0").await, Counts::start("127.0.0.1:0", "0").await);
+    let (a, b, c) = (
+        Counts::start("127.0.0.1:0", "0").await,
+        Counts::start("127.0.0.1:0", "0").await,
+        Counts::start("127.0.0.1:0", "0").await,
+    );
     let replicas = replicas(&[&a, &b, &c]);
     assert_eq!(call(&replicas, 300).await, 0);
     assert_eq!([a.take(), b.take(), c.take()], [100, 100, 100]);

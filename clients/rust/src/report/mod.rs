@@ -13,10 +13,10 @@ use tonic::{Code, Status};
 
 use crate::{proto, replicas::Replicas, settings::UserChanged, sockets::Sockets};
 
-/// After UNAVAILABLE the next replica is asked at once, but not by all gateways in the same moment.
+/// When a stream ends with UNAVAILABLE the next one is opened at once, but not by all gateways in the same moment.
 const AT_ONCE: Duration = Duration::from_millis(100);
 
-/// After any other end: doubled with each try that brought no welcome.
+/// After any other end, and when a try brought no welcome: doubled until one comes.
 const FIRST_PAUSE: Duration = Duration::from_millis(200);
 const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 
@@ -63,14 +63,13 @@ impl Reporter {
                 told = Some(why.code());
                 tell(&why, &self.gateway_id);
             }
-            let wait = if why.code() == Code::Unavailable && pause == FIRST_PAUSE {
+            let wait = if welcomed && why.code() == Code::Unavailable {
                 AT_ONCE.mul_f64(rand::random())
             } else {
-                pause.mul_f64(0.5 + 0.5 * rand::random::<f64>())
-            };
-            if !welcomed {
+                let wait = pause.mul_f64(0.5 + 0.5 * rand::random::<f64>());
                 pause = LONGEST_PAUSE.min(pause * 2);
-            }
+                wait
+            };
             tokio::select! {
                 () = sleep(wait) => {}
                 () = stream::ends(&mut self.ending) => return,

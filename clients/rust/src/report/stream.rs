@@ -46,7 +46,7 @@ impl Reporter {
         let mut stream = Stream { say, replica, sequence: 0, acked: 0, welcomed: false };
         stream.say(Say::Hello(self.hello()));
         let why = match self.follow(&mut stream, UnboundedReceiverStream::new(requests)).await {
-            Ok(()) => Status::unavailable("the service ended it"),
+            Ok(()) => Status::new(Code::Ok, "the service ended it"),
             Err(why) => why,
         };
         Ended { welcomed: stream.welcomed, why }
