@@ -3,6 +3,7 @@
 use std::{collections::BTreeMap, error::Error, path::PathBuf, pin::Pin, sync::Arc, time::Duration};
 
 use http::{Uri, uri::Authority};
+#[cfg(feature = "axum")]
 use serde_json::Value;
 use tonic::transport::{Certificate, ClientTlsConfig, Identity};
 
@@ -112,6 +113,7 @@ async fn pem(setting: &'static str, file: &PathBuf) -> Result<Vec<u8>, SettingEr
 
 pub(crate) type Hook = Arc<dyn Fn(Attempt) -> Pin<Box<dyn Future<Output = HookResult> + Send>> + Send + Sync>;
 pub(crate) type UserChanged = Arc<dyn Fn(&Socket) + Send + Sync>;
+#[cfg(feature = "axum")]
 pub(crate) type WriteEvent = Arc<dyn Fn(&str, &[Value]) -> String + Send + Sync>;
 
 /// What is set of the client. [`SocketPass::builder`] makes one, [`Builder::connect`] makes the client.
@@ -128,6 +130,7 @@ pub struct Builder {
     pub(crate) success: Option<Hook>,
     pub(crate) fail: Option<Hook>,
     pub(crate) user_changed: Option<UserChanged>,
+    #[cfg(feature = "axum")]
     pub(crate) write_event: WriteEvent,
 }
 
@@ -149,6 +152,7 @@ impl Default for Builder {
             success: None,
             fail: None,
             user_changed: None,
+            #[cfg(feature = "axum")]
             write_event: Arc::new(|event, args| {
                 serde_json::json!({"event": event, "args": args}).to_string()
             }),
@@ -245,6 +249,7 @@ impl Builder {
 
     /// How an event that the fleet sends is written into a WebSocket's text message. Default:
     /// `{"event": event, "args": [...]}`.
+    #[cfg(feature = "axum")]
     pub fn write_event(self, write: impl Fn(&str, &[Value]) -> String + Send + Sync + 'static) -> Self {
         Self { write_event: Arc::new(write), ..self }
     }

@@ -3,12 +3,12 @@
 use serde_json::json;
 use socketpass_client::{
     Builder, Reason, SocketPass,
-    proto::{Disconnect, Send, UserChanged, command::Command},
+    proto::{AuthorizeResponse, Disconnect, Send, UserChanged, command::Command},
 };
 
 use crate::support::{
     browser::SocketIo,
-    peer::{Peer, fields, proto_value, rejected},
+    peer::{Peer, accepted, fields, proto_value, rejected},
     servers::socket_io,
 };
 
@@ -56,6 +56,23 @@ async fn who_is_rejected_hears_why() {
         assert_eq!(error, json!({"message": "Nobody"}));
     }
     assert!(pass.sockets().is_empty());
+}
+
+#[tokio::test]
+async fn a_middleware_comes_after_the_authorization() {
+    let peer = Peer::start().await;
+    let pass = settings(&peer).connect().await.unwrap();
+    let server = socket_io(&pass).await;
+    let error = SocketIo::connect(server, "/staff", json!({})).await.err().unwrap();
+    assert_eq!(error, json!({"message": "Staff only"}));
+    assert!(pass.sockets().is_empty());
+    // Whom the service turns away does not get as far as the middleware.
+    peer.answer(|_| Ok(rejected(Reason::NotLoggedIn, "Nobody", 4501)));
+    let error = SocketIo::connect(server, "/staff", json!({})).await.err().unwrap();
+    assert_eq!(error, json!({"message": "Nobody"}));
+    let user = json!({"logged_in": true, "role": "staff"});
+    peer.answer(move |_| Ok(AuthorizeResponse { user: Some(fields(user.clone())), ..accepted() }));
+    SocketIo::connect(server, "/staff", json!({})).await.unwrap();
 }
 
 #[tokio::test]

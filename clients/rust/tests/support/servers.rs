@@ -53,7 +53,7 @@ pub async fn nested_websockets(layer: AuthorizeLayer) -> SocketAddr {
     serve(Router::new().nest("/rooms", Router::new().route("/{room}", any(chat)).layer(layer))).await
 }
 
-/// Socket.IO with the namespaces `/` and `/chat`.
+/// Socket.IO with the namespaces `/` and `/chat`, and `/staff` with a middleware of the application's own.
 pub async fn socket_io(pass: &SocketPass) -> SocketAddr {
     async fn connected(socket: SocketRef, Extension(user): Extension<User>) {
         socket.emit("you", &user).unwrap();
@@ -63,8 +63,12 @@ pub async fn socket_io(pass: &SocketPass) -> SocketAddr {
         // The application's own handler takes the place of any other.
         socket.on_disconnect(async || {});
     }
+    async fn is_staff(Extension(user): Extension<User>) -> Result<(), &'static str> {
+        if user.get("role").is_some_and(|role| role == "staff") { Ok(()) } else { Err("Staff only") }
+    }
     let (layer, io) = SocketIo::new_layer();
     io.ns("/", pass.authorized(connected));
     io.ns("/chat", pass.authorized(connected));
+    io.ns("/staff", pass.authorized(connected).with(is_staff));
     serve(Router::new().layer(layer)).await
 }
