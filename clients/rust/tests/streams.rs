@@ -60,10 +60,9 @@ async fn everything_is_listed_in_batches_and_then_what_changes() {
     let peer = Peer::start().await;
     let pass = settings(&peer).connect().await.unwrap();
     let stream = peer.welcomed(0).await;
-    let mut open_now = vec![];
-    for index in 0..1_100 {
-        open_now.push(open(&pass, &format!("s{index:04}")).await);
-    }
+    let admission = pass.authorize(Handshake::default()).await.unwrap();
+    let open = |index: usize| admission.open(format!("s{index:04}"), Remembers::default());
+    let mut open_now: Vec<_> = (0..1_100).map(open).collect();
     stream.end(Status::unavailable("moving"));
     let mut stream = peer.stream().await;
     stream.welcome(Duration::from_secs(15));
@@ -74,7 +73,7 @@ async fn everything_is_listed_in_batches_and_then_what_changes() {
     stream.ack(3);
     open_now.pop();
     assert_eq!(stream.closed().await, "s1099");
-    open_now.push(open(&pass, "s1100").await);
+    open_now.push(open(1_100));
     assert_eq!(stream.opened().await.socket_id, "s1100");
 }
 

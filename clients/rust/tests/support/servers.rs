@@ -12,6 +12,7 @@ use serde_json::json;
 use socketioxide::{
     SocketIo,
     extract::{Extension, SocketRef},
+    handler::ConnectHandler as _,
 };
 use socketpass_client::{Admission, AuthorizeLayer, SocketPass, User};
 use tokio::net::TcpListener;
