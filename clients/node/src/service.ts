@@ -1,0 +1,120 @@
+import {
+  Channel, type ChannelCredentials, type ClientDuplexStream, Metadata, credentials, status, type ServiceError
+} from '@grpc/grpc-js'
+import { AuthorizationServiceClient, type AuthorizeRequest, type AuthorizeResponse } from './generated/socketpass/v1/authorization_service'
+import { RegistryServiceClient, RegistryServiceService, type ReportResponse } from './generated/socketpass/v1/registry_service'
+import { type Resolved, isToken } from './settings'
+import { inject, traces } from './tracing'
+
+/** The service's methods over one channel, with the token and the trace's context. */
+export class Service {
+  readonly #channel: Channel
+  readonly #authorization: AuthorizationServiceClient
+  readonly #registry: RegistryServiceClient
+  readonly #token: Resolved['token']
+  readonly #metadata: Metadata
+
+  constructor ({ address, tls, token }: Pick<Resolved, 'address' | 'tls' | 'token'>) {
+    const options = channelOptions(address)
+    const secured = channelCredentials(tls)
+    this.#channel = new Channel(address, secured, options)
+    this.#authorization = new AuthorizationServiceClient(address, secured, { channelOverride: this.#channel })
+    this.#registry = new RegistryServiceClient(address, secured, { channelOverride: this.#channel })
+    this.#token = token
+    this.#metadata = new Metadata()
+    if (typeof token === 'string') this.#metadata.set('authorization', `Bearer ${token}`)
+  }
+
+  async authorize (request: AuthorizeRequest, deadline: number): Promise<AuthorizeResponse> {
+    const metadata = await this.#callMetadata()
+    return await new Promise((resolve, reject) => {
+      this.#authorization.authorize(request, metadata, { deadline }, (error, answer) => {
+        if (error) reject(error)
+        else resolve(answer)
+      })
+    })
+  }
+
+  /** A Report call, which waits for a connection if there is none. It is written encoded messages. */
+  async report (): Promise<ClientDuplexStream<Buffer, ReportResponse>> {
+    const metadata = (await this.#callMetadata()).clone()
+    metadata.setOptions({ waitForReady: true })
+    const { path, responseDeserialize } = RegistryServiceService.report
+    return this.#registry.makeBidiStreamRequest(path, bytes => bytes, responseDeserialize, metadata)
+  }
+
+  /** Makes a call of the registry, whose metadata this gives. */
+  async ask<T> (call: (registry: RegistryServiceClient, metadata: Metadata) => T): Promise<T> {
+    return call(this.#registry, await this.#callMetadata())
+  }
+
+  close (): void {
+    this.#channel.close()
+  }
+
+  #callMetadata (): Metadata | Promise<Metadata> {
+    if (typeof this.#token !== 'function') return traced(this.#metadata)
+    const metadata = traced(new Metadata())
+    return exchanged(this.#token).then(token => {
+      metadata.set('authorization', `Bearer ${token}`)
+      return metadata
+    })
+  }
+}
+
+function traced (base: Metadata): Metadata {
+  if (!traces) return base
+  const metadata = base.clone()
+  inject(metadata)
+  return metadata
+}
+
+// A function that gives no token is the client's own mistake, like a token that the service does not take.
+async function exchanged (token: () => string | Promise<string>): Promise<string> {
+  let text: unknown
+  try {
+    text = await token()
+  } catch (error) {
+    throw failure(status.UNAUTHENTICATED, `the function failed: ${error instanceof Error ? error.message : String(error)}`)
+  }
+  if (typeof text === 'string' && isToken(text)) return text
+  throw failure(status.UNAUTHENTICATED, 'the function gave no token')
+}
+
+/** An error as gRPC has them, of this side's own. */
+export function failure (code: status, details: string): ServiceError {
+  return Object.assign(new Error(`${code} ${status[code]}: ${details}`), { code, details, metadata: new Metadata() })
+}
+
+function channelCredentials (tls: Resolved['tls']): ChannelCredentials {
+  if (tls === undefined) return credentials.createInsecure()
+  try {
+    return credentials.createSsl(tls.ca ?? null, tls.key ?? null, tls.cert ?? null)
+  } catch (error) {
+    throw new TypeError(`socketpass: tls: ${(error as Error).message}`)
+  }
+}
+
+function channelOptions (address: string): Record<string, string | number> {
+  const list = /^ipv[46]:(?:\/\/)?([^,]+),/.exec(address)
+  return {
+    // Calls go round all addresses of the name.
+    'grpc.service_config': JSON.stringify({ loadBalancingConfig: [{ round_robin: {} }] }),
+    // What is repeated is repeated by `decide`, within the handshake's own time.
+    'grpc.enable_retries': 0,
+    'grpc.enable_channelz': 0,
+    // A connection that is dead is noticed within fifteen seconds.
+    'grpc.keepalive_time_ms': 10_000,
+    'grpc.keepalive_timeout_ms': 5_000,
+    'grpc.keepalive_permit_without_calls': 1,
+    // Once the service is back, nobody should wait long for it; grpc-js' own figures are one second up to two minutes.
+    'grpc.initial_reconnect_backoff_ms': 200,
+    'grpc.max_reconnect_backoff_ms': 2_000,
+    // A replica that came back elsewhere is found soon; grpc-js would ask the name's server every thirty seconds.
+    'grpc.dns_min_time_between_resolutions_ms': 1_000,
+    // Every socket of the fleet may be the answer to a filter.
+    'grpc.max_receive_message_length': -1,
+    // A list of addresses is no name that a server could be called by.
+    ...(list?.[1] === undefined ? {} : { 'grpc.default_authority': list[1] })
+  }
+}
