@@ -5,6 +5,7 @@ import { Reason } from './generated/socketpass/v1/reason'
 import type { Log } from './log'
 import type { Service } from './service'
 import type { User } from './settings'
+import { LEVELS, isDeeper } from './struct'
 
 /** How a socket is closed: a WebSocket close code, 4000-4999, and a reason of at most 32 ASCII characters. */
 export interface Close {
@@ -70,6 +71,8 @@ export class Decisions {
 
   /** Always answers: who cannot be decided on is rejected. */
   async decide (handshake: Handshake): Promise<Answer> {
+    // The service would not take it, and whoever sends such a thing should not find out what `onUnavailable` is.
+    if (isDeeper(handshake.auth, LEVELS)) return { decision: noDecision(), undecided: false }
     try {
       const answer = await this.#authorize(handshake)
       this.#log.fine('authorize')

@@ -1,4 +1,4 @@
-import { randomBytes } from 'node:crypto'
+import { X509Certificate, createPrivateKey, randomBytes } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 import { hostname } from 'node:os'
 import type { IncomingMessage } from 'node:http'
@@ -158,14 +158,18 @@ export function resolve (settings: Settings, goodbyeOnSigterm: boolean): Resolve
 }
 
 function pemFiles (tls: NonNullable<Settings['tls']>): Resolved['tls'] {
-  const read = (name: keyof typeof tls): Buffer | undefined => {
+  // Parsed here only to say which of them is wrong: TLS would pass over a broken `ca`.
+  const read = (name: keyof typeof tls, parse: (pem: Buffer) => unknown): Buffer | undefined => {
     const file = tls[name]
     if (file === undefined) return undefined
     try {
-      return readFileSync(file)
+      const pem = readFileSync(file)
+      parse(pem)
+      return pem
     } catch (error) {
-      throw new TypeError(`socketpass: tls.${name}: ${(error as Error).message}`)
+      throw new TypeError(`socketpass: tls.${name}: ${file}: ${(error as Error).message}`)
     }
   }
-  return { ca: read('ca'), cert: read('cert'), key: read('key') }
+  const certificate = (pem: Buffer): unknown => new X509Certificate(pem)
+  return { ca: read('ca', certificate), cert: read('cert', certificate), key: read('key', createPrivateKey) }
 }

@@ -6,8 +6,8 @@ import { Struct } from './generated/google/protobuf/struct'
  */
 export type Packed = string & { readonly packed: unique symbol }
 
-// What the service takes of one object.
-const LEVELS = 24
+/** How deep an object may be that the service takes. */
+export const LEVELS = 24
 const BYTES = 64 * 1024
 
 export function pack (object: Record<string, unknown>): Packed {
