@@ -280,7 +280,7 @@ test('a socket that Socket.IO recovers without asking is closed, and the log say
   await told(socket, 'news')
   const closed = told(socket, 'socketpass:close')
   socket.io.engine.close()
-  assert.deepEqual(await closed, [{ code: 4000, reason: 'service_unavailable' }])
+  assert.deepEqual((await closed)[0], { code: 4000, reason: 'service_unavailable' })
   assert.equal(socket.recovered, true)
   assert.match(lines.join(), /connectionStateRecovery\.skipMiddlewares/)
 })

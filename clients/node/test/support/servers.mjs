@@ -83,6 +83,7 @@ export async function webSockets (t, pass, options, connection = () => {}) {
 
 export function webSocket (t, url, options) {
   const socket = new WebSocket(url, options)
+  socket.on('error', () => {}) // One that is not let in is terminated before it is open.
   t.after(() => socket.terminate())
   return socket
 }
