@@ -79,6 +79,47 @@ describe('who is logged in', () => {
   })
 })
 
+describe('what is otherwise', () => {
+  behaviour('a user that is a text is an object with an id', async (t, start) => {
+    const app = await start()
+    answers(app.io)
+    const { cookie } = await app.sessionOf('{"cookie":{},"passport":{"user":"u1"}}')
+    assert.deepEqual(await (await connected(t, app.url, as(cookie))).emitWithAck('whoami'), { id: 'u1', logged_in: true })
+  }, {
+    says: 'it is the text, and nothing says that somebody is logged in',
+    async does (t, start) {
+      const app = await start()
+      answers(app.io)
+      const { cookie } = await app.sessionOf('{"cookie":{},"passport":{"user":"u1"}}')
+      assert.equal(await (await connected(t, app.url, as(cookie))).emitWithAck('whoami'), 'u1')
+    }
+  })
+
+  behaviour('the cookies are not parsed', async (t, start) => {
+    const app = await start({ success: (data, accept) => accept(data.cookie === undefined ? null : new Error('parsed')) })
+    await connected(t, app.url, as(await app.logIn('jose')))
+  }, {
+    says: 'request.cookie has them',
+    async does (t, start) {
+      const app = await start({ success: (data, accept) => accept(typeof data.cookie[COOKIE] === 'string' ? null : new Error('no')) })
+      await connected(t, app.url, as(await app.logIn('jose')))
+    }
+  })
+
+  behaviour('the cookie\'s value in the auth payload logs in', async (t, start) => {
+    const app = await start()
+    const { id } = await app.sessionOf('{"cookie":{},"passport":{"user":{"name":"jose"}}}')
+    await connected(t, app.url, { auth: { session_id: signed(id) } })
+  }, {
+    says: 'the payload is not looked at',
+    async does (t, start) {
+      const app = await start()
+      const { id } = await app.sessionOf('{"cookie":{},"passport":{"user":{"name":"jose"}}}')
+      assert.equal((await refused(t, app.url, { auth: { session_id: signed(id) } })).message, 'No session found')
+    }
+  })
+})
+
 describe('who is not', () => {
   const hears = (name, message, cookie, original) => behaviour(name, async (t, start) => {
     const app = await start()
