@@ -1,15 +1,22 @@
 import {
-  Channel, type ChannelCredentials, type ClientDuplexStream, Metadata, credentials, status, type ServiceError
+  Channel, type ChannelCredentials, type ClientDuplexStream, Metadata, credentials, status
 } from '@grpc/grpc-js'
-import { AuthorizationServiceClient, type AuthorizeRequest, type AuthorizeResponse } from './generated/socketpass/v1/authorization_service'
+import { Connections } from './direct/connections'
+import * as hpack from './direct/hpack'
+import { failure } from './failure'
+import { AuthorizationServiceService, AuthorizeRequest, AuthorizeResponse } from './generated/socketpass/v1/authorization_service'
 import { RegistryServiceClient, RegistryServiceService, type ReportResponse } from './generated/socketpass/v1/registry_service'
 import { type Resolved, isToken } from './settings'
 import { inject, traces } from './tracing'
 
+const NOTHING = Buffer.alloc(0)
+
+const authorizeMethod = AuthorizationServiceService.authorize
+
 /** The service's methods over one channel, with the token and the trace's context. */
 export class Service {
   readonly #channel: Channel
-  readonly #authorization: AuthorizationServiceClient
+  readonly #direct: Connections
   readonly #registry: RegistryServiceClient
   readonly #token: Resolved['token']
   readonly #metadata: Metadata
@@ -18,19 +25,30 @@ export class Service {
     const options = channelOptions(address)
     const secured = channelCredentials(tls)
     this.#channel = new Channel(address, secured, options)
-    this.#authorization = new AuthorizationServiceClient(address, secured, { channelOverride: this.#channel })
+    this.#direct = new Connections({ address, tls }, authorizeMethod.path)
     this.#registry = new RegistryServiceClient(address, secured, { channelOverride: this.#channel })
     this.#token = token
     this.#metadata = new Metadata()
     if (typeof token === 'string') this.#metadata.set('authorization', `Bearer ${token}`)
   }
 
+  /**
+   * Asks about a handshake: over a connection of its own kind when there is one that takes it, since a call of grpc-js costs
+   * more than all else that is done for a handshake; else over grpc-js, which connects, waits and knows every odd case.
+   */
   async authorize (request: AuthorizeRequest, deadline: number): Promise<AuthorizeResponse> {
-    const metadata = await this.#callMetadata()
+    const message = AuthorizeRequest.encode(request).finish()
+    const token = this.#callMetadata()
+    const metadata = token instanceof Metadata ? token : await token
+    const connection = this.#direct.next(message.length)
+    if (connection !== undefined) {
+      return AuthorizeResponse.decode(await connection.unary(message, headersOf(metadata), deadline))
+    }
     return await new Promise((resolve, reject) => {
-      this.#authorization.authorize(request, metadata, { deadline }, (error, answer) => {
+      const { path, requestSerialize, responseDeserialize } = authorizeMethod
+      this.#registry.makeUnaryRequest(path, requestSerialize, responseDeserialize, request, metadata, { deadline }, (error, answer) => {
         if (error) reject(error)
-        else resolve(answer)
+        else resolve(answer!)
       })
     })
   }
@@ -49,6 +67,7 @@ export class Service {
   }
 
   close (): void {
+    this.#direct.close()
     this.#channel.close()
   }
 
@@ -60,6 +79,14 @@ export class Service {
       return metadata
     })
   }
+}
+
+function headersOf (metadata: Metadata): Buffer {
+  const headers = Object.entries(metadata.toHttp2Headers())
+  if (headers.length === 0) return NOTHING
+  return Buffer.concat(headers.flatMap(([name, values]) => {
+    return [values ?? []].flat().map(value => hpack.literal(name, String(value), name === 'authorization'))
+  }))
 }
 
 function traced (base: Metadata): Metadata {
@@ -79,11 +106,6 @@ async function exchanged (token: () => string | Promise<string>): Promise<string
   }
   if (typeof text === 'string' && isToken(text)) return text
   throw failure(status.UNAUTHENTICATED, 'the function gave no token')
-}
-
-/** An error as gRPC has them, of this side's own. */
-export function failure (code: status, details: string): ServiceError {
-  return Object.assign(new Error(`${code} ${status[code]}: ${details}`), { code, details, metadata: new Metadata() })
 }
 
 function channelCredentials (tls: Resolved['tls']): ChannelCredentials {
