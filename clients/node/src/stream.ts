@@ -47,6 +47,7 @@ export class Stream {
   #completed = false
   #lastBatch = -Infinity
   #gaveUp: string | undefined
+  #scheduled = Infinity
   #batchTimer: NodeJS.Timeout | undefined
   #ackTimer: NodeJS.Timeout | undefined
 
@@ -76,7 +77,7 @@ export class Stream {
   }
 
   /** The socket has opened, or something else is to be told of it. */
-  changed ({ socketId }: OpenSocket): void {
+  changed ({ socketId }: Pick<OpenSocket, 'socketId'>): void {
     if (this.#waiting === undefined) return
     this.#waiting.add(socketId)
     this.#schedule()
@@ -85,9 +86,8 @@ export class Stream {
   closed ({ socketId, toldOn }: OpenSocket): void {
     if (this.#waiting === undefined) return
     // One that opens and closes in between is not told at all.
-    if (toldOn === this.#around.number) this.#waiting.add(socketId)
+    if (toldOn === this.#around.number) this.changed({ socketId })
     else this.#waiting.delete(socketId)
-    this.#schedule()
   }
 
   /** Takes the gateway off the list, and ends the stream. */
@@ -132,16 +132,24 @@ export class Stream {
   }
 
   // The next batch: soon when there is something to tell, else as a sign of life.
+  get #due (): number {
+    const soon = this.#waiting!.size > 0 || !this.#completed
+    return this.#lastBatch + (soon ? BATCH_EVERY : this.#lease / 4)
+  }
+
   #schedule (): void {
-    if (this.#waiting === undefined) return
+    if (this.#waiting === undefined || this.#scheduled <= this.#due) return
     clearTimeout(this.#batchTimer)
-    const due = this.#waiting.size > 0 || !this.#completed ? BATCH_EVERY : this.#lease / 4
-    this.#batchTimer = setTimeout(() => this.#batch(), this.#lastBatch + due - performance.now())
+    this.#scheduled = this.#due
+    this.#batchTimer = setTimeout(() => this.#batch(), this.#scheduled - performance.now())
   }
 
   #batch (): void {
+    this.#scheduled = Infinity
     // The ack makes room.
     if (this.#waiting === undefined || this.#sequence - this.#acked >= BATCHES_UNDER_WAY) return
+    // What was to be told has gone again. Timers may be a millisecond early.
+    if (performance.now() < this.#due - 1) return this.#schedule()
     const events: Uint8Array[] = []
     let bytes = 0
     for (const socketId of this.#waiting) {

@@ -11,8 +11,12 @@ export const LEVELS = 24
 const BYTES = 64 * 1024
 
 export function pack (object: Record<string, unknown>): Packed {
-  const { buffer, byteOffset, byteLength } = Struct.encode(Struct.wrap(object)).finish()
-  return Buffer.from(buffer, byteOffset, byteLength).toString('latin1') as Packed
+  return packed(Struct.encode(Struct.wrap(object)).finish())
+}
+
+/** What has come encoded. */
+export function packed (bytes: Uint8Array): Packed {
+  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('latin1') as Packed
 }
 
 export function unpack (packed: Packed): Buffer {

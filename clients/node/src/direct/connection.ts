@@ -33,7 +33,9 @@ interface Call {
   resolve: (message: Buffer) => void
   reject: (error: Error) => void
   timer: NodeJS.Timeout
-  headers: Map<string, string> | undefined
+  /** The block before the message. It is read only when there are no trailers. */
+  head: Buffer | undefined
+  trailers: Map<string, string> | undefined
   data: Buffer | undefined
 }
 
@@ -55,9 +57,13 @@ export class Connection {
   #window = INITIAL_WINDOW
   #streamWindow = INITIAL_WINDOW
   #received = 0
+  // Those of the call before, which mostly are the same.
+  #timeout = 0
+  #timeoutHeader: Buffer = Buffer.alloc(0)
+  #trailers: { block: Buffer, headers: Map<string, string> } | undefined
   #unread: Buffer = Buffer.alloc(0)
   #block: { stream: number, ends: boolean, parts: Buffer[] } | undefined
-  #corked = false
+  #unwritten: Buffer[] = []
   #pongs = 0
   #pingTimer: NodeJS.Timeout | undefined
   #pongTimer: NodeJS.Timeout | undefined
@@ -99,17 +105,31 @@ export class Connection {
         reject(failure(status.DEADLINE_EXCEEDED, 'no answer came in time'))
         this.#closeIfDone()
       }, timeout)
-      this.#calls.set(stream, { resolve, reject, timer, headers: undefined, data: undefined })
-      const headers = [this.#head, hpack.literal('grpc-timeout', `${Math.ceil(timeout)}m`), metadata]
-      const prefix = Buffer.alloc(MESSAGE_HEADER)
-      prefix.writeUInt32BE(message.length, 1)
+      this.#calls.set(stream, { resolve, reject, timer, head: undefined, trailers: undefined, data: undefined })
       this.#window -= MESSAGE_HEADER + message.length
-      this.#write(Buffer.concat([
-        frame(FRAME.headers, FLAG.endHeaders, stream, ...headers),
-        frame(FRAME.data, FLAG.endStream, stream, prefix, message)
-      ]))
+      this.#write(this.#request(stream, message, metadata, Math.ceil(timeout)))
       if (stream + 2 > LAST_STREAM) this.drain()
     })
+  }
+
+  // HEADERS and DATA, in one piece.
+  #request (stream: number, message: Uint8Array, metadata: Buffer, timeout: number): Buffer {
+    if (timeout !== this.#timeout) {
+      this.#timeout = timeout
+      this.#timeoutHeader = hpack.literal('grpc-timeout', `${timeout}m`)
+    }
+    const headersLength = this.#head.length + this.#timeoutHeader.length + metadata.length
+    const bytes = Buffer.allocUnsafe(2 * FRAME_HEADER + headersLength + MESSAGE_HEADER + message.length)
+    let at = writeFrameHeader(bytes, 0, headersLength, FRAME.headers, FLAG.endHeaders, stream)
+    for (const part of [this.#head, this.#timeoutHeader, metadata]) {
+      bytes.set(part, at)
+      at += part.length
+    }
+    at = writeFrameHeader(bytes, at, MESSAGE_HEADER + message.length, FRAME.data, FLAG.endStream, stream)
+    bytes[at] = 0 // Not compressed.
+    bytes.writeUInt32BE(message.length, at + 1)
+    bytes.set(message, at + MESSAGE_HEADER)
+    return bytes
   }
 
   /** Takes no further call, and closes when the last one is answered. */
@@ -129,17 +149,13 @@ export class Connection {
     this.#write(frame(FRAME.windowUpdate, 0, 0, uint32(WINDOW - INITIAL_WINDOW)))
   }
 
-  // What one turn of the event loop has to say goes out at once.
+  // What one turn of the event loop has to say goes out at once: a write costs more than to make what is written.
   #write (bytes: Buffer): void {
-    if (!this.#corked) {
-      this.#corked = true
-      this.#socket.cork()
-      process.nextTick(() => {
-        this.#corked = false
-        this.#socket.uncork()
-      })
-    }
-    this.#socket.write(bytes)
+    if (this.#unwritten.push(bytes) > 1) return
+    setImmediate(() => {
+      this.#socket.write(this.#unwritten.length === 1 ? bytes : Buffer.concat(this.#unwritten))
+      this.#unwritten = []
+    })
   }
 
   #read (bytes: Buffer): void {
@@ -240,25 +256,29 @@ export class Connection {
     this.#block = undefined
     const call = this.#calls.get(stream)
     if (call === undefined) return
-    // Of an answer's two blocks the first is of interest only when there is no second.
     if (!ends) {
-      if (call.headers === undefined) call.headers = hpack.decode(Buffer.concat(parts))
+      call.head ??= Buffer.concat(parts)
       return
     }
-    const trailers = hpack.decode(parts.length === 1 ? parts[0]! : Buffer.concat(parts))
-    if (trailers === undefined) return this.#break('the headers cannot be read')
-    call.headers = trailers
+    const block = parts.length === 1 ? parts[0]! : Buffer.concat(parts)
+    if (!this.#trailers?.block.equals(block)) {
+      const headers = hpack.decode(block)
+      if (headers === undefined) return this.#break('the headers cannot be read')
+      this.#trailers = { block: Buffer.from(block), headers }
+    }
+    call.trailers = this.#trailers!.headers
     this.#answered(stream, call)
   }
 
-  #answered (stream: number, { headers, data, resolve }: Call): void {
-    const grpcStatus = headers?.get('grpc-status')
+  #answered (stream: number, { head, trailers, data, resolve }: Call): void {
+    const grpcStatus = trailers?.get('grpc-status')
     if (grpcStatus === undefined) {
-      return this.#fail(stream, ofHttp(headers?.get(':status')), `HTTP status ${headers?.get(':status')} without a gRPC status`)
+      const httpStatus = trailers?.get(':status') ?? (head && hpack.decode(head)?.get(':status'))
+      return this.#fail(stream, ofHttp(httpStatus), `HTTP status ${httpStatus} without a gRPC status`)
     }
     if (grpcStatus !== '0') {
       const code = status[Number(grpcStatus)] === undefined ? status.UNKNOWN : Number(grpcStatus)
-      return this.#fail(stream, code, percentDecoded(headers?.get('grpc-message') ?? ''))
+      return this.#fail(stream, code, percentDecoded(trailers?.get('grpc-message') ?? ''))
     }
     if (data === undefined || data.length < MESSAGE_HEADER || data[0] !== 0 || data.readUInt32BE(1) !== data.length - MESSAGE_HEADER) {
       return this.#fail(stream, status.INTERNAL, 'the answer has no message')
@@ -315,11 +335,17 @@ export class Connection {
 
 function frame (type: number, flags: number, stream: number, ...payload: Uint8Array[]): Buffer {
   const header = Buffer.alloc(FRAME_HEADER)
-  header.writeUIntBE(payload.reduce((length, part) => length + part.length, 0), 0, 3)
-  header[3] = type
-  header[4] = flags
-  header.writeUInt32BE(stream, 5)
+  writeFrameHeader(header, 0, payload.reduce((length, part) => length + part.length, 0), type, flags, stream)
   return Buffer.concat([header, ...payload])
+}
+
+/** Where its payload begins. */
+function writeFrameHeader (bytes: Buffer, at: number, length: number, type: number, flags: number, stream: number): number {
+  bytes.writeUIntBE(length, at, 3)
+  bytes[at + 3] = type
+  bytes[at + 4] = flags
+  bytes.writeUInt32BE(stream, at + 5)
+  return at + FRAME_HEADER
 }
 
 function uint32 (value: number): Buffer {

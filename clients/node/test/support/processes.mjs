@@ -58,6 +58,10 @@ function start (program, args, environment = {}) {
     stdio: ['ignore', 'pipe', globalThis.process.env.VERBOSE ? 'inherit' : 'ignore']
   })
   child.on('error', error => { throw error })
+  // Also when this process fails.
+  const kill = () => child.kill('SIGKILL')
+  process.on('exit', kill)
+  child.on('exit', () => process.off('exit', kill))
   return child
 }
 
