@@ -3,9 +3,9 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import type { AuthorizeResponse, Handshake } from './generated/socketpass/v1/authorization_service'
 import { Reason } from './generated/socketpass/v1/reason'
 import type { Log } from './log'
-import type { Service } from './service'
+import type { Answered, Service } from './service'
 import type { User } from './settings'
-import { LEVELS, isDeeper } from './struct'
+import { LEVELS, type Packed, isDeeper, pack } from './struct'
 
 /** How a socket is closed: a WebSocket close code, 4000-4999, and a reason of at most 32 ASCII characters. */
 export interface Close {
@@ -33,11 +33,17 @@ export interface Decision {
 /** What is said without a decision, and to sockets that have been without a stream for too long. */
 export const UNAVAILABLE: Close = { code: 4000, reason: 'service_unavailable' }
 
-/** A decision, and whether `onUnavailable` has a say in it. */
+/** What came of asking. */
 export interface Answer {
   decision: Decision
+  /** The user for the registry. */
+  reported: Packed
+  /** Whether `onUnavailable` has a say in it. */
   undecided: boolean
 }
+
+/** Nobody is logged in, for the registry. */
+export const NOBODY = pack({ logged_in: false })
 
 const FAULTS = new Set<Reason>([
   Reason.REASON_SESSION_MALFORMED, Reason.REASON_USER_SOURCE_FAILED, Reason.REASON_STORE_UNAVAILABLE
@@ -72,26 +78,26 @@ export class Decisions {
   /** Always answers: who cannot be decided on is rejected. */
   async decide (handshake: Handshake): Promise<Answer> {
     // The service would not take it, and whoever sends such a thing should not find out what `onUnavailable` is.
-    if (isDeeper(handshake.auth, LEVELS)) return { decision: noDecision(), undecided: false }
+    if (isDeeper(handshake.auth, LEVELS)) return noAnswer(false)
     try {
-      const answer = await this.#authorize(handshake)
+      const { answer, user } = await this.#authorize(handshake)
       this.#log.fine('authorize')
-      return { decision: decisionOf(answer), undecided: FAULTS.has(answer.reason) }
+      return { decision: decisionOf(answer), reported: user ?? NOBODY, undecided: FAULTS.has(answer.reason) }
     } catch (error) {
       const { code, details } = error as ServiceError
       const name = status[code] ?? 'UNKNOWN'
       const hint = OWN_MISTAKES.get(code)
       this.#log.trouble('authorize', name, `handshakes are not decided: ${name}: ${details}${hint ? `; ${hint}` : ''}`)
-      return { decision: noDecision(), undecided: hint === undefined }
+      return noAnswer(hint === undefined)
     }
   }
 
   // Reads only, so it may be repeated. A replica that stops ends its calls with UNAVAILABLE.
-  async #authorize (handshake: Handshake): Promise<AuthorizeResponse> {
+  async #authorize (handshake: Handshake): Promise<Answered> {
     const deadline = Date.now() + this.#timeout
     for (let attempt = 1; ; attempt++) {
       try {
-        return await this.#service.authorize({ handshake, gatewayId: this.#gatewayId }, deadline)
+        return await this.#service.authorize(handshake, this.#gatewayId, deadline)
       } catch (error) {
         const pause = FIRST_PAUSE * 2 ** (attempt - 1) * (0.5 + Math.random() / 2)
         const again = (error as ServiceError).code === status.UNAVAILABLE && attempt < ATTEMPTS
@@ -103,8 +109,8 @@ export class Decisions {
 }
 
 /** Nobody could say who it is. */
-export function noDecision (): Decision {
-  return {
+export function noAnswer (undecided: boolean): Answer {
+  const decision = {
     accepted: false,
     reason: 'UNSPECIFIED',
     message: 'Authorization service unavailable',
@@ -113,6 +119,7 @@ export function noDecision (): Decision {
     sessionId: '',
     close: UNAVAILABLE
   }
+  return { decision, reported: NOBODY, undecided }
 }
 
 /** Nobody is logged in. A new one each time: the application may write to it. */

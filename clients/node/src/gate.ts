@@ -1,4 +1,4 @@
-import { type Answer, Decisions, noDecision } from './decision'
+import { Decisions, noAnswer } from './decision'
 import type { Handshake } from './generated/socketpass/v1/authorization_service'
 import { type Verdict, judge } from './hooks'
 import { Log } from './log'
@@ -30,9 +30,7 @@ export class Gate {
 
   /** Whether the handshake may go on. The user is on the request then. */
   async admit (handshake: Handshake, request: HandshakeRequest): Promise<Verdict> {
-    const answer: Answer = this.#closed === undefined
-      ? await this.#decisions.decide(handshake)
-      : { decision: noDecision(), undecided: true }
+    const answer = this.#closed === undefined ? await this.#decisions.decide(handshake) : noAnswer(true)
     return await judge(request, answer, this.settings, this.log)
   }
 

@@ -1,7 +1,7 @@
-import { type Answer, type Close, type Decision, anonymous } from './decision'
+import { type Answer, type Close, type Decision, NOBODY, anonymous } from './decision'
 import type { Log } from './log'
 import type { Accept, HandshakeRequest, Resolved, User } from './settings'
-import { type Packed, pack } from './struct'
+import type { Packed } from './struct'
 
 /** Whether the socket may open, and what is told to whom. */
 export type Verdict =
@@ -17,14 +17,12 @@ export interface Admission {
   sessionId: string
 }
 
-const NOBODY = pack({ logged_in: false })
-
 // What the client is told when the application refuses somebody whom the service lets in.
 const REFUSED: Close = { code: 4504, reason: 'denied_by_policy' }
 
 /** Puts the user on the request, and lets the application have its say. */
 export async function judge (request: HandshakeRequest, answer: Answer, settings: Resolved, log: Log): Promise<Verdict> {
-  const { decision, undecided } = answer
+  const { decision, reported, undecided } = answer
   const { success, fail, userProperty } = settings
   const user = decision.accepted ? decision.user : anonymous()
   request[userProperty] = user
@@ -32,7 +30,6 @@ export async function judge (request: HandshakeRequest, answer: Answer, settings
   // What passport.socketio set for hooks that serve several generations of Socket.IO.
   request.socketio_version_1 = true
   if (decision.accepted) {
-    const reported = pack(user)
     const error = success && await refusal(accept => success(request, accept, decision), 'success', log)
     if (error !== undefined) return { accepted: false, decision, close: REFUSED, error: error ?? new Error('Denied by policy') }
     return { accepted: true, admission: { user: request[userProperty], reported, sessionId: decision.sessionId } }

@@ -4,14 +4,28 @@ import {
 import { Connections } from './direct/connections'
 import * as hpack from './direct/hpack'
 import { failure } from './failure'
-import { AuthorizationServiceService, AuthorizeRequest, AuthorizeResponse } from './generated/socketpass/v1/authorization_service'
+import { AuthorizationServiceService, AuthorizeResponse, type Handshake } from './generated/socketpass/v1/authorization_service'
 import { RegistryServiceClient, RegistryServiceService, type ReportResponse } from './generated/socketpass/v1/registry_service'
+import { answeredUser, authorizeRequest } from './messages'
 import { type Resolved, isToken } from './settings'
+import type { Packed } from './struct'
 import { inject, traces } from './tracing'
 
 const NOTHING = Buffer.alloc(0)
 
-const authorizeMethod = AuthorizationServiceService.authorize
+/** An answer, and its user for the registry. */
+export interface Answered {
+  answer: AuthorizeResponse
+  user: Packed | undefined
+}
+
+function answered (bytes: Buffer): Answered {
+  return { answer: AuthorizeResponse.decode(bytes), user: answeredUser(bytes) }
+}
+
+function asTheyAre (bytes: Buffer): Buffer {
+  return bytes
+}
 
 /** The service's methods over one channel, with the token and the trace's context. */
 export class Service {
@@ -25,7 +39,7 @@ export class Service {
     const options = channelOptions(address)
     const secured = channelCredentials(tls)
     this.#channel = new Channel(address, secured, options)
-    this.#direct = new Connections({ address, tls }, authorizeMethod.path)
+    this.#direct = new Connections({ address, tls }, AuthorizationServiceService.authorize.path)
     this.#registry = new RegistryServiceClient(address, secured, { channelOverride: this.#channel })
     this.#token = token
     this.#metadata = new Metadata()
@@ -36,19 +50,17 @@ export class Service {
    * Asks about a handshake: over a connection of its own kind when there is one that takes it, since a call of grpc-js costs
    * more than all else that is done for a handshake; else over grpc-js, which connects, waits and knows every odd case.
    */
-  async authorize (request: AuthorizeRequest, deadline: number): Promise<AuthorizeResponse> {
-    const message = AuthorizeRequest.encode(request).finish()
+  async authorize (handshake: Handshake, gatewayId: string, deadline: number): Promise<Answered> {
+    const message = authorizeRequest(handshake, gatewayId)
     const token = this.#callMetadata()
     const metadata = token instanceof Metadata ? token : await token
     const connection = this.#direct.next(message.length)
-    if (connection !== undefined) {
-      return AuthorizeResponse.decode(await connection.unary(message, headersOf(metadata), deadline))
-    }
+    if (connection !== undefined) return answered(await connection.unary(message, headersOf(metadata), deadline))
     return await new Promise((resolve, reject) => {
-      const { path, requestSerialize, responseDeserialize } = authorizeMethod
-      this.#registry.makeUnaryRequest(path, requestSerialize, responseDeserialize, request, metadata, { deadline }, (error, answer) => {
+      const { path } = AuthorizationServiceService.authorize
+      this.#registry.makeUnaryRequest(path, asTheyAre, asTheyAre, message, metadata, { deadline }, (error, answer) => {
         if (error) reject(error)
-        else resolve(answer!)
+        else resolve(answered(answer!))
       })
     })
   }
@@ -58,7 +70,7 @@ export class Service {
     const metadata = (await this.#callMetadata()).clone()
     metadata.setOptions({ waitForReady: true })
     const { path, responseDeserialize } = RegistryServiceService.report
-    return this.#registry.makeBidiStreamRequest(path, bytes => bytes, responseDeserialize, metadata)
+    return this.#registry.makeBidiStreamRequest(path, asTheyAre, responseDeserialize, metadata)
   }
 
   /** Makes a call of the registry, whose metadata this gives. */
