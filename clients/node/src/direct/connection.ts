@@ -149,10 +149,10 @@ export class Connection {
     this.#write(frame(FRAME.windowUpdate, 0, 0, uint32(WINDOW - INITIAL_WINDOW)))
   }
 
-  // What one turn of the event loop has to say goes out at once: a write costs more than to make what is written.
+  // What is said at one moment goes out at once: a write costs more than to make what is written.
   #write (bytes: Buffer): void {
     if (this.#unwritten.push(bytes) > 1) return
-    setImmediate(() => {
+    process.nextTick(() => {
       this.#socket.write(this.#unwritten.length === 1 ? bytes : Buffer.concat(this.#unwritten))
       this.#unwritten = []
     })
