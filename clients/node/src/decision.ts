@@ -49,6 +49,9 @@ const FAULTS = new Set<Reason>([
   Reason.REASON_SESSION_MALFORMED, Reason.REASON_USER_SOURCE_FAILED, Reason.REASON_STORE_UNAVAILABLE
 ])
 
+// Whoever does not understand why somebody is let in does not let them in.
+const UNKNOWN_REASONS = new Set<Reason>([Reason.REASON_UNSPECIFIED, Reason.UNRECOGNIZED])
+
 // What the gateway itself does wrong, and the setting to look at. Such a handshake is rejected whatever `onUnavailable`
 // says: it would stay so.
 const OWN_MISTAKES = new Map<status, string>([
@@ -81,6 +84,10 @@ export class Decisions {
     if (isDeeper(handshake.auth, LEVELS)) return noAnswer(false)
     try {
       const { answer, user } = await this.#authorize(handshake)
+      if (answer.accepted && UNKNOWN_REASONS.has(answer.reason)) {
+        this.#log.trouble('authorize', 'newer', 'handshakes are rejected: the service is newer, and its reason for letting in is not known here')
+        return noAnswer(false)
+      }
       this.#log.fine('authorize')
       return { decision: decisionOf(answer), reported: user ?? NOBODY, undecided: FAULTS.has(answer.reason) }
     } catch (error) {

@@ -58,6 +58,13 @@ test('who is rejected hears the message, and code and reason', async t => {
   assert.equal(service.calls.length, 1)
 })
 
+test('a reason for letting in that is not known lets nobody in', async t => {
+  const lines = logged(t)
+  const { url } = await server(t, { onUnavailable: 'accept' }, { answer: { ...ACCEPTED, reason: 'REASON_UNSPECIFIED' } })
+  await refused(t, url)
+  assert.match(lines.join(), /the service is newer/)
+})
+
 test('without a decision nobody comes in, and the log says why once', async t => {
   const lines = logged(t)
   const { url, service } = await server(t, {}, { answer: { code: grpc.status.INTERNAL, details: 'broken' } })
