@@ -4,7 +4,7 @@ import { peers, serverOf } from './support.mjs'
 import { stopAll } from '../test/support/processes.mjs'
 
 const SOCKETS = Number(process.env.SOCKETS ?? 10_000)
-const AT_ONCE = 64
+const AT_ONCE = 16
 
 const there = await peers()
 const ways = ['nobody asked', 'socketpass', 'passport.socketio']

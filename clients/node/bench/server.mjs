@@ -23,7 +23,7 @@ switch (way) {
     break
   }
   case 'socketpass':
-    io.use(authorize({ address }))
+    io.use(authorize({ address, timeout: 30_000 }))
     break
   case 'nobody asked':
     break

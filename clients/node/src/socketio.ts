@@ -27,7 +27,8 @@ export function middleware (gate: Gate, serves: (server: Server) => void): Middl
     gate.log.trouble(
       'recovery', '', 'a recovered socket is closed: set connectionStateRecovery.skipMiddlewares of Socket.IO to false'
     )
-    closeSocket(socket, UNAVAILABLE)
+    tell(socket, UNAVAILABLE)
+    socket.disconnect()
   }
   // One function for all of them: `this` is the socket.
   const disconnected = function (this: Socket): void {
@@ -53,10 +54,12 @@ export function middleware (gate: Gate, serves: (server: Server) => void): Middl
   }
 }
 
+// From this code on a client need not come back.
+const FINAL = 4500
+
 // Socket.IO cannot send a close code.
-function closeSocket (socket: Socket, { code, reason }: Close): void {
+function tell (socket: Socket, { code, reason }: Close): void {
   socket.emit('socketpass:close', { code, reason })
-  socket.disconnect()
 }
 
 class SocketIoSocket extends OpenSocket {
@@ -86,7 +89,11 @@ class SocketIoSocket extends OpenSocket {
   }
 
   close (close: Close): void {
-    closeSocket(this.socket, close)
+    tell(this.socket, close)
+    // Socket.IO's clients stay away from a namespace that has disconnected them, and come back by themselves when the
+    // connection is lost.
+    if (close.code >= FINAL) this.socket.disconnect()
+    else this.socket.conn.close()
   }
 
   send (event: string, args: unknown[]): boolean {

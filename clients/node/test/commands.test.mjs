@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { ANA } from './support/scripted.mjs'
-import { connected, gateway, heard, logged, socketIo, told, webSocket, webSockets } from './support/servers.mjs'
+import { browser, connected, gateway, heard, logged, socketIo, told, webSocket, webSockets } from './support/servers.mjs'
 
 const CLOSE = { code: 4505, reason: 'disconnected' }
 const ZOE = { id: 1, name: 'Zoe', logged_in: true }
@@ -31,6 +31,20 @@ test('disconnect over Socket.IO: the client hears why, and is disconnected', asy
   assert.deepEqual(await stream.command('disconnect', { socketIds: [socketId], close: CLOSE }), [socketId])
   assert.deepEqual(await why, [CLOSE])
   assert.equal((await gone)[0], 'io server disconnect')
+})
+
+test('over Socket.IO a client comes back by itself if the code says that it may', async t => {
+  const { pass, service } = await gateway(t)
+  const { url } = await socketIo(t, pass.authorize())
+  const client = browser(t, url, { reconnection: true, reconnectionDelay: 10 })
+  await told(client, 'connect')
+  const stream = await (await service.stream()).until(({ listed }) => listed.size === 1)
+  const [why, gone, back] = [told(client, 'socketpass:close'), told(client, 'disconnect'), told(client, 'connect')]
+  const close = { code: 4002, reason: 'too_many_sockets' }
+  assert.deepEqual(await stream.command('disconnect', { socketIds: [client.id], close }), [client.id])
+  assert.deepEqual(await why, [close])
+  assert.equal((await gone)[0], 'transport close')
+  await back
 })
 
 test('disconnect over WebSockets: closed with the code and the reason', async t => {

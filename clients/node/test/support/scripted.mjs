@@ -3,6 +3,9 @@ import { EventEmitter, once } from 'node:events'
 import grpc from '@grpc/grpc-js'
 import { AuthorizationServiceService, Reason, RegistryServiceService } from 'socketpass/stubs'
 
+/** Longer than anything takes on a busy machine. */
+export const PATIENCE = 30_000
+
 export const ANA = { id: 4711, name: 'Ana', logged_in: true }
 
 /** The answers to most tests. */
@@ -74,7 +77,7 @@ class Reported extends EventEmitter {
 
   /** When what it has heard is so. */
   async until (holds) {
-    const signal = AbortSignal.timeout(10_000)
+    const signal = AbortSignal.timeout(PATIENCE)
     while (!holds(this)) await once(this, 'message', { signal })
     return this
   }
@@ -150,7 +153,7 @@ export class Scripted extends EventEmitter {
   /** The latest stream, once it has come. */
   async stream (number = 1) {
     while (this.streams.filter(({ hello }) => hello).length < number) {
-      await once(this, 'stream', { signal: AbortSignal.timeout(10_000) })
+      await once(this, 'stream', { signal: AbortSignal.timeout(PATIENCE) })
     }
     return this.streams.filter(({ hello }) => hello)[number - 1]
   }

@@ -5,7 +5,7 @@ import { Server } from 'socket.io'
 import { io } from 'socket.io-client'
 import { SocketPass } from 'socketpass'
 import { WebSocket, WebSocketServer } from 'ws'
-import { Scripted } from './scripted.mjs'
+import { PATIENCE, Scripted } from './scripted.mjs'
 
 /** A scripted socketpass and a gateway of it. */
 export async function gateway (t, settings = {}, script = {}) {
@@ -58,7 +58,7 @@ export async function refused (t, url, options) {
 }
 
 export async function heard (emitter, event) {
-  return await once(emitter, event, { signal: AbortSignal.timeout(10_000) })
+  return await once(emitter, event, { signal: AbortSignal.timeout(PATIENCE) })
 }
 
 /** What a socket.io-client says next: its events are no EventEmitter's. */
