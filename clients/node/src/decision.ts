@@ -91,10 +91,10 @@ export class Decisions {
       this.#log.fine('authorize')
       return { decision: decisionOf(answer), reported: user ?? NOBODY, undecided: FAULTS.has(answer.reason) }
     } catch (error) {
-      const { code, details } = error as ServiceError
-      const name = status[code] ?? 'UNKNOWN'
+      const { code = status.UNKNOWN, details, message } = error as ServiceError
+      const name = status[code]
       const hint = OWN_MISTAKES.get(code)
-      this.#log.trouble('authorize', name, `handshakes are not decided: ${name}: ${details}${hint ? `; ${hint}` : ''}`)
+      this.#log.trouble('authorize', name, `handshakes are not decided: ${name}: ${details ?? message}${hint ? `; ${hint}` : ''}`)
       return noAnswer(hint === undefined)
     }
   }
@@ -142,7 +142,12 @@ function decisionOf (answer: AuthorizeResponse): Decision {
     error: answer.error,
     user: (answer.user as User | undefined) ?? anonymous(),
     sessionId: answer.sessionId,
-    // A newer service may reject without saying how to close.
-    close: answer.accepted ? undefined : answer.close ?? { code: 4504, reason: 'denied_by_policy' }
+    close: answer.accepted ? undefined : closeOf(answer.close)
   }
+}
+
+// Something that a WebSocket can be closed with, whatever the service says.
+function closeOf (close: Close | undefined): Close {
+  const usable = close !== undefined && close.code >= 4000 && close.code <= 4999
+  return usable ? close : { code: 4504, reason: 'denied_by_policy' }
 }

@@ -36,7 +36,6 @@ export class Reporter {
   readonly #closeAfterLoss: number | undefined
   readonly #log: Log
   readonly #closing = new AbortController()
-  readonly #running: Promise<void>
   #stream: Stream | undefined
   #streams = 0
   // Since when there has been no stream; nothing while there is one.
@@ -48,7 +47,7 @@ export class Reporter {
     this.#hello = { gatewayId, incarnation: randomUUID(), labels }
     this.#closeAfterLoss = closeAfterLoss
     this.#log = log
-    this.#running = this.#run()
+    void this.#run()
     this.#lost()
   }
 
@@ -71,9 +70,10 @@ export class Reporter {
     clearTimeout(this.#lossTimer)
     for (const socket of this.sockets.all()) socket.close(DRAINING)
     const stream = this.#stream
-    stream?.goodbye()
-    const timer = setTimeout(() => stream?.cancel(), GOODBYE_WITHIN)
-    await this.#running
+    if (stream === undefined) return
+    stream.goodbye()
+    const timer = setTimeout(() => stream.cancel(), GOODBYE_WITHIN)
+    await stream.ended
     clearTimeout(timer)
   }
 

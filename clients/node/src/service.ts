@@ -13,6 +13,9 @@ import { inject, traces } from './tracing'
 
 const NOTHING = Buffer.alloc(0)
 
+// For a stream, or a question. For a handshake it is within its own time.
+const TOKEN_WITHIN = 20_000
+
 /** An answer, and its user for the registry. */
 export interface Answered {
   answer: AuthorizeResponse
@@ -52,22 +55,23 @@ export class Service {
    */
   async authorize (handshake: Handshake, gatewayId: string, deadline: number): Promise<Answered> {
     const message = authorizeRequest(handshake, gatewayId)
-    const token = this.#callMetadata()
-    const metadata = token instanceof Metadata ? token : await token
+    // No promise where none is needed: this is done for every handshake.
+    const given = this.#callMetadata(deadline)
+    const metadata = given instanceof Metadata ? given : await given
     const connection = this.#direct.next(message.length)
     if (connection !== undefined) return answered(await connection.unary(message, headersOf(metadata), deadline))
-    return await new Promise((resolve, reject) => {
+    return answered(await new Promise<Buffer>((resolve, reject) => {
       const { path } = AuthorizationServiceService.authorize
       this.#registry.makeUnaryRequest(path, asTheyAre, asTheyAre, message, metadata, { deadline }, (error, answer) => {
         if (error) reject(error)
-        else resolve(answered(answer!))
+        else resolve(answer!)
       })
-    })
+    }))
   }
 
   /** A Report call, which waits for a connection if there is none. It is written encoded messages. */
   async report (): Promise<ClientDuplexStream<Buffer, ReportResponse>> {
-    const metadata = (await this.#callMetadata()).clone()
+    const metadata = (await this.#callMetadata(Date.now() + TOKEN_WITHIN)).clone()
     metadata.setOptions({ waitForReady: true })
     const { path, responseDeserialize } = RegistryServiceService.report
     return this.#registry.makeBidiStreamRequest(path, asTheyAre, responseDeserialize, metadata)
@@ -75,7 +79,7 @@ export class Service {
 
   /** Makes a call of the registry, whose metadata this gives. */
   async ask<T> (call: (registry: RegistryServiceClient, metadata: Metadata) => T): Promise<T> {
-    return call(this.#registry, await this.#callMetadata())
+    return call(this.#registry, await this.#callMetadata(Date.now() + TOKEN_WITHIN))
   }
 
   close (): void {
@@ -83,10 +87,10 @@ export class Service {
     this.#channel.close()
   }
 
-  #callMetadata (): Metadata | Promise<Metadata> {
+  #callMetadata (deadline: number): Metadata | Promise<Metadata> {
     if (typeof this.#token !== 'function') return traced(this.#metadata)
     const metadata = traced(new Metadata())
-    return exchanged(this.#token).then(token => {
+    return before(deadline, exchanged(this.#token)).then(token => {
       metadata.set('authorization', `Bearer ${token}`)
       return metadata
     })
@@ -106,6 +110,14 @@ function traced (base: Metadata): Metadata {
   const metadata = base.clone()
   inject(metadata)
   return metadata
+}
+
+async function before<T> (deadline: number, something: Promise<T>): Promise<T> {
+  let timer: NodeJS.Timeout | undefined
+  const late = new Promise<never>((_resolve, reject) => {
+    timer = setTimeout(() => reject(failure(status.DEADLINE_EXCEEDED, '`token` gave none in time')), deadline - Date.now())
+  })
+  return await Promise.race([something, late]).finally(() => clearTimeout(timer))
 }
 
 // A function that gives no token is the client's own mistake, like a token that the service does not take.

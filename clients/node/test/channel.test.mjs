@@ -48,6 +48,13 @@ for (const [what, token] of [['throws', () => { throw new Error('no vault') }], 
   })
 }
 
+test('a function that gives none in time lets nobody in', async t => {
+  const lines = logged(t)
+  const { pass } = await gateway(t, { token: () => new Promise(() => {}), timeout: 100 })
+  assert.equal(await comesIn(t, pass), false)
+  assert.match(lines.join(), /DEADLINE_EXCEEDED: `token` gave none in time/)
+})
+
 test('without a token none is sent', async t => {
   const { pass, service } = await gateway(t)
   await comesIn(t, pass)

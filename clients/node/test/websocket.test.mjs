@@ -85,6 +85,12 @@ test('rejectAfterUpgrade closes with the code', async t => {
   assert.equal((await service.stream()).listed.size, 0)
 })
 
+test('a rejection that says nothing of how to close is closed all the same', async t => {
+  const { pass } = await gateway(t, {}, { answer: { ...NOT_LOGGED_IN, close: { code: 0, reason: '' } } })
+  const { url } = await webSockets(t, pass, { rejectAfterUpgrade: true })
+  assert.equal((await heard(webSocket(t, url), 'close'))[0], 4504)
+})
+
 test('a client that goes away while it waits leaves nothing open', async t => {
   let answer
   const { pass, service } = await gateway(t, {}, { answer: () => new Promise(resolve => { answer = resolve }) })
