@@ -115,7 +115,7 @@ function traced (base: Metadata): Metadata {
 async function before<T> (deadline: number, something: Promise<T>): Promise<T> {
   let timer: NodeJS.Timeout | undefined
   const late = new Promise<never>((_resolve, reject) => {
-    timer = setTimeout(() => reject(failure(status.DEADLINE_EXCEEDED, '`token` gave none in time')), deadline - Date.now())
+    timer = setTimeout(() => reject(failure(status.DEADLINE_EXCEEDED, '`token` gave none in time')), deadline - Date.now()).unref()
   })
   return await Promise.race([something, late]).finally(() => clearTimeout(timer))
 }
