@@ -11,6 +11,9 @@ export const SECRET = 'keyboard cat'
 
 const running = new Set()
 
+// Whatever ends this process, what it started ends with it.
+for (const signal of ['SIGINT', 'SIGTERM']) process.once(signal, () => process.exit(1))
+
 /** Ends all that was started here. */
 export async function stopAll () {
   await Promise.all([...running].map(stop => stop()))
@@ -58,7 +61,6 @@ function start (program, args, environment = {}) {
     stdio: ['ignore', 'pipe', globalThis.process.env.VERBOSE ? 'inherit' : 'ignore']
   })
   child.on('error', error => { throw error })
-  // Also when this process fails.
   const kill = () => child.kill('SIGKILL')
   process.on('exit', kill)
   child.on('exit', () => process.off('exit', kill))
