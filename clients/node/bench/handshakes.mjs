@@ -1,0 +1,58 @@
+// Handshakes of a Socket.IO server with passport.socketio and connect-redis in its process, and with this client.
+//
+// Runs alternate, since the machine has other things to do: the ratio of neighbours is what counts, the median of all is
+// printed. SOCKETPASS_BIN names a release build. RUNS, HANDSHAKES (of one run) and AT_ONCE (how many, with commas) may be set.
+import { io } from 'socket.io-client'
+import { peers, serverOf } from './support.mjs'
+import { stopAll } from '../test/support/processes.mjs'
+
+const RUNS = Number(process.env.RUNS ?? 20)
+const HANDSHAKES = Number(process.env.HANDSHAKES ?? 1_000)
+const AT_ONCE = (process.env.AT_ONCE ?? '16,64').split(',').map(Number)
+
+async function handshake (url, cookie) {
+  const socket = io(url, { transports: ['websocket'], forceNew: true, reconnection: false, extraHeaders: { cookie } })
+  await new Promise((resolve, reject) => {
+    socket.on('connect', resolve)
+    socket.on('connect_error', reject)
+  })
+  socket.disconnect()
+}
+
+async function run ({ url, ask }, cookie, atOnce) {
+  await ask('start')
+  let left = HANDSHAKES
+  await Promise.all(Array.from({ length: atOnce }, async () => {
+    while (left-- > 0) await handshake(url, cookie)
+  }))
+  const { cpu, wall } = await ask('stop')
+  return { rate: HANDSHAKES / wall * 1_000, cpu: cpu / HANDSHAKES }
+}
+
+function median (values) {
+  return values.toSorted((a, b) => a - b)[Math.floor(values.length / 2)]
+}
+
+const there = await peers()
+const ways = ['passport.socketio', 'socketpass', 'nobody asked']
+const servers = []
+for (const way of ways) servers.push(await serverOf(way, there))
+for (const atOnce of AT_ONCE) {
+  const results = ways.map(() => [])
+  for (const server of servers) await run(server, there.cookie, atOnce) // Until the code is compiled.
+  for (let i = 0; i < RUNS; i++) {
+    for (const [index, server] of servers.entries()) results[index].push(await run(server, there.cookie, atOnce))
+  }
+  console.log(`${atOnce} at once`)
+  for (const [index, way] of ways.entries()) {
+    const rate = median(results[index].map(({ rate }) => rate))
+    const cpu = median(results[index].map(({ cpu }) => cpu))
+    console.log(`  ${way.padEnd(18)} ${rate.toFixed(0).padStart(6)} handshakes/s ${cpu.toFixed(0).padStart(6)} us CPU each`)
+  }
+  const [original, client] = results
+  const rates = median(client.map(({ rate }, i) => rate / original[i].rate))
+  const cpus = median(client.map(({ cpu }, i) => original[i].cpu / cpu))
+  console.log(`  socketpass / passport.socketio: ${rates.toFixed(2)} of its handshakes a second, ${cpus.toFixed(2)} by CPU time`)
+}
+for (const server of servers) server.stop()
+await stopAll()

@@ -1,0 +1,153 @@
+import { status, type ServiceError } from '@grpc/grpc-js'
+import { setTimeout as sleep } from 'node:timers/promises'
+import type { AuthorizeResponse, Handshake } from './generated/socketpass/v1/authorization_service'
+import { Reason } from './generated/socketpass/v1/reason'
+import type { Log } from './log'
+import type { Answered, Service } from './service'
+import type { User } from './settings'
+import { LEVELS, type Packed, isDeeper, pack } from './struct'
+
+/** How a socket is closed: a WebSocket close code, 4000-4999, and a reason of at most 32 ASCII characters. */
+export interface Close {
+  code: number
+  reason: string
+}
+
+/** What came of a handshake. */
+export interface Decision {
+  accepted: boolean
+  /** Why, for programs: `AUTHORIZED`, `NOT_LOGGED_IN` …; `UNSPECIFIED` without a decision. */
+  reason: string
+  /** Why rejected, for people. */
+  message: string
+  /** passport.socketio's `critical`. */
+  error: boolean
+  /** Who it is; `{logged_in: false}` when nobody is logged in. */
+  user: User
+  /** The session id that was looked up. As good as a login: keep it out of logs. */
+  sessionId: string
+  /** What to tell the client; absent when accepted. */
+  close?: Close
+}
+
+/** What is said without a decision, and to sockets that have been without a stream for too long. */
+export const UNAVAILABLE: Close = { code: 4000, reason: 'service_unavailable' }
+
+/** What came of asking. */
+export interface Answer {
+  decision: Decision
+  /** The user for the registry. */
+  reported: Packed
+  /** Whether `onUnavailable` has a say in it. */
+  undecided: boolean
+}
+
+/** Nobody is logged in, for the registry. */
+export const NOBODY = pack({ logged_in: false })
+
+const FAULTS = new Set<Reason>([
+  Reason.REASON_SESSION_MALFORMED, Reason.REASON_USER_SOURCE_FAILED, Reason.REASON_STORE_UNAVAILABLE
+])
+
+// Whoever does not understand why somebody is let in does not let them in.
+const UNKNOWN_REASONS = new Set<Reason>([Reason.REASON_UNSPECIFIED, Reason.UNRECOGNIZED])
+
+// What the gateway itself does wrong, and the setting to look at. Such a handshake is rejected whatever `onUnavailable`
+// says: it would stay so.
+const OWN_MISTAKES = new Map<status, string>([
+  [status.UNAUTHENTICATED, 'look at `token`, or the certificate of `tls`'],
+  [status.PERMISSION_DENIED, 'look at `token`, or the certificate of `tls`: its role is too small'],
+  [status.INVALID_ARGUMENT, 'the handshake could not be read'],
+  [status.UNIMPLEMENTED, 'look at `address`: no socketpass is there']
+])
+
+const ATTEMPTS = 4
+const FIRST_PAUSE = 50
+
+/** Asks the service about handshakes. */
+export class Decisions {
+  readonly #service: Service
+  readonly #gatewayId: string
+  readonly #timeout: number
+  readonly #log: Log
+
+  constructor (service: Service, { gatewayId, timeout }: { gatewayId: string, timeout: number }, log: Log) {
+    this.#service = service
+    this.#gatewayId = gatewayId
+    this.#timeout = timeout
+    this.#log = log
+  }
+
+  /** Always answers: who cannot be decided on is rejected. */
+  async decide (handshake: Handshake): Promise<Answer> {
+    // The service would not take it, and whoever sends such a thing should not find out what `onUnavailable` is.
+    if (isDeeper(handshake.auth, LEVELS)) return noAnswer(false)
+    try {
+      const { answer, user } = await this.#authorize(handshake)
+      if (answer.accepted && UNKNOWN_REASONS.has(answer.reason)) {
+        this.#log.trouble('authorize', 'newer', 'handshakes are rejected: the service is newer, and its reason for letting in is not known here')
+        return noAnswer(false)
+      }
+      this.#log.fine('authorize')
+      return { decision: decisionOf(answer), reported: user ?? NOBODY, undecided: FAULTS.has(answer.reason) }
+    } catch (error) {
+      const { code = status.UNKNOWN, details, message } = error as ServiceError
+      const name = status[code]
+      const hint = OWN_MISTAKES.get(code)
+      this.#log.trouble('authorize', name, `handshakes are not decided: ${name}: ${details ?? message}${hint ? `; ${hint}` : ''}`)
+      return noAnswer(hint === undefined)
+    }
+  }
+
+  // Reads only, so it may be repeated. A replica that stops ends its calls with UNAVAILABLE.
+  async #authorize (handshake: Handshake): Promise<Answered> {
+    const deadline = Date.now() + this.#timeout
+    for (let attempt = 1; ; attempt++) {
+      try {
+        return await this.#service.authorize(handshake, this.#gatewayId, deadline)
+      } catch (error) {
+        const pause = FIRST_PAUSE * 2 ** (attempt - 1) * (0.5 + Math.random() / 2)
+        const again = (error as ServiceError).code === status.UNAVAILABLE && attempt < ATTEMPTS
+        if (!again || Date.now() + pause >= deadline) throw error
+        await sleep(pause)
+      }
+    }
+  }
+}
+
+/** Nobody could say who it is. */
+export function noAnswer (undecided: boolean): Answer {
+  const decision = {
+    accepted: false,
+    reason: 'UNSPECIFIED',
+    message: 'Authorization service unavailable',
+    error: true,
+    user: anonymous(),
+    sessionId: '',
+    close: UNAVAILABLE
+  }
+  return { decision, reported: NOBODY, undecided }
+}
+
+/** Nobody is logged in. A new one each time: the application may write to it. */
+export function anonymous (): User {
+  return { logged_in: false }
+}
+
+function decisionOf (answer: AuthorizeResponse): Decision {
+  return {
+    accepted: answer.accepted,
+    reason: answer.reason.replace(/^REASON_/, ''),
+    message: answer.message,
+    error: answer.error,
+    user: (answer.user as User | undefined) ?? anonymous(),
+    sessionId: answer.sessionId,
+    close: answer.accepted ? undefined : closeOf(answer.close)
+  }
+}
+
+// Something that a WebSocket can be closed with, whatever the service says.
+function closeOf (close: Close | undefined): Close {
+  const usable = close !== undefined && close.code >= 4000 && close.code <= 4999
+  return usable ? close : { code: 4504, reason: 'denied_by_policy' }
+}

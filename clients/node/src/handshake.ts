@@ -1,0 +1,55 @@
+import type { IncomingMessage } from 'node:http'
+import type { Socket } from 'socket.io'
+import type { Handshake } from './generated/socketpass/v1/authorization_service'
+
+/** What a Socket.IO client sent when it asked for a namespace. */
+export function ofSocket ({ handshake, nsp, request }: Socket): Handshake {
+  return {
+    // The handshake's own headers are there with every server that Socket.IO runs on, the request's with Node's alone.
+    headers: request.rawHeaders === undefined ? joined(handshake.headers) : headersOf(request),
+    url: handshake.url,
+    auth: handshake.auth,
+    remoteAddress: handshake.address,
+    xdomain: handshake.xdomain,
+    namespace: nsp.name
+  }
+}
+
+/** What a client sent when it asked for a WebSocket. */
+export function ofUpgrade (request: IncomingMessage): Handshake {
+  return {
+    headers: headersOf(request),
+    url: request.url ?? '',
+    auth: undefined,
+    remoteAddress: request.socket.remoteAddress ?? '',
+    xdomain: false,
+    namespace: pathOf(request)
+  }
+}
+
+export function pathOf ({ url = '' }: IncomingMessage): string {
+  const query = url.indexOf('?')
+  return query < 0 ? url : url.slice(0, query)
+}
+
+// Node's own `headers` drops some that come twice. It has read the bytes as Latin-1.
+function headersOf ({ rawHeaders }: IncomingMessage): Record<string, string> {
+  const headers: Record<string, string> = Object.create(null)
+  for (let i = 0; i + 1 < rawHeaders.length; i += 2) {
+    const name = rawHeaders[i]!.toLowerCase()
+    const before = headers[name]
+    const value = rawHeaders[i + 1]!
+    headers[name] = before === undefined ? value : `${before}${separator(name)}${value}`
+  }
+  return headers
+}
+
+function joined (headers: NodeJS.Dict<string | string[]>): Record<string, string> {
+  return Object.fromEntries(
+    Object.entries(headers).map(([name, value]) => [name.toLowerCase(), [value ?? []].flat().join(separator(name))])
+  )
+}
+
+function separator (name: string): string {
+  return name === 'cookie' ? '; ' : ', '
+}

@@ -1,0 +1,8 @@
+export { authorize, type Authorize } from './authorize'
+export { filterSocketsByUser } from './filter-sockets-by-user'
+export { SocketPass, type LocalSocket } from './socketpass'
+export type { Close, Decision } from './decision'
+export type { Outcome, Params, RemoteSocket, View } from './fleet'
+export type { Accept, Fail, Settings, Success, User } from './settings'
+export type { Middleware } from './socketio'
+export type { UpgradeListener, UpgradeOptions } from './websocket'

@@ -1,0 +1,100 @@
+import { BinaryReader, BinaryWriter } from '@bufbuild/protobuf/wire'
+import { FIELD_ROOM, FieldWriter, textRoom, textSize } from './field-writer'
+import { Struct } from './generated/google/protobuf/struct'
+import type { Handshake } from './generated/socketpass/v1/authorization_service'
+import { Event, ReportRequest, Socket } from './generated/socketpass/v1/registry_service'
+import type { OpenSocket } from './open-sockets'
+import { type Packed, packed, unpack } from './struct'
+
+// Messages that are not left to the generated functions alone. A batch is put together from events that are encoded one by
+// one, so that it can be cut before it is too large. Users are taken out of answers and put into events as they are. And the
+// headers of a handshake, two dozen texts, are written straight into the message.
+
+// (field number << 3) | length-delimited, or varint.
+const ASK_HANDSHAKE = 1 << 3 | 2
+const ASK_GATEWAY_ID = 2 << 3 | 2
+const HANDSHAKE_HEADERS = 1 << 3 | 2
+const HANDSHAKE_URL = 2 << 3 | 2
+const HANDSHAKE_AUTH = 3 << 3 | 2
+const HANDSHAKE_REMOTE_ADDRESS = 4 << 3 | 2
+const HANDSHAKE_XDOMAIN = 5 << 3
+const HANDSHAKE_NAMESPACE = 6 << 3 | 2
+const ENTRY_KEY = 1 << 3 | 2
+const ENTRY_VALUE = 2 << 3 | 2
+const ANSWER_USER = 5 << 3 | 2
+const REQUEST_BATCH = 2 << 3 | 2
+const BATCH_SEQUENCE = 1 << 3
+const BATCH_EVENTS = 2 << 3 | 2
+const BATCH_COMPLETE = 3 << 3
+const EVENT_OPENED = 1 << 3 | 2
+const SOCKET_USER = 7 << 3 | 2
+const SOCKET_DATA = 8 << 3 | 2
+
+/** Like the generated function, in a fifth of its time. */
+export function authorizeRequest (handshake: Handshake, gatewayId: string): Buffer {
+  const { headers, auth, url, remoteAddress, namespace, xdomain } = handshake
+  const payload = auth === undefined ? undefined : Struct.encode(Struct.wrap(auth)).finish()
+  let room = textRoom(gatewayId) + textRoom(url) + textRoom(remoteAddress) + textRoom(namespace) + (payload?.length ?? 0) + FIELD_ROOM
+  for (const name in headers) room += textRoom(name) + textRoom(headers[name]!) + FIELD_ROOM
+  const writer = new FieldWriter(room)
+  for (const name in headers) {
+    const value = headers[name]!
+    writer.nested(HANDSHAKE_HEADERS, textSize(name) + textSize(value))
+    writer.text(ENTRY_KEY, name)
+    writer.text(ENTRY_VALUE, value)
+  }
+  writer.text(HANDSHAKE_URL, url)
+  if (payload !== undefined) writer.bytes(HANDSHAKE_AUTH, payload)
+  writer.text(HANDSHAKE_REMOTE_ADDRESS, remoteAddress)
+  if (xdomain) writer.flag(HANDSHAKE_XDOMAIN)
+  writer.text(HANDSHAKE_NAMESPACE, namespace)
+  const inner = writer.finish()
+  const outer = new FieldWriter(FIELD_ROOM + inner.length + textRoom(gatewayId))
+  outer.bytes(ASK_HANDSHAKE, inner)
+  outer.text(ASK_GATEWAY_ID, gatewayId)
+  return outer.finish()
+}
+
+/** The user of an answer, as it came. */
+export function answeredUser (answer: Uint8Array): Packed | undefined {
+  const reader = new BinaryReader(answer)
+  while (reader.pos < reader.len) {
+    const tag = reader.uint32()
+    if (tag === ANSWER_USER) return packed(reader.bytes())
+    reader.skip(tag & 7)
+  }
+  return undefined
+}
+
+export function request (message: NonNullable<ReportRequest['message']>): Buffer {
+  return finish(ReportRequest.encode({ message }))
+}
+
+export function opened (socket: OpenSocket): Uint8Array {
+  const writer = new BinaryWriter().uint32(EVENT_OPENED).fork()
+  const { socketId, namespace, sessionId, remoteAddress, origin } = socket
+  const connectedAt = new Date(socket.connectedAt)
+  Socket.encode(
+    { gatewayId: '', socketId, namespace, sessionId, remoteAddress, origin, user: undefined, data: undefined, connectedAt },
+    writer
+  )
+  writer.uint32(SOCKET_USER).bytes(unpack(socket.reported))
+  if (socket.data !== undefined) writer.uint32(SOCKET_DATA).bytes(unpack(socket.data))
+  return writer.join().finish()
+}
+
+export function closed (socketId: string): Uint8Array {
+  return Event.encode({ event: { $case: 'closed', value: { socketId } } }).finish()
+}
+
+export function batch (sequence: number, events: Uint8Array[], complete: boolean): Buffer {
+  const writer = new BinaryWriter().uint32(REQUEST_BATCH).fork().uint32(BATCH_SEQUENCE).uint64(sequence)
+  for (const event of events) writer.uint32(BATCH_EVENTS).bytes(event)
+  if (complete) writer.uint32(BATCH_COMPLETE).bool(true)
+  return finish(writer.join())
+}
+
+function finish (writer: BinaryWriter): Buffer {
+  const { buffer, byteOffset, byteLength } = writer.finish()
+  return Buffer.from(buffer, byteOffset, byteLength)
+}

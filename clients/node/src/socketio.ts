@@ -1,0 +1,108 @@
+import type { Namespace, Server, Socket } from 'socket.io'
+import { type Close, UNAVAILABLE } from './decision'
+import type { Gate } from './gate'
+import { ofSocket } from './handshake'
+import type { Admission } from './hooks'
+import { OpenSocket } from './open-sockets'
+import type { HandshakeRequest, User } from './settings'
+
+/** What `io.use()` and `namespace.use()` take. */
+export type Middleware = (socket: Socket<any, any, any, any>, next: (error?: Error & { data?: unknown }) => void) => void
+
+/** Lets in whom the gate lets in, and has it know what is open. `serves` hears of each Socket.IO server, perhaps often. */
+export function middleware (gate: Gate, serves: (server: Server) => void): Middleware {
+  const watched = new WeakSet<Namespace>()
+  const admitted = new WeakMap<Socket, Admission>()
+
+  // A socket counts from here on: another middleware may still refuse it before.
+  const connected = (socket: Socket): void => {
+    const admission = admitted.get(socket)
+    admitted.delete(socket)
+    if (admission !== undefined) {
+      gate.opened(socket, new SocketIoSocket(socket, admission, gate))
+      socket.on('disconnect', disconnected)
+      return
+    }
+    // Nobody has asked who is behind a socket that Socket.IO lets in past its middlewares.
+    gate.log.trouble(
+      'recovery', '', 'a recovered socket is closed: set connectionStateRecovery.skipMiddlewares of Socket.IO to false'
+    )
+    tell(socket, UNAVAILABLE)
+    socket.disconnect()
+  }
+  // One function for all of them: `this` is the socket.
+  const disconnected = function (this: Socket): void {
+    gate.closed(this)
+  }
+
+  return (socket, next) => {
+    if (!watched.has(socket.nsp)) {
+      watched.add(socket.nsp)
+      serves(socket.nsp.server)
+      // Before the application's own listeners: for them the socket is open.
+      socket.nsp.prependListener('connection', connected)
+    }
+    void gate.admit(ofSocket(socket), socket.request as HandshakeRequest).then(verdict => {
+      if (verdict.accepted) {
+        admitted.set(socket, verdict.admission)
+        next()
+      } else {
+        const { error, close } = verdict
+        next('data' in error ? error : Object.assign(error, { data: { ...close } }))
+      }
+    })
+  }
+}
+
+// From this code on a client need not come back.
+const FINAL = 4500
+
+// Socket.IO cannot send a close code.
+function tell (socket: Socket, { code, reason }: Close): void {
+  socket.emit('socketpass:close', { code, reason })
+}
+
+class SocketIoSocket extends OpenSocket {
+  readonly socket: Socket
+  readonly #gate: Gate
+
+  constructor (socket: Socket, admission: Admission, gate: Gate) {
+    super(admission)
+    this.socket = socket
+    this.#gate = gate
+  }
+
+  get socketId (): string {
+    return this.socket.id
+  }
+
+  get namespace (): string {
+    return this.socket.nsp.name
+  }
+
+  get remoteAddress (): string {
+    return this.socket.handshake.address
+  }
+
+  get origin (): string {
+    return this.socket.handshake.headers.origin ?? ''
+  }
+
+  close (close: Close): void {
+    tell(this.socket, close)
+    // Socket.IO's clients stay away from a namespace that has disconnected them, and come back by themselves when the
+    // connection is lost.
+    if (close.code >= FINAL) this.socket.disconnect()
+    else this.socket.conn.close()
+  }
+
+  send (event: string, args: unknown[]): boolean {
+    if (!this.socket.connected) return false
+    this.socket.emit(event, ...args)
+    return true
+  }
+
+  userChanged (user: User): void {
+    this.#gate.userChanged(this.socket, this.socket.request as HandshakeRequest, user)
+  }
+}
