@@ -1,0 +1,54 @@
+// Asking the real service what it knows, as an operator would.
+import grpc from '@grpc/grpc-js'
+import { RegistryService, plainSocket, struct, value } from './peer/proto.js'
+
+export class Registry {
+  // `tls` and `token` as clients have them.
+  constructor (address, { tls, token } = {}) {
+    const credentials = tls
+      ? grpc.credentials.createSsl(tls.ca, tls.key, tls.cert)
+      : grpc.credentials.createInsecure()
+    // Tests kill services: the next question must not wait until a long pause is over.
+    this.client = new RegistryService(address, credentials, { 'grpc.max_reconnect_backoff_ms': 500 })
+    this.metadata = new grpc.Metadata()
+    if (token) this.metadata.set('authorization', `Bearer ${token}`)
+  }
+
+  close () {
+    this.client.close()
+  }
+
+  // The sockets of a gateway.
+  async sockets (gatewayId) {
+    const filter = 'gateway.gateway_id == params.gateway'
+    const answers = await this.#all(this.client.FilterSockets({ filter, params: struct({ gateway: gatewayId }) }, ...this.#how()))
+    return answers.flatMap(({ sockets }) => sockets.map(plainSocket))
+  }
+
+  count (gatewayId) {
+    const filter = 'gateway.gateway_id == params.gateway'
+    return new Promise((resolve, reject) => {
+      const done = (error, answer) => error ? reject(error) : resolve(answer)
+      this.client.CountSockets({ filter, params: struct({ gateway: gatewayId }) }, ...this.#how(), done)
+    })
+  }
+
+  async disconnect (filter, params, close) {
+    return (await this.#all(this.client.DisconnectSockets({ filter, params: struct(params), close }, ...this.#how()))).at(-1)
+  }
+
+  async send (filter, params, event, args) {
+    const request = { filter, params: struct(params), event, args: args.map(value) }
+    return (await this.#all(this.client.SendToSockets(request, ...this.#how()))).at(-1)
+  }
+
+  #how () {
+    return [this.metadata, { deadline: Date.now() + 20_000 }]
+  }
+
+  async #all (stream) {
+    const answers = []
+    for await (const answer of stream) answers.push(answer)
+    return answers
+  }
+}
