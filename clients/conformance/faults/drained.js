@@ -4,6 +4,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { twoAddresses } from '../lib/replicas.js'
 
 const A_WHILE = 1_000
+const BACK_WITHIN = 15_000
 
 export default async function drained (scene) {
   const { name, hosts, addresses } = await twoAddresses(scene.services)
@@ -33,6 +34,10 @@ export default async function drained (scene) {
       return view.incomplete_gateways.includes('drained') ? 'the gateway is late' : undefined
     })
     await leaving.start()
+    // Nobody stops the last replica that gateways are connected to: they come back to the other first.
+    await Promise.race([people, scene.until(async () => {
+      return await leaving.metric('socketpass_decisions_total') ? undefined : 'the replica that came back is not asked'
+    }, BACK_WITHIN)])
   }
   coming = false
   await people

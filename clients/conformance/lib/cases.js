@@ -6,7 +6,7 @@ import { verbOf } from './steps/index.js'
 
 const folder = new URL('../cases/', import.meta.url)
 // cases/README.md says what each means.
-const MEMBERS = ['name', 'promise', 'each', 'peers', 'over', 'languages', 'once', 'fresh', 'alone', 'long', 'limit', 'subject',
+const MEMBERS = ['name', 'promise', 'each', 'peers', 'over', 'languages', 'once', 'fresh', 'unwelcome', 'alone', 'long', 'limit', 'subject',
   'service', 'tls', 'fault', 'with', 'steps']
 const LIMIT = 30 // Seconds.
 
@@ -55,9 +55,9 @@ export function concerning (cases, { language, kinds }, kind, first) {
 export function sets (cases) {
   const sets = new Map()
   for (const one of cases) {
-    const { peer, tls, service, subject, fresh, fault, alone } = one
-    const key = JSON.stringify({ peer, tls, service, subject, alone, own: (fresh || fault) && one.name })
-    if (!sets.has(key)) sets.set(key, { peer, tls, service, subject, alone, cases: [] })
+    const { peer, tls, service, subject, unwelcome, fresh, fault, alone } = one
+    const key = JSON.stringify({ peer, tls, service, subject, alone, own: (fresh || unwelcome || fault) && one.name })
+    if (!sets.has(key)) sets.set(key, { peer, tls, service, subject, unwelcome, alone, cases: [] })
     sets.get(key).cases.push(one)
   }
   return [...sets.values()]

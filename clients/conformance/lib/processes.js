@@ -13,7 +13,7 @@ export function start (command, args, options = {}) {
       child.log.push(error.message)
       resolve({ status: null, error })
     })
-    child.once('exit', (status, signal) => resolve({ status, signal }))
+    child.once('close', (status, signal) => resolve({ status, signal })) // And all that it said has been read.
   })
   running.add(child)
   child.ended.then(() => running.delete(child))

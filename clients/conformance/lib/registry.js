@@ -8,8 +8,11 @@ export class Registry {
     const credentials = tls
       ? grpc.credentials.createSsl(tls.ca, tls.key, tls.cert)
       : grpc.credentials.createInsecure()
-    // Tests kill services: the next question must not wait until a long pause is over.
-    this.client = new RegistryService(address, credentials, { 'grpc.max_reconnect_backoff_ms': 500 })
+    this.client = new RegistryService(address, credentials, {
+      // Services are killed: the next question must not wait until a long pause is over.
+      'grpc.max_reconnect_backoff_ms': 500,
+      'grpc.ssl_target_name_override': 'localhost'
+    })
     this.metadata = new grpc.Metadata()
     if (token) this.metadata.set('authorization', `Bearer ${token}`)
   }

@@ -47,10 +47,10 @@ export class Stage {
     return this.peer.record
   }
 
-  // The subject can be used, and its stream has been welcomed.
+  // The subject can be used, and its stream has been welcomed, if it is one that is.
   async ready () {
     await this.subject.ready()
-    if (!this.peer.unseen) await this.#reported()
+    await this.#reported()
   }
 
   // Before a case: what the last one has left counts for nothing.
@@ -85,16 +85,15 @@ export class Stage {
     return filled(value, this.names)
   }
 
-  browse (handshake) {
-    const key = `h${++this.#handshakes}`
-    const lines = [...handshake.lines, ['x-handshake', key]]
+  // A browser comes. The header that it carries says to the peer which answers it gets.
+  browse ({ beside, lines, ...handshake }, answers) {
+    const other = beside && this.browser(beside)
+    const key = other?.key ?? `h${++this.#handshakes}`
+    this.peer.answer?.(key, [...answers])
     const Browser = browsers[this.protocol]
-    const browser = new Browser(this.happenings, this.subject.port, { ...handshake, headers: lines })
-    return { key, browser }
-  }
-
-  nextKey () {
-    return `h${this.#handshakes + 1}`
+    const headers = [...lines, ['x-handshake', key]]
+    const browser = new Browser(this.happenings, this.subject.port, { ...handshake, headers, beside: other })
+    return Object.assign(browser, { key })
   }
 
   browser (name) {
@@ -113,7 +112,7 @@ export class Stage {
   }
 
   async #reported (empty = false) {
-    if (this.peer.unseen) return
+    if (this.peer.unseen || this.set.unwelcome) return
     await this.until(() => {
       const { current } = this.record
       if (this.subject.ended) throw new Deviation('the subject has ended')

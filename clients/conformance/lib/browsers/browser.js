@@ -31,5 +31,5 @@ export class Browser {
 
 // `/socket.io/` and any path take a query.
 export function queryText (query = {}) {
-  return new URLSearchParams(query).toString()
+  return Object.entries(query).map(pair => pair.map(encodeURIComponent).join('=')).join('&')
 }

@@ -6,8 +6,10 @@ import net from 'node:net'
 export function agentWith (lines) {
   const added = Buffer.from(lines.map(([name, value]) => `${name}: ${value}\r\n`).join(''), 'latin1')
   const agent = new http.Agent()
+  agent.connections = []
   agent.createConnection = options => {
     const socket = net.connect(options)
+    agent.connections.push(socket)
     const write = socket.write
     socket.write = (chunk, encoding, done) => {
       socket.write = write // The head is written first, and whole.

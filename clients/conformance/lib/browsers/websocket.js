@@ -7,7 +7,8 @@ export class WebSocketBrowser extends Browser {
   constructor (happenings, port, { namespace = '/', query, headers }) {
     super(happenings)
     const url = `ws://127.0.0.1:${port}${namespace}${query ? `?${queryText(query)}` : ''}`
-    this.socket = new WebSocket(url, { agent: agentWith(headers), handshakeTimeout: 20_000 })
+    this.agent = agentWith(headers)
+    this.socket = new WebSocket(url, { agent: this.agent, handshakeTimeout: 20_000 })
     this.socket.on('unexpected-response', async (_request, response) => {
       let body = ''
       for await (const chunk of response.setEncoding('utf8')) body += chunk
@@ -33,6 +34,11 @@ export class WebSocketBrowser extends Browser {
 
   whoami () {
     this.socket.send(JSON.stringify({ event: 'whoami' }))
+  }
+
+  // The connection breaks off without a word.
+  drop () {
+    for (const connection of this.agent.connections) connection.destroy()
   }
 
   close () {

@@ -36,8 +36,10 @@ export async function whoami (stage, { whoami: name, user, within }) {
 }
 
 // The browser goes, and the application sees it.
-export async function close (stage, { close: name }) {
-  stage.browser(name).close()
+export async function close (stage, { close: name, abruptly }) {
+  const browser = stage.browser(name)
+  if (abruptly) browser.drop()
+  else browser.close()
   stage.browsers.delete(name)
   const id = stage.names[name]
   await stage.until(() => {
@@ -53,8 +55,7 @@ export async function crowd (stage, { crowd: size, within = 20_000 }) {
   const some = async () => {
     while (next < size) {
       const name = `crowd${next++}`
-      stage.peer.answer?.(stage.nextKey(), [stage.fill(usualAnswer(session))])
-      const { browser } = stage.browse(lined({ cookie: stage.names.cookie }))
+      const browser = stage.browse(lined({ cookie: stage.names.cookie }), [stage.fill(usualAnswer(session))])
       stage.browsers.set(name, browser)
       await stage.until(() => {
         if (browser.rejected) throw new Deviation(`${name} was turned away with ${text(browser.rejected)}`)

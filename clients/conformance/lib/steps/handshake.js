@@ -10,9 +10,9 @@ export async function handshake (stage, step) {
   const { as = 'a', within, hooks = [] } = step
   const session = await arrive(stage, step.handshake)
   const answers = stage.fill(step.answers ?? [step.answer ?? usualAnswer(session)])
-  stage.peer.answer?.(stage.nextKey(), [...answers])
+  const before = stage.record.asked.length
   const begun = performance.now()
-  const { key, browser } = stage.browse(lined(stage.fill({ cookie: session && '<cookie>', ...step.handshake })))
+  const browser = stage.browse(lined(stage.fill({ cookie: session && '<cookie>', ...step.handshake })), answers)
   stage.browsers.set(as, browser)
   await stage.until(() => browser.accepted || browser.rejected ? undefined : `${as} hears nothing`, within)
   const took = performance.now() - begun
@@ -21,12 +21,16 @@ export async function handshake (stage, step) {
   else turnedAway(stage, as, browser, stage.fill(step.rejected))
   if (step.took) told(difference({ $between: step.took }, took, `the milliseconds until ${as} heard`))
   await hooked(stage, stage.fill(hooks))
-  if (!stage.peer.unseen) asked(stage, key, step, answers)
+  if (!stage.peer.unseen) asked(stage, browser, before, step, answers)
 }
 
-// Keeps the session that the person has, and puts it under its names.
-export async function arrive (stage, { session = SESSION, stored = true } = {}) {
+// Keeps the session that the person has, and puts it under its names. Who comes beside another has the other's.
+export async function arrive (stage, { session = SESSION, stored = true, beside } = {}) {
   if (session === null) return
+  if (beside) {
+    stage.names.sid = stage.names[`${beside}.sid`]
+    return session
+  }
   const { id, cookie, signed } = await stage.services.session(session, stored && stage.set.peer !== 'scripted')
   Object.assign(stage.names, { sid: id, cookie, signed })
   return session
@@ -70,8 +74,8 @@ export function hookDifference (stage) {
   return difference(stage.hooks, stage.subject.since(stage.begun.said, 'success', 'fail'), 'hooks')
 }
 
-function asked (stage, key, step, answers) {
-  const calls = stage.record.asked.filter(({ handshake }) => handshake.headers['x-handshake'] === key)
+function asked (stage, { key }, before, step, answers) {
+  const calls = stage.record.asked.slice(before).filter(({ handshake }) => handshake.headers['x-handshake'] === key)
   if (step.asked) told(difference([stage.fill(step.asked)].flat(), calls, 'asked'))
   else if (!step.answers && calls.length !== 1) throw new Deviation(`asked ${calls.length} times`)
   if (stage.set.peer !== 'scripted') told(difference(answers.at(-1), calls.at(-1).answer, 'the answer'))
