@@ -39,7 +39,12 @@ for (const client of await find(options.subject)) {
   clients.push(client)
   if (options.built) continue
   report.say(`building ${client.language}`)
-  await build(client)
+  const begun = performance.now()
+  await build(client).catch(({ message }) => {
+    clients.pop()
+    const seconds = (performance.now() - begun) / 1_000
+    report.result({ language: client.language, kind: 'all', name: 'build', peer: 'none', seconds, failed: { text: message, log: [] } })
+  })
 }
 try {
   if (options.measure) await measure(services, clients, options.kind, report)

@@ -1,4 +1,4 @@
-// Very many come at once, from a process of their own.
+// Very many come at once, from a process of their own, and are thrown out with one call.
 import { fileURLToPath } from 'node:url'
 import { lines, start, stop } from '../lib/processes.js'
 import { text } from '../lib/match.js'
@@ -22,8 +22,12 @@ export default async function burst (scene, { sockets, underWay }) {
   if (told.accepted !== sockets) throw new Deviation(`${told.accepted} of ${sockets} were let in: ${text(told.rejected)}`)
   const listed = await scene.listed(service, 'burst', sockets, WITHIN)
   if (told.closed) throw new Deviation(`${told.closed} sockets were closed`)
-  await stop(browsers)
-  const gone = await scene.listed(service, 'burst', 0, WITHIN)
+  const begun = performance.now()
+  const everybody = 'gateway.gateway_id == params.gateway'
+  const { done } = await service.registry.disconnect(everybody, { gateway: 'burst' }, { code: 4505, reason: 'disconnected' })
+  if (done !== sockets) throw new Deviation(`${done} of ${sockets} were disconnected`)
+  await scene.until(() => told.closed === sockets ? undefined : `${told.closed} of ${sockets} browsers hear that they are closed`)
+  await scene.listed(service, 'burst', 0)
   const seconds = milliseconds => (milliseconds / 1_000).toFixed(1)
-  return `open in ${seconds(told.ms)} s, listed ${seconds(listed)} s later, off the list in ${seconds(gone)} s`
+  return `open in ${seconds(told.ms)} s, listed ${seconds(listed)} s later, disconnected in ${seconds(performance.now() - begun)} s`
 }

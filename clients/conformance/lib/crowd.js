@@ -5,6 +5,7 @@ import { Happenings } from './until.js'
 const { protocol, port, cookie, sockets, underWay } = JSON.parse(process.argv[2])
 const Browser = browsers[protocol]
 const all = []
+let closed = 0
 const begun = performance.now()
 
 async function some () {
@@ -15,7 +16,10 @@ async function some () {
     await new Promise(resolve => {
       happenings.on('happened', () => {
         if (browser.accepted || browser.rejected) resolve()
-        if (browser.closed) say({ closed: all.filter(({ closed }) => closed).length })
+        if (browser.closed && !browser.counted) {
+          browser.counted = true
+          say({ closed: ++closed })
+        }
       })
     })
   }

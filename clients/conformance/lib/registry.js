@@ -46,7 +46,7 @@ export class Registry {
   }
 
   #how () {
-    return [this.metadata, { deadline: Date.now() + 20_000 }]
+    return [this.metadata, { deadline: Date.now() + 60_000 }]
   }
 
   async #all (stream) {

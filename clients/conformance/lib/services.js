@@ -18,6 +18,10 @@ const built = ['release', 'debug'].map(profile => join(root, 'target', profile, 
 const program = process.env.SOCKETPASS_BIN ?? built.find(existsSync)
 
 export class Services {
+  constructor () {
+    if (!program) throw new Error('there is no socketpass: build it, or name it with SOCKETPASS_BIN')
+  }
+
   #shared = new Map() // By what they are and how they are set; started when somebody asks.
 
   // What all cases share is started once.

@@ -59,6 +59,11 @@ export class Subject {
     return socket.socket_id
   }
 
+  // Whoever has opened by now is nobody's.
+  passOver () {
+    this.#opened = this.since(0, 'opened').length
+  }
+
   async ask (question, within = PATIENCE) {
     const id = ++this.#asked
     this.child.stdin.write(JSON.stringify({ id, ...question }) + '\n')

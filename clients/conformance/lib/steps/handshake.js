@@ -1,8 +1,10 @@
 // Somebody asks for a socket.
+import { setTimeout as sleep } from 'node:timers/promises'
 import { difference, text } from '../match.js'
 import { Deviation } from '../until.js'
 
 const SESSION = { passport: { user: { id: 'u1', name: 'ana' } } }
+const LEFT = 1_500 // Long enough for the answer to come and for all that follows.
 // What a browser can hear of a rejection.
 const CARRIED = { 'socket.io': ['message', 'code', 'reason'], websocket: ['status', 'code', 'reason', 'message'] }
 
@@ -14,6 +16,7 @@ export async function handshake (stage, step) {
   const begun = performance.now()
   const browser = stage.browse(lined(stage.fill({ cookie: session && '<cookie>', ...step.handshake })), answers)
   stage.browsers.set(as, browser)
+  if (step.leaves) return leave(stage, browser, step.leaves)
   await stage.until(() => browser.accepted || browser.rejected ? undefined : `${as} hears nothing`, within)
   const took = performance.now() - begun
   const accepted = step.accepted ?? (step.rejected ? undefined : usualUser(session))
@@ -48,6 +51,15 @@ export function usualUser (session) {
 
 export function usualAnswer (session) {
   return { accepted: true, reason: 'AUTHORIZED', user: usualUser(session), session_id: '<sid>' }
+}
+
+// The browser does not wait for what becomes of it, and the application may have seen it or not.
+async function leave (stage, browser, after) {
+  await sleep(after)
+  if (browser.accepted || browser.rejected) throw new Deviation('it was decided before the browser left')
+  browser.drop()
+  await sleep(LEFT)
+  stage.subject.passOver()
 }
 
 async function letIn (stage, as, browser, user) {
