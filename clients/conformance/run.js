@@ -42,8 +42,9 @@ for (const client of await find(options.subject)) {
   const begun = performance.now()
   await build(client).catch(({ message }) => {
     clients.pop()
+    const failed = { text: message, log: [] }
     const seconds = (performance.now() - begun) / 1_000
-    report.result({ language: client.language, kind: 'all', name: 'build', peer: 'none', seconds, failed: { text: message, log: [] } })
+    report.result({ language: client.language, kind: 'all kinds', name: 'build', peer: 'none', seconds, failed })
   })
 }
 try {

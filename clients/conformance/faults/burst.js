@@ -26,8 +26,8 @@ export default async function burst (scene, { sockets, underWay }) {
   const everybody = 'gateway.gateway_id == params.gateway'
   const { done } = await service.registry.disconnect(everybody, { gateway: 'burst' }, { code: 4505, reason: 'disconnected' })
   if (done !== sockets) throw new Deviation(`${done} of ${sockets} were disconnected`)
-  await scene.until(() => told.closed === sockets ? undefined : `${told.closed} of ${sockets} browsers hear that they are closed`)
+  await scene.until(() => told.closed === sockets ? undefined : `${told.closed} of ${sockets} browsers hear it`)
   await scene.listed(service, 'burst', 0)
-  const seconds = milliseconds => (milliseconds / 1_000).toFixed(1)
-  return `open in ${seconds(told.ms)} s, listed ${seconds(listed)} s later, disconnected in ${seconds(performance.now() - begun)} s`
+  const times = [told.ms, listed, performance.now() - begun].map(milliseconds => (milliseconds / 1_000).toFixed(1))
+  return `open in ${times[0]} s, listed ${times[1]} s later, disconnected in ${times[2]} s`
 }

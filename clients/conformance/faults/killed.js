@@ -24,7 +24,8 @@ export default async function killed (scene, { seconds }) {
   const over = performance.now() + seconds * 1_000
   const [rejected, stranger] = await Promise.all([scene.browser(strict, cookie), scene.letIn(lenient, cookie)])
   if (!rejected.rejected) throw new Deviation('somebody new is let in without onUnavailable')
-  if (!isDeepStrictEqual(stranger.user, { logged_in: false })) throw new Deviation(`who is let in unasked is ${text(stranger.user)}`)
+  const { user } = stranger
+  if (!isDeepStrictEqual(user, { logged_in: false })) throw new Deviation(`who is let in unasked is ${text(user)}`)
   await sleep(Math.max(0, over - performance.now()))
   scene.stayOpen([...open, stranger])
 

@@ -6,8 +6,10 @@ import { verbOf } from './steps/index.js'
 
 const folder = new URL('../cases/', import.meta.url)
 // cases/README.md says what each means.
-const MEMBERS = ['name', 'promise', 'each', 'peers', 'over', 'languages', 'once', 'fresh', 'unwelcome', 'alone', 'long', 'limit', 'subject',
-  'service', 'tls', 'fault', 'with', 'steps']
+const MEMBERS = [
+  'name', 'promise', 'each', 'peers', 'over', 'languages', 'once', 'fresh', 'unwelcome', 'alone', 'long', 'limit',
+  'subject', 'service', 'tls', 'fault', 'with', 'steps'
+]
 const LIMIT = 30 // Seconds.
 
 export async function load () {

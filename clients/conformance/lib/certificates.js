@@ -5,19 +5,21 @@ import { run } from './processes.js'
 
 export async function certificates (folder) {
   const path = name => join(folder, name)
-  const key = ['-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:prime256v1', '-nodes']
-  const authority = async name => {
-    const extensions = ['-addext', 'basicConstraints=critical,CA:TRUE', '-addext', 'keyUsage=critical,keyCertSign']
-    await run('openssl', ['req', '-x509', ...key, '-keyout', path(`${name}.key`), '-out', path(`${name}.crt`), '-days', '2',
-      '-subj', `/CN=${name}`, ...extensions])
-  }
-  const signed = async (name, alternative, usage) => {
-    await run('openssl', ['req', '-new', ...key, '-keyout', path(`${name}.pem`), '-out', path(`${name}.csr`), '-subj', `/CN=${name}`])
-    // Java and Rust read PKCS#8, which openssl writes.
-    await writeFile(path(`${name}.ext`), `subjectAltName=${alternative}\nextendedKeyUsage=${usage}\nbasicConstraints=CA:FALSE\n`)
-    await run('openssl', ['x509', '-req', '-in', path(`${name}.csr`), '-CA', path('ca.crt'), '-CAkey', path('ca.key'),
-      '-CAcreateserial', '-days', '2', '-out', path(`${name}.crt`), '-extfile', path(`${name}.ext`)])
-    return { cert: path(`${name}.crt`), key: path(`${name}.pem`) }
+  const openssl = (...args) => run('openssl', args)
+  const key = ['-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:prime256v1', '-nodes'] // PKCS#8, which all languages read.
+  const authority = name => openssl(
+    'req', '-x509', ...key, '-keyout', path(`${name}.key`), '-out', path(`${name}.crt`), '-days', '2', '-subj', `/CN=${name}`,
+    '-addext', 'basicConstraints=critical,CA:TRUE', '-addext', 'keyUsage=critical,keyCertSign'
+  )
+  const signed = async (name, names, usage) => {
+    const [request, extensions] = [path(`${name}.csr`), path(`${name}.ext`)]
+    await writeFile(extensions, `subjectAltName=${names}\nextendedKeyUsage=${usage}\nbasicConstraints=CA:FALSE\n`)
+    await openssl('req', '-new', ...key, '-keyout', path(`${name}.key`), '-out', request, '-subj', `/CN=${name}`)
+    await openssl(
+      'x509', '-req', '-in', request, '-CA', path('ca.crt'), '-CAkey', path('ca.key'), '-CAcreateserial', '-days', '2',
+      '-out', path(`${name}.crt`), '-extfile', extensions
+    )
+    return { cert: path(`${name}.crt`), key: path(`${name}.key`) }
   }
   await authority('ca')
   await authority('stranger')

@@ -23,21 +23,20 @@ export class Registry {
 
   // The sockets of a gateway.
   async sockets (gatewayId) {
-    const filter = 'gateway.gateway_id == params.gateway'
-    const answers = await this.#all(this.client.FilterSockets({ filter, params: struct({ gateway: gatewayId }) }, ...this.#how()))
+    const answers = await this.#all(this.client.FilterSockets(of(gatewayId), ...this.#how()))
     return answers.flatMap(({ sockets }) => sockets.map(plainSocket))
   }
 
   count (gatewayId) {
-    const filter = 'gateway.gateway_id == params.gateway'
     return new Promise((resolve, reject) => {
       const done = (error, answer) => error ? reject(error) : resolve(answer)
-      this.client.CountSockets({ filter, params: struct({ gateway: gatewayId }) }, ...this.#how(), done)
+      this.client.CountSockets(of(gatewayId), ...this.#how(), done)
     })
   }
 
   async disconnect (filter, params, close) {
-    return (await this.#all(this.client.DisconnectSockets({ filter, params: struct(params), close }, ...this.#how()))).at(-1)
+    const request = { filter, params: struct(params), close }
+    return (await this.#all(this.client.DisconnectSockets(request, ...this.#how()))).at(-1)
   }
 
   async send (filter, params, event, args) {
@@ -54,4 +53,8 @@ export class Registry {
     for await (const answer of stream) answers.push(answer)
     return answers
   }
+}
+
+function of (gatewayId) {
+  return { filter: 'gateway.gateway_id == params.gateway', params: struct({ gateway: gatewayId }) }
 }

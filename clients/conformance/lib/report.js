@@ -37,7 +37,8 @@ export class Report {
   measured ({ language, kind, calls, accepted, wall_ms: wall, cpu_ms: cpu }) {
     const figures = { language, kind, calls, accepted, cpuMsACall: cpu / calls, callsASecond: calls / wall * 1_000 }
     this.measures.push(figures)
-    this.#line(`${language} ${kind}: ${figures.cpuMsACall.toFixed(4)} ms CPU an Authorize, ${figures.callsASecond.toFixed(0)} a second, ${accepted} of ${calls} accepted`)
+    const [ms, rate] = [figures.cpuMsACall.toFixed(4), figures.callsASecond.toFixed(0)]
+    this.#line(`${language} ${kind}: ${ms} ms CPU an Authorize, ${rate} a second, ${accepted} of ${calls} accepted`)
   }
 
   // The exit status.

@@ -11,9 +11,12 @@ const LOG_LINES = 30
 
 // `told` hears each result as it comes.
 export async function runAll (services, clients, cases, kind, told) {
-  const jobs = clients.flatMap(client => Object.keys(client.kinds).filter(name => !kind || name === kind).flatMap((name, index) => {
-    return sets(concerning(cases, client, name, index === 0)).map(set => ({ client, kind: name, set }))
-  }))
+  const jobs = clients.flatMap(client => {
+    const kinds = Object.keys(client.kinds).filter(name => !kind || name === kind)
+    return kinds.flatMap((name, index) => {
+      return sets(concerning(cases, client, name, index === 0)).map(set => ({ client, kind: name, set }))
+    })
+  })
   const one = ({ client, kind, set }) => runSet(services, client, kind, set, result => {
     told({ language: client.language, kind, peer: set.peer, ...result })
   })

@@ -56,5 +56,6 @@ test('sets have no order and no more than they should', () => {
 
 test('names stand for values, alone or within a text', () => {
   const names = { a: 'one', n: 3, none: null }
-  assert.deepEqual(filled({ x: '<a>', y: ['<n>', 'to <a>!', '<b>'], z: '<none>' }, names), { x: 'one', y: [3, 'to one!', '<b>'], z: null })
+  const value = { x: '<a>', y: ['<n>', 'to <a>!', '<b>'], z: '<none>' }
+  assert.deepEqual(filled(value, names), { x: 'one', y: [3, 'to one!', '<b>'], z: null })
 })

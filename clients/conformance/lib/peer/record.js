@@ -66,8 +66,9 @@ export class StreamRecord {
   acked = 0
   #record
   #sequence = 0
-  #lately = []
-  #commands = new Set()
+  #lately = [] // When batches of the last second came.
+  #commands = new Set() // Those without their answer.
+  #told = new Set() // Sockets that were told to be open, whatever became of them.
   #goodbye = false
 
   constructor (record, call) {
@@ -85,10 +86,7 @@ export class StreamRecord {
   // A message of the service's.
   give ({ message, ...response }) {
     this.heard.push(response)
-    if (response.welcome) {
-      this.welcomedAt = performance.now()
-      this.lease = response.welcome.lease.seconds + (response.welcome.lease.nanos ?? 0) / 1e9
-    }
+    if (response.welcome) this.welcomedAt = performance.now()
     if (response.ack) this.acked = response.ack.sequence
     if (response.command) this.#commands.add(response.command.command_id)
     this.#record.happenings.happened()
@@ -136,19 +134,25 @@ export class StreamRecord {
       [events.length <= EVENTS_A_BATCH, `a batch has at most ${EVENTS_A_BATCH} events: ${events.length}`],
       [!(complete && this.completed), 'complete is said once'],
       [this.underWay < BATCHES_UNDER_WAY, `at most ${BATCHES_UNDER_WAY} batches are under way`],
-      [this.#lately.length <= BATCHES_A_SECOND, `${this.#lately.length} batches within a second`]
+      [this.#lately.length <= BATCHES_A_SECOND, `${this.#lately.length} batches within a second`],
+      ...events.map(event => [this.#event(event), 'a socket is told to be closed that was not told to be open'])
     ]
-    for (const { opened, closed } of events) {
-      if (opened) this.sockets.set(opened.socket_id, plainSocket(opened))
-      else rules.push([this.sockets.delete(closed?.socket_id) || this.#told.has(closed?.socket_id), 'a socket is told to be closed that was not told to be open'])
-      if (opened) this.#told.add(opened.socket_id)
-    }
     this.#sequence = sequence
     this.completed ||= complete
     return rules
   }
 
-  #told = new Set()
+  // Whether it can be said after what was said before.
+  #event ({ opened, closed }) {
+    const { socket_id: id } = opened ?? closed ?? {}
+    if (opened) {
+      this.#told.add(id)
+      this.sockets.set(id, plainSocket(opened))
+    } else {
+      this.sockets.delete(id)
+    }
+    return this.#told.has(id)
+  }
 
   // A socket that is done for a disconnect is listed no more.
   #disconnected ({ command_id: id, done }) {

@@ -52,7 +52,8 @@ export async function refuses (stage, { refuses }) {
     return stage.subject.ended ? undefined : 'the subject does not end'
   }, 40_000)
   const { message } = stage.subject.since(0, 'error')[0] ?? {}
-  const wrong = difference({ $match: refuses }, message?.toLowerCase(), 'the error') ?? difference(1, stage.subject.ended.status, 'status')
+  const { status } = stage.subject.ended
+  const wrong = difference({ $match: refuses }, message?.toLowerCase(), 'the error') ?? difference(1, status, 'status')
   if (wrong !== undefined) throw new Deviation(wrong)
 }
 
