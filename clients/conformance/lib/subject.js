@@ -3,7 +3,7 @@ import { lines, signal, start, stop } from './processes.js'
 import { Deviation, PATIENCE } from './until.js'
 
 // A virtual machine or an interpreter on a busy machine takes its time.
-const START_WITHIN = 40_000
+export const START_WITHIN = 60_000
 
 export class Subject {
   said = [] // All but answers and `listening`.

@@ -1,6 +1,7 @@
 // What the subject is asked, what it says, and how it ends.
 import { setTimeout as sleep } from 'node:timers/promises'
 import { difference, text } from '../match.js'
+import { START_WITHIN } from '../subject.js'
 import { Deviation } from '../until.js'
 
 // `within`: asked again until the answer is as expected, for what takes a moment. Else it is asked once.
@@ -50,7 +51,7 @@ export async function refuses (stage, { refuses }) {
   await stage.until(() => {
     if (stage.subject.listening) throw new Deviation('the client was made all the same')
     return stage.subject.ended ? undefined : 'the subject does not end'
-  }, 40_000)
+  }, START_WITHIN)
   const { message } = stage.subject.since(0, 'error')[0] ?? {}
   const { status } = stage.subject.ended
   const wrong = difference({ $match: refuses }, message?.toLowerCase(), 'the error') ?? difference(1, status, 'status')
