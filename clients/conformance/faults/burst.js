@@ -5,7 +5,7 @@ import { text } from '../lib/match.js'
 import { Deviation } from '../lib/until.js'
 
 const crowd = fileURLToPath(new URL('../lib/crowd.js', import.meta.url))
-const WITHIN = 60_000
+const WITHIN = 120_000
 
 export default async function burst (scene, { sockets, underWay }) {
   const service = await scene.socketpass()
