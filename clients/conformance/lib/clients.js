@@ -1,0 +1,28 @@
+// The clients there are, and how their subjects are built and run.
+import { existsSync } from 'node:fs'
+import { readFile } from 'node:fs/promises'
+import { join, resolve } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { browsers } from './browsers/index.js'
+import { run } from './processes.js'
+
+const LANGUAGES = ['node', 'python', 'go', 'java', 'rust']
+const clients = fileURLToPath(new URL('../..', import.meta.url))
+
+// `wanted`: languages, or folders of clients that are elsewhere. All when there are none.
+export function find (wanted) {
+  return Promise.all((wanted.length ? wanted : LANGUAGES).map(async name => {
+    const folder = LANGUAGES.includes(name) ? join(clients, name) : resolve(name)
+    const file = join(folder, 'conformance/subject.json')
+    if (!existsSync(file)) return { language: name, folder }
+    const described = JSON.parse(await readFile(file, 'utf8'))
+    for (const protocol of Object.values(described.kinds)) {
+      if (!browsers[protocol]) throw new Error(`${file}: browsers do not speak ${protocol}`)
+    }
+    return { ...described, folder, found: true }
+  }))
+}
+
+export async function build ({ folder, build }) {
+  for (const [command, ...args] of build) await run(command, args, { cwd: folder })
+}

@@ -1,0 +1,78 @@
+// How results look: a line each, colour on a terminal, and what was wrong below.
+const colours = { green: 32, red: 31, yellow: 33, dim: 2 }
+
+export class Report {
+  results = []
+  skipped = []
+  measures = []
+
+  // `json`: nothing but one object at the end.
+  constructor ({ json }, out = process.stdout) {
+    this.json = json
+    this.out = json ? process.stderr : out
+    this.begun = performance.now()
+  }
+
+  skip (client) {
+    this.skipped.push(client.language)
+    this.#line(this.#paint('yellow', `skipped  ${client.language}: ${client.folder} has no subject`))
+  }
+
+  say (text) {
+    this.#line(this.#paint('dim', text))
+  }
+
+  result (result) {
+    this.results.push(result)
+    const { language, kind, name, peer, seconds, note, failed } = result
+    const word = failed ? this.#paint('red', 'FAILED') : this.#paint('green', 'passed')
+    const behind = [`${seconds.toFixed(2)} s`, note].filter(Boolean).join(', ')
+    this.#line(`${word}  ${language} ${kind}  ${name} ${this.#paint('dim', `(${peer}) ${behind}`)}`)
+    if (!failed) return
+    if (failed.step) this.#block(`step ${failed.step.number}: ${JSON.stringify(failed.step.step)}`)
+    this.#block(failed.text)
+    for (const line of failed.log) this.#block(this.#paint('dim', `log: ${line}`))
+  }
+
+  measured ({ language, kind, calls, accepted, wall_ms: wall, cpu_ms: cpu }) {
+    const figures = { language, kind, calls, accepted, cpuMsACall: cpu / calls, callsASecond: calls / wall * 1_000 }
+    this.measures.push(figures)
+    const [ms, rate] = [figures.cpuMsACall.toFixed(4), figures.callsASecond.toFixed(0)]
+    this.#line(`${language} ${kind}: ${ms} ms CPU an Authorize, ${rate} a second, ${accepted} of ${calls} accepted`)
+  }
+
+  // The exit status.
+  close () {
+    if (this.measures.length) return this.#end({ measures: this.measures })
+    const failed = this.results.filter(({ failed }) => failed).length
+    const passed = this.results.length - failed
+    const seconds = (performance.now() - this.begun) / 1_000
+    for (const language of new Set(this.results.map(({ language }) => language))) {
+      const own = this.results.filter(result => result.language === language)
+      const wrong = [...new Set(own.filter(({ failed }) => failed).map(({ kind, name, peer }) => `${kind} ${name} (${peer})`))]
+      if (wrong.length) this.#line(`\n${language} fails\n${wrong.map(name => `  ${name}`).join('\n')}`)
+    }
+    const colour = failed || !passed ? 'red' : 'green'
+    const skipped = this.skipped.length ? `, ${this.skipped.length} clients skipped` : ''
+    this.#line(this.#paint(colour, `\n${passed} passed, ${failed} failed${skipped}, in ${seconds.toFixed(0)} s`))
+    this.#end({ results: this.results, skipped: this.skipped, seconds })
+    return failed || !passed ? 1 : 0
+  }
+
+  #end (figures) {
+    if (this.json) process.stdout.write(JSON.stringify(figures, null, 2) + '\n')
+    return 0
+  }
+
+  #block (text) {
+    this.#line(text.replace(/^/gm, '        '))
+  }
+
+  #line (text) {
+    this.out.write(`${text}\n`)
+  }
+
+  #paint (colour, text) {
+    return this.out.isTTY ? `\x1b[${colours[colour]}m${text}\x1b[0m` : text
+  }
+}

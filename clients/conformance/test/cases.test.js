@@ -1,0 +1,27 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { concerning, load, sets } from '../lib/cases.js'
+
+test('all cases can be read, have names of their own, and say what they hold clients to', async () => {
+  const cases = await load()
+  const names = cases.map(({ name, peer }) => `${name} (${peer})`)
+  assert.equal(new Set(names).size, names.length)
+  for (const { name, promise } of cases) assert.ok(promise, name)
+})
+
+test('each kind plays what concerns it, the first also what is played once', () => {
+  const client = { language: 'go', kinds: { coder: 'websocket' } }
+  const others = [{ name: 'io', over: ['socket.io'] }, { name: 'python', languages: ['python'] }]
+  const cases = [{ name: 'all' }, ...others, { name: 'once', once: true }]
+  const names = first => concerning(cases, client, 'coder', first).map(({ name }) => name)
+  assert.deepEqual(names(true), ['all', 'once'])
+  assert.deepEqual(names(false), ['all'])
+})
+
+test('cases share a subject when they want the same one', () => {
+  const shared = sets([
+    { name: 'a', peer: 'scripted' }, { name: 'b', peer: 'scripted' }, { name: 'c', peer: 'real' },
+    { name: 'd', peer: 'scripted', subject: { token: 't' } }, { name: 'e', peer: 'scripted', fresh: true }
+  ])
+  assert.deepEqual(shared.map(({ cases }) => cases.map(({ name }) => name)), [['a', 'b'], ['c'], ['d'], ['e']])
+})
