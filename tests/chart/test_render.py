@@ -34,6 +34,9 @@ from helpers import (
 CUSTOM = {"Certificate", "PrometheusRule", "ServiceMonitor"}
 MINIMAL = ("--values", values_of("minimal"))
 DEMO = ("--set", "demo=true")
+SCHEMA = json.loads((CHART / "values.schema.json").read_text())
+DEFAULTS = yaml.safe_load((CHART / "values.yaml").read_text())
+CONFIG = SCHEMA["properties"]["config"]["properties"]
 
 
 def secret(manifests, name):
@@ -280,7 +283,10 @@ def test_the_runbook_is_where_the_repository_is():
 
 
 REFUSED = {
-    "nothing": ((), ["sessionSecrets:\n  values: [", "sessionStore:\n  url: redis://", "--set demo=true"]),
+    "nothing": (
+        (),
+        ["image:\n  repository: ", "sessionSecrets:\n  values: [", "sessionStore:\n  url: redis://", "--set demo=true"],
+    ),
     "no store": (("--set", "sessionSecrets.values={a}"), ["sessionStore:\n  url: redis://"]),
     "no secret": (("--set", "sessionStore.url=redis://a"), ["sessionSecrets:\n  values: ["]),
     "several in memory": ((*MINIMAL, "--set", "replicaCount=2"), ["replicaCount is 2", "memory of one replica"]),
@@ -324,6 +330,36 @@ def test_values_that_make_no_sense_are_refused_with_the_way_out(case, version):
     assert all(word in said for word in words), said
 
 
+def test_the_image_is_asked_for_only_where_it_is_nobodys():
+    assert "repository:" not in refusal("--set", "image.repository=registry.example/socketpass")
+    assert "repository:" not in refusal("--set", "image.registry=registry.example")
+
+
+ELSEWHERE = [
+    f"{part}.{key}"
+    for part, table in CONFIG.items()
+    for key, schema in table["properties"].items()
+    if schema.get("description", "").startswith("Refused")
+]
+
+
+@pytest.mark.parametrize("name", ELSEWHERE)
+def test_a_setting_with_a_value_of_its_own_is_refused_with_the_value(name):
+    said = refusal(*DEMO, "--set", f"config.{name}=s3cret")
+    value = re.search(rf"config\.{name}: give it as (?:the values? )?([a-zA-Z.]+)", said)
+    assert value and "s3cret" not in said, said
+    values = DEFAULTS
+    for key in value[1].split("."):
+        values = values[key]
+
+
+def test_settings_with_a_value_of_their_own_are_those_that_the_chart_sets():
+    assert {"session.secrets", "session.store", "session.store_file", "registry.store", "callers.tokens"} <= set(ELSEWHERE)
+    assert {"grpc.addr", "http.addr", "tls.cert_file", "callers.allow_anonymous"} <= set(ELSEWHERE)
+    known = {f"{part}.{key}" for part, table in CONFIG.items() for key in table["properties"]}
+    assert known_settings() - {"callers.certificates_file"} == known
+
+
 # As installed, a pod has 40 seconds, of which it waits for 5.
 @pytest.mark.parametrize("drain", ["35s", "36 s", "2m", "1min", "30s 5s", "20s15s", "1 hour", "35000ms", "0m 35sec"])
 def test_a_pod_is_not_killed_while_it_drains(drain):
@@ -347,10 +383,6 @@ def objects_of(schema, values, path=""):
         for key, inner in schema["properties"].items():
             below = values.get(key) if isinstance(values, dict) else None
             yield from objects_of(inner, below, f"{path}.{key}" if path else key)
-
-
-SCHEMA = json.loads((CHART / "values.schema.json").read_text())
-DEFAULTS = yaml.safe_load((CHART / "values.yaml").read_text())
 
 
 @pytest.mark.parametrize("path", list(objects_of(SCHEMA, DEFAULTS)), ids=lambda path: path or "root")
@@ -419,11 +451,12 @@ CALL = r"""grpcurl {} -d '{{"handshake":{{"headers":{{"cookie":"{}=s%3A..."}}}}}
     127.0.0.1:"""
 TOKEN = '-H "authorization: Bearer $TOKEN"'
 NOTES = {
-    "demo": ["This is the demo", "dns:///front-socketpass-headless.passports.svc:50051", CALL.format("-plaintext", "connect.sid")],
+    "demo": ["This is the demo", "dns:///front-socketpass-headless.passports.svc:50051", "No registry has the image socketpass:"],
     "minimal": ["get secret front-socketpass-token", CALL.format(f"-plaintext {TOKEN}", "connect.sid"), "memory of one replica"],
     "anonymous": ["callers.allowAnonymous", CALL.format("-plaintext", "express.sid")],
     "production": ["It speaks TLS", CALL.format(f"-insecure {TOKEN}", "connect.sid")],
     "mtls": [
+        "It asks only for the service's health: it has no certificate",
         "the authority in the Secret gateways-ca that config.callers.certificates gives a role",
         CALL.format("-insecure -cert client.crt -key client.key", "connect.sid"),
     ],
@@ -452,3 +485,24 @@ def test_the_notes_ask_for_a_certificate_where_it_is_needed():
     assert CALL.format(f"-insecure -cert client.crt -key client.key {TOKEN}", "connect.sid") in both
     by_name = ("--values", values_of("mtls"), "--set", "tls.clientCerts=optional")
     assert CALL.format("-insecure -cert client.crt -key client.key", "connect.sid") in notes(*by_name)
+
+
+def test_the_notes_of_the_demo_call_as_ana():
+    """The test's pod does, and is run (test_run.py)."""
+    pod = find(render(*DEMO), "Pod")["spec"]["containers"][1]
+    (cookie,) = [arg.removeprefix("--cookie=") for arg in pod["args"] if arg.startswith("--cookie=")]
+    assert f'{{"cookie":"connect.sid={cookie}"}}' in notes(*DEMO)
+
+
+def test_the_notes_say_where_helm_test_asks_only_for_health():
+    only = "It asks only for the service's health"
+    tokens = (*MINIMAL, "--set", "callers.existingSecret=a")
+    assert f"{only}: it has none of your tokens" in notes(*tokens)
+    assert "callers.testToken.existingSecret" in notes(*tokens)
+    for args in (MINIMAL, DEMO, (*tokens, "--set", "callers.testToken.existingSecret=b")):
+        assert only not in notes(*args)
+
+
+def test_the_notes_speak_of_the_image_only_where_it_is_nobodys():
+    for name in ("image.registry", "image.repository"):
+        assert "No registry" not in notes(*DEMO, "--set", f"{name}=registry.example/socketpass")

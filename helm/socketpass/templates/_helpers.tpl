@@ -53,6 +53,13 @@ app.kubernetes.io/managed-by: {{ .root.Release.Service }}
 {{- if .Values.image.digest }}@{{ .Values.image.digest }}{{ else }}:{{ default .Chart.AppVersion .Values.image.tag }}{{ end -}}
 {{- end -}}
 
+{{/* Not empty where the image's name leads to no registry that has it: only a node that was given the image can run it. */}}
+{{- define "socketpass.imageOfNobody" -}}
+{{- if and (not .Values.image.registry) (eq .Values.image.repository "socketpass") -}}
+yes
+{{- end -}}
+{{- end -}}
+
 {{/* The Service's name, for whoever is in the cluster. */}}
 {{- define "socketpass.host" -}}
 {{ include "socketpass.fullname" . }}.{{ .Release.Namespace }}.svc
@@ -95,6 +102,18 @@ yes
 {{ .Values.callers.testToken.existingSecret }} {{ .Values.callers.testToken.existingSecretKey }}
 {{- else if include "socketpass.makesTokens" . -}}
 {{ include "socketpass.fullname" . }}-token gateway
+{{- end -}}
+{{- end -}}
+
+{{/* Ana's cookie, one of the demo's people. */}}
+{{- define "socketpass.demoCookie" -}}
+s%3AZk3q9vWmT1n8yLxR4sPb7uCdEfGhJkMa.tKdLAVBsdb82Rl3fAEIwkb9+O8SoPj9ifjbAdfFWNU0
+{{- end -}}
+
+{{/* Not empty where `helm test` can authorize a handshake, too. */}}
+{{- define "socketpass.testMayCall" -}}
+{{- if and (or (include "socketpass.testToken" .) (include "socketpass.anonymous" .)) (not (include "socketpass.needsCertificate" .)) -}}
+yes
 {{- end -}}
 {{- end -}}
 
@@ -226,12 +245,47 @@ as a hash would to whoever guesses. Where the cluster cannot be asked it is alwa
 {{- end -}}
 {{- end -}}
 
+{{/* Settings that the chart sets, and the values that it sets them from. */}}
+{{- define "socketpass.elsewhere" -}}
+{{- $address := "the values listenAddress and ports" -}}
+{{- $certificate := "tls.existingSecret or tls.certManager" -}}
+{{- dict
+      "grpc.addr" $address
+      "http.addr" $address
+      "session.secrets" "sessionSecrets.values or sessionSecrets.existingSecret"
+      "session.store" "sessionStore.url or sessionStore.existingSecret"
+      "registry.store" "registryStore.url or registryStore.existingSecret"
+      "callers.tokens" "the value callers.tokens (not under config) or callers.existingSecret"
+      "callers.allow_anonymous" "the value callers.allowAnonymous"
+      "tls.cert_file" $certificate
+      "tls.key_file" $certificate
+      "tls.client_ca_file" "tls.clientCA.existingSecret"
+      "tls.client_certs" "the value tls.clientCerts"
+    | toJson -}}
+{{- end -}}
+
 {{/* Refuses values that make no sense together, and says what to do instead. */}}
 {{- define "socketpass.validate" -}}
+{{- $elsewhere := include "socketpass.elsewhere" . | fromJson -}}
+{{- $misplaced := list -}}
+{{- range $part, $settings := .Values.config -}}
+{{- range $key, $value := $settings -}}
+{{- $name := printf "%s.%s" $part $key -}}
+{{- with get $elsewhere $name | default (get $elsewhere (trimSuffix "_file" $name)) -}}
+{{- $misplaced = append $misplaced (printf "config.%s: give it as %s" $name .) -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+{{- with $misplaced -}}
+{{- fail (printf "\n\nThese settings have values of their own, and do not stand under config:\n\n%s\n" (join "\n" .)) -}}
+{{- end -}}
 {{- $secretsMissing := not (or .Values.demo .Values.sessionSecrets.values .Values.sessionSecrets.existingSecret) -}}
 {{- $storeMissing := not (or .Values.demo .Values.sessionStore.url .Values.sessionStore.existingSecret) -}}
 {{- if or $secretsMissing $storeMissing -}}
 {{- $add := list -}}
+{{- if include "socketpass.imageOfNobody" . -}}
+{{- $add = append $add "image:\n  repository: registry.example/socketpass   # where you have pushed it\n" -}}
+{{- end -}}
 {{- if $secretsMissing -}}
 {{- $add = append $add "sessionSecrets:\n  values: [\"the secret that the web app gives to express-session\"]\n" -}}
 {{- end -}}
