@@ -5,7 +5,7 @@ use std::{fs, net::SocketAddr, path::PathBuf, time::Duration};
 use clap::Args;
 use http::HeaderValue;
 use tonic::{
-    Request, Status,
+    Code, Request, Status,
     metadata::{Ascii, MetadataValue},
     service::{Interceptor, interceptor::InterceptedService},
     transport::{Certificate, Channel, ClientTlsConfig, Endpoint, Identity},
@@ -29,6 +29,9 @@ pub struct CallerArgs {
     /// Trust these authorities for TLS, in PEM, instead of the system's.
     #[arg(long, value_name = "FILE")]
     tls_ca: Option<PathBuf>,
+    /// The name that the service's certificate is to have, where it is not the address'.
+    #[arg(long, value_name = "NAME")]
+    tls_server_name: Option<String>,
     /// Call with this client certificate, in PEM.
     #[arg(long, value_name = "FILE", requires = "tls_key")]
     tls_cert: Option<PathBuf>,
@@ -86,9 +89,12 @@ impl CallerArgs {
         let endpoint = Endpoint::from_shared(url.to_owned())
             .map_err(|error| Error::Input(format!("--addr {url}: {}", causes(&error))))?;
         if !url.starts_with("https://") {
-            if let Some(flag) =
-                self.tls_ca.as_ref().map(|_| "--tls-ca").or(self.tls_cert.as_ref().map(|_| "--tls-cert"))
-            {
+            let given = [
+                ("--tls-ca", self.tls_ca.is_some()),
+                ("--tls-server-name", self.tls_server_name.is_some()),
+                ("--tls-cert", self.tls_cert.is_some()),
+            ];
+            if let Some((flag, _)) = given.into_iter().find(|(_, is_given)| *is_given) {
                 return Err(Error::Input(format!("{flag}: {url} is not TLS; give --addr https://HOST:PORT")));
             }
             return Ok(endpoint);
@@ -102,6 +108,9 @@ impl CallerArgs {
             }
             None => ClientTlsConfig::new().with_native_roots(),
         };
+        if let Some(name) = &self.tls_server_name {
+            tls = tls.domain_name(name);
+        }
         if let (Some(certificate), Some(key)) = (&self.tls_cert, &self.tls_key) {
             tls = tls.identity(Identity::from_pem(read("--tls-cert", certificate)?, read("--tls-key", key)?));
         }
@@ -111,12 +120,64 @@ impl CallerArgs {
     /// Connects within this time.
     pub async fn connect(&self, endpoint: Endpoint, url: &str, within: Duration) -> Result<Service, Error> {
         let channel = endpoint.connect_timeout(within).connect().await.map_err(|error| {
-            Error::Call(format!(
-                "nothing answers at {url} ({}); is the service running there?",
-                causes(&error)
-            ))
+            let causes = causes(&error);
+            Error::Call(format!("nothing answers at {url} ({causes}); {}", way_out(url, &causes)))
         })?;
         Ok(InterceptedService::new(channel, self.bearer()?))
+    }
+}
+
+/// What a status means to whoever typed the command that called this service.
+pub fn refused(service: &str, url: &str, status: &Status) -> Error {
+    let is_from_below = std::error::Error::source(status).is_some();
+    match status.code() {
+        Code::InvalidArgument => Error::Input(status.message().to_owned()),
+        Code::Unimplemented => Error::Call(format!(
+            "there is no {service} at {url}; is it http.addr instead of grpc.addr, or an older socketpass?"
+        )),
+        Code::Unauthenticated => Error::Call(format!(
+            "{url} does not know who calls: {}; give --token-file or set {TOKEN_VARIABLE}",
+            status.message(),
+        )),
+        Code::Unavailable => {
+            Error::Call(format!("{url} is away for now ({}); ask again, or another replica", words(status)))
+        }
+        // What the connection came to, and no service said.
+        Code::Unknown | Code::Cancelled | Code::Internal if is_from_below => {
+            let causes = words(status);
+            Error::Call(format!("no answer came from {url} ({causes}); {}", way_out(url, &causes)))
+        }
+        code => Error::Call(format!("{url}: {code:?}: {}", words(status))),
+    }
+}
+
+/// What a status says, and of a lost connection what the system says.
+pub fn words(status: &Status) -> String {
+    let cause = std::error::Error::source(status).map(causes).unwrap_or_default();
+    match (status.message(), cause.as_str()) {
+        (message, "") => message.to_owned(),
+        (message, cause) if cause.contains(message) => cause.to_owned(),
+        (message, cause) => format!("{message}: {cause}"),
+    }
+}
+
+/// What to do when a connection to this URL fails of these causes.
+fn way_out(url: &str, causes: &str) -> &'static str {
+    let is_about = |words: &[&str]| words.iter().any(|word| causes.contains(word));
+    let is_refused = is_about(&["Connection refused", "lookup", "timed out", "unreachable", "elapsed"]);
+    match url.starts_with("https://") {
+        true if is_about(&["UnknownIssuer"]) => {
+            "if its certificate is of an authority of your own, give --tls-ca FILE"
+        }
+        true if is_about(&["not valid for name"]) => {
+            "give the name in its certificate with --tls-server-name NAME"
+        }
+        true if is_about(&["InvalidContentType", "corrupt message"]) => {
+            "if it speaks no TLS, give --addr http://HOST:PORT"
+        }
+        true if !is_refused => "if it asks for a client certificate, give --tls-cert and --tls-key",
+        false if !is_refused => "if it speaks TLS, give --addr https://HOST:PORT",
+        _ => "is the service running there?",
     }
 }
 

@@ -214,6 +214,47 @@ async fn commands_speak_tls() {
     service.stop().await;
 }
 
+/// What a command says that meets TLS in another way than it was told.
+#[tokio::test]
+async fn commands_say_how_to_speak_tls() {
+    let authority = Authority::new();
+    let files = Files::new(&authority);
+    let ca = authority.file().display().to_string();
+    let settings = [
+        ("TLS_CERT_FILE", &*files.path("cert.pem")),
+        ("TLS_KEY_FILE", &*files.path("key.pem")),
+        ("TLS_CLIENT_CA_FILE", &*ca),
+        ("TLS_CLIENT_CERTS", "required"),
+    ];
+    let strict = Service::start(&settings).await;
+    let service = Service::start(&settings[..2]).await;
+    let plain = Service::start(&[]).await;
+    let port = |service: &Service| service.grpc.rsplit(':').next().unwrap().to_owned();
+    let https = format!("https://localhost:{}", port(&service));
+    let by_number = format!("https://127.0.0.1:{}", port(&service));
+    let strictly = format!("https://localhost:{}", port(&strict));
+    let to_plain = format!("https://localhost:{}", port(&plain));
+    for (arguments, told) in [
+        (vec!["--addr", &*service.grpc], "give --addr https://"),
+        (vec!["--addr", &*https], "give --tls-ca"),
+        (
+            vec!["--addr", &*by_number, "--tls-ca", &*ca],
+            "give the name in its certificate with --tls-server-name",
+        ),
+        (vec!["--addr", &*strictly, "--tls-ca", &*ca], "client certificate, give --tls-cert and --tls-key"),
+        (vec!["--addr", &*to_plain, "--tls-ca", &*ca], "give --addr http://"),
+        (vec!["--addr", &*by_number, "--tls-ca", &*ca, "--tls-server-name", "localhost"], ""),
+    ] {
+        let output = socketpass().args(["sockets", "count"]).args(&arguments).output().await.unwrap();
+        let error = String::from_utf8(output.stderr).unwrap();
+        assert!(error.contains(told), "{arguments:?}: {error}");
+        assert_eq!(output.status.success(), told.is_empty(), "{arguments:?}: {error}");
+    }
+    for service in [service, strict, plain] {
+        service.stop().await;
+    }
+}
+
 #[tokio::test]
 async fn what_is_wrong_with_the_files_is_told() {
     let authority = Authority::new();

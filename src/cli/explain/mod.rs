@@ -6,7 +6,6 @@ use std::{
 };
 
 use clap::Args;
-use tonic::Code;
 
 use super::{
     Error, SettingArgs,
@@ -23,7 +22,6 @@ use crate::{
         },
     },
     server, session_store,
-    telemetry::causes,
 };
 
 mod curl;
@@ -200,14 +198,7 @@ async fn ask(
     } else {
         client.explain(ExplainRequest { handshake, gateway_id }).await.map(tonic::Response::into_inner)
     };
-    answer.map_err(|status| {
-        Error::Call(match status.code() {
-            Code::Unimplemented => {
-                format!("there is no AuthorizationService at {url}; is it http.addr instead of grpc.addr?")
-            }
-            code => format!("{code:?}: {}", causes(&status)),
-        })
-    })
+    answer.map_err(|status| service::refused("AuthorizationService", url, &status))
 }
 
 async fn decide_here(handshake: Handshake, layers: &Layers) -> Result<ExplainResponse, Error> {

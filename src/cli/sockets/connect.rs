@@ -8,10 +8,9 @@ use tonic::{Code, Status};
 use crate::{
     cli::{
         Error, SettingArgs,
-        service::{self, CallerArgs, Service, TOKEN_VARIABLE},
+        service::{self, CallerArgs, Service},
     },
     grpc::pb::registry_service_client::RegistryServiceClient,
-    telemetry::causes,
 };
 
 /// A service that is silent for so long is asked whether it is there: a watch may have nothing to say for hours, and must
@@ -74,32 +73,7 @@ impl Connection {
 
     /// What a status means to whoever typed the command.
     pub(super) fn refused(&self, status: &Status) -> Error {
-        let url = &self.url;
-        match status.code() {
-            Code::InvalidArgument => Error::Input(status.message().to_owned()),
-            Code::Unimplemented => Error::Call(format!(
-                "there is no RegistryService at {url}; is it http.addr instead of grpc.addr, or an older socketpass?"
-            )),
-            Code::Unauthenticated => Error::Call(format!(
-                "{url} does not know who calls: {}; give --token-file or set {TOKEN_VARIABLE}",
-                status.message(),
-            )),
-            Code::Unavailable => Error::Call(format!(
-                "{url} is away for now ({}); ask again, or another replica",
-                causes(status)
-            )),
-            code => Error::Call(format!("{url}: {code:?}: {}", causes(status))),
-        }
-    }
-}
-
-/// What a status says, and of a lost connection what the system says.
-pub(super) fn words(status: &Status) -> String {
-    let cause = std::error::Error::source(status).map(causes).unwrap_or_default();
-    match (status.message(), cause.as_str()) {
-        (message, "") => message.to_owned(),
-        (message, cause) if cause.contains(message) => cause.to_owned(),
-        (message, cause) => format!("{message}: {cause}"),
+        service::refused("RegistryService", &self.url, status)
     }
 }
 

@@ -10,7 +10,7 @@ use tokio::{
 use tonic::{Code, Status, Streaming};
 
 use super::{
-    connect::{ConnectArgs, Connection, is_lost, words},
+    connect::{ConnectArgs, Connection, is_lost},
     lines::Lines,
     list::backoff,
     live::Live,
@@ -18,7 +18,7 @@ use super::{
     params::ParamArgs,
 };
 use crate::{
-    cli::Error,
+    cli::{Error, service::words},
     grpc::pb::{FilterSocketsRequest, WatchSocketsRequest, WatchSocketsResponse},
 };
 
