@@ -5,13 +5,34 @@ PACKAGES := redis-server redis-tools nodejs npm prometheus
 CHART_TESTS := target/chart/venv/bin/pytest -q -p no:cacheprovider tests/chart
 BUF := npx --yes @bufbuild/buf@1.75.0
 
-.PHONY: help test tools chart upgrade-test chart-tools chart-docs chart-golden check format docs proto publish-proto deny bench bench-registry demo
+.PHONY: help test tools clients clients-drift conformance move chart upgrade-test chart-tools chart-docs chart-golden check format docs proto publish-proto deny bench bench-registry demo
 
 help: ## List the tasks.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 test: tools ## Run all tests; install what they need and is missing.
-	cargo test --no-fail-fast
+	cargo test --workspace --no-fail-fast
+
+clients: tools ## Test the clients of other languages, each in its own folder.
+	cd clients/node && npm ci --no-audit --no-fund && npm run build && npm test
+	cd clients/go && go vet ./... && go test ./...
+	@scripts/python-venv target/clients/python clients/python '.[test]'
+	cd clients/python && ../../target/clients/python/bin/pytest -q && ../../target/clients/python/bin/ruff check . && ../../target/clients/python/bin/mypy
+	cd clients/java && mvn --batch-mode --quiet package
+
+clients-drift: tools ## Hold the clients' stubs to the API.
+	cd clients/node && npm ci --no-audit --no-fund && npm run generate:check
+	cd clients/go && ./generate --check
+	cd clients/python && ./generate --check
+	cd clients/java && ./generate --check
+
+conformance: tools ## Hold all clients to clients/README.md, with one runner.
+	cargo build --quiet
+	cd clients/conformance && npm ci --no-audit --no-fund && npm test && SOCKETPASS_BIN=../../target/debug/socketpass node run.js
+
+move: tools ## Show what becomes of an application of passport.socketio's, beside the original.
+	cargo build --quiet
+	cd clients/node && npm ci --no-audit --no-fund && npm run build && SOCKETPASS_BIN=$(CURDIR)/target/debug/socketpass npm run test:move
 
 tools: ## Install what the tests need: a Redis server, Node, npm and Prometheus.
 	@scripts/install-missing $(PACKAGES)
@@ -36,14 +57,14 @@ chart-golden: chart-tools ## Write anew what the chart renders, for the differen
 	UPDATE_GOLDEN=1 $(CHART_TESTS) -k renders_as_before
 
 check: ## What must hold beside the tests: formatting, lints, proto, documents, dependencies.
-	cargo fmt --check
-	cargo clippy --all-targets -- --deny warnings
-	RUSTDOCFLAGS="--deny warnings" cargo doc --no-deps --document-private-items
+	cargo fmt --all --check
+	cargo clippy --workspace --all-targets -- --deny warnings
+	RUSTDOCFLAGS="--deny warnings" cargo doc --workspace --no-deps --document-private-items
 	$(MAKE) --no-print-directory proto
 	$(MAKE) --no-print-directory deny
 
 format: ## Format the code.
-	cargo fmt
+	cargo fmt --all
 
 docs: ## Make the documents that are made from the code.
 	cargo run --quiet -- config --reference > docs/settings.md

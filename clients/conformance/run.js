@@ -31,7 +31,7 @@ if (options.list) {
 const report = new Report(options)
 const services = new Services()
 const clients = []
-for (const client of await find(options.subject)) {
+for (const client of await find(options.subject, options.measure)) {
   if (!client.found) {
     report.skip(client)
     continue

@@ -9,8 +9,9 @@ import { run } from './processes.js'
 const LANGUAGES = ['node', 'python', 'go', 'java', 'rust']
 const clients = fileURLToPath(new URL('../..', import.meta.url))
 
-// `wanted`: languages, or folders of clients that are elsewhere. All when there are none.
-export function find (wanted) {
+// `wanted`: languages, or folders of clients that are elsewhere. All when there are none. What is measured may be built
+// otherwise.
+export function find (wanted, measured) {
   return Promise.all((wanted.length ? wanted : LANGUAGES).map(async name => {
     const folder = LANGUAGES.includes(name) ? join(clients, name) : resolve(name)
     const file = join(folder, 'conformance/subject.json')
@@ -19,7 +20,7 @@ export function find (wanted) {
     for (const protocol of Object.values(described.kinds)) {
       if (!browsers[protocol]) throw new Error(`${file}: browsers do not speak ${protocol}`)
     }
-    return { ...described, folder, found: true }
+    return { ...described, ...(measured ? described.measure : {}), folder, found: true }
   }))
 }
 

@@ -33,6 +33,8 @@ _OPTIONS: list[tuple[str, str | int]] = [
     # A connection that is dead is noticed within fifteen seconds, also when nothing is asked.
     ("grpc.keepalive_time_ms", 10_000),
     ("grpc.keepalive_timeout_ms", 5_000),
+    # By itself grpcio waits a minute for the answer to a ping, whatever keepalive says.
+    ("grpc.http2.ping_timeout_ms", 5_000),
     ("grpc.keepalive_permit_without_calls", 1),
     ("grpc.http2.max_pings_without_data", 0),
     # gRPC's own defaults try again after up to two minutes, and ask for a name's addresses after half a minute.

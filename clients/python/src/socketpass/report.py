@@ -77,16 +77,22 @@ class Reporter:
         await asyncio.shield(self._running)
 
     async def _run(self) -> None:
-        failures = 0
+        pauses = 0
         while not self._leaving:
             end = await self._report()
-            failures = 0 if end.welcomed else failures + 1
+            if end.welcomed:
+                pauses = 0
             if self._leaving:
                 return
             self._on_loss()
             what = _WHAT_TO_LOOK_AT.get(end.code, "it is opened again")
             self._causes.warn(end.code, "not reporting: %s (%s); %s", end.details, end.code.name, what)
-            await asyncio.sleep(_pause(end, failures))
+            if end.welcomed and end.code is grpc.StatusCode.UNAVAILABLE:
+                # A replica that goes, or wants everything again: another is there.
+                await asyncio.sleep(random.uniform(0, _AT_ONCE))
+            else:
+                await asyncio.sleep(_pause(pauses))
+                pauses += 1
 
     async def _report(self) -> End:
         try:
@@ -115,9 +121,6 @@ class Reporter:
         self._on_welcome()
 
 
-def _pause(end: End, failures: int) -> float:
-    # A replica that goes, or wants everything again: another is there. When none is reached, they may be away for long.
-    if end.code is grpc.StatusCode.UNAVAILABLE and failures <= 1:
-        return random.uniform(0, _AT_ONCE)
-    pause: float = min(_LONGEST_PAUSE, _FIRST_PAUSE * 2 ** min(max(failures - 1, 0), 16))
+def _pause(pauses: int) -> float:
+    pause: float = min(_LONGEST_PAUSE, _FIRST_PAUSE * 2 ** min(pauses, 16))
     return pause * random.uniform(0.5, 1)
