@@ -3,9 +3,13 @@ import { Fleet } from './fleet.js'
 
 const { PORT = '3000', SOCKETPASS_ADDRESS = '127.0.0.1:50051', REDIS_URL = 'redis://127.0.0.1:6379' } = process.env
 
+// What the programs print while they start is of interest if one of them does not.
+const early = []
+let show = line => early.push(line)
+
 const fleet = new Fleet(
   { port: Number(PORT), address: SOCKETPASS_ADDRESS, redis: REDIS_URL },
-  { say: line => console.log(line), log: (name, line) => console.log(`${name.padEnd(10)} | ${line}`) }
+  { say: line => console.log(line), log: (name, line) => show(`${name.padEnd(10)} | ${line}`) }
 )
 
 let stopping
@@ -30,7 +34,8 @@ and log in as ana (an admin), jose or zoe, each in a browser or a private window
 Rooms: ${rooms.join(', ')}.${left.map(({ name, why }) => `\n${name} is LEFT OUT: ${why}.`).join('')}
 Ctrl-C ends it all.
 `)
+  show = console.log
 } catch (error) {
-  if (!stopping) console.error(error.message)
+  if (!stopping) console.error([...early, error.message].join('\n'))
   await stop(1)
 }

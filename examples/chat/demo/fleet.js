@@ -127,7 +127,7 @@ export class Fleet {
     if (this.#stopped) throw new Error('stopped')
     // Settings that this shell happens to have are not the demo's.
     const inherited = Object.fromEntries(Object.entries(process.env).filter(([name]) => !/^(SOCKETPASS|SESSION)_/.test(name)))
-    const started = new Process({ name, folder, run, env: { ...inherited, HOST: '127.0.0.1', ...env } }, this.#log)
+    const started = new Process({ name, folder, run, env: { ...inherited, HOST: '127.0.0.1', NO_COLOR: '1', ...env } }, this.#log)
     this.#processes.push({ process: started, room })
     await started.ready(port)
     this.#say(`${name.padEnd(10)} is at 127.0.0.1:${port}`)

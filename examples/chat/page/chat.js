@@ -96,7 +96,7 @@ function show (room, open, text) {
 // Every server gives the same answer, since each asks the registry of the whole fleet.
 function ask () {
   const room = chosen().open ? chosen() : rooms.find(room => room.open)
-  find('#asked').textContent = room ? `The ${room.name} server has asked the registry.` : 'You are in no room.'
+  find('#asked').textContent = room ? `The ${room.name} server asks the registry.` : 'You are in no room.'
   room?.socket.say('who', find('#filter').elements.filter.value || 'true')
 }
 
@@ -116,6 +116,8 @@ const heard = {
 
 function online (sockets) {
   find('#filter + .problem').textContent = ''
+  const place = Object.fromEntries(rooms.map(({ name }, index) => [name, index]))
+  sockets.sort((a, b) => String(a.name).localeCompare(b.name) || place[a.room] - place[b.room])
   const people = Map.groupBy(sockets, ({ id }) => id)
   find('#online').replaceChildren(...Array.from(people, ([id, theirs]) => {
     const { name, role } = theirs[0]
