@@ -13,7 +13,7 @@ use axum::{
 };
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
-use socketpass_client::{Admission, SocketPass};
+use socketpass_client::{Admission, SocketPass, User};
 use tokio::{
     net::TcpListener,
     signal::unix::{SignalKind, signal},
@@ -47,7 +47,8 @@ async fn main() -> Result<(), Box<dyn Error>> {
         .route("/", any(enter))
         .layer(pass.layer().reject_after_upgrade())
         .with_state(pass.clone());
-    let listener = TcpListener::bind(format!("{}:{}", setting("HOST", "127.0.0.1"), setting("PORT", "3005"))).await?;
+    let listener =
+        TcpListener::bind(format!("{}:{}", setting("HOST", "127.0.0.1"), setting("PORT", "3005"))).await?;
     tracing::info!("listening on ws://{}", listener.local_addr()?);
     axum::serve(listener, router)
         .with_graceful_shutdown(async move {
@@ -69,13 +70,12 @@ async fn chat(pass: SocketPass, socket: WebSocket, admission: Admission) {
         let Message::Text(text) = message else { continue };
         let Ok(Heard { event, args: [value] }) = serde_json::from_str(&text) else { return };
         let answer = match event.as_str() {
-            "say" => say(&pass, &socket.user()["name"], &value).await.map(|()| None),
+            "say" => say(&pass, &socket.user(), &value).await.map(|()| None),
             "who" => who(&pass, &value).await.map(Some),
             _ => Ok(None),
         };
-        let answer = answer.unwrap_or_else(|problem| {
-            Some(json!({"event": "problem", "args": [event, problem.message()]}))
-        });
+        let answer = answer
+            .unwrap_or_else(|problem| Some(json!({"event": "problem", "args": [event, problem.message()]})));
         if let Some(answer) = answer
             && socket.send(Message::text(answer.to_string())).await.is_err()
         {
@@ -84,9 +84,9 @@ async fn chat(pass: SocketPass, socket: WebSocket, admission: Admission) {
     }
 }
 
-async fn say(pass: &SocketPass, from: &Value, text: &str) -> Result<(), Status> {
+async fn say(pass: &SocketPass, user: &User, text: &str) -> Result<(), Status> {
     let params = Map::from_iter([("room".to_owned(), json!(ROOM))]);
-    let message = json!({"room": ROOM, "from": from, "text": text});
+    let message = json!({"room": ROOM, "from": user.get("name"), "text": text});
     pass.send_to_sockets("gateway.gateway_id == params.room", &params, "said", &[message]).await?;
     Ok(())
 }

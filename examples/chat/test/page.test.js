@@ -120,6 +120,15 @@ test('pages of another origin get no socket, though the cookie comes along', asy
     }), `ws://127.0.0.1:${portOf(room)}`)
     assert.match(close, /^45\d\d origin_not_allowed$/)
   }
+  for (const room of ['node', 'python', 'java']) {
+    // Socket.IO without its client: 0 is what Engine.IO opens with, 40 asks to come in, 44 is a connect_error.
+    const answer = await other.evaluate(url => new Promise(resolve => {
+      const socket = new WebSocket(url)
+      socket.onmessage = ({ data }) => data.startsWith('0') ? socket.send('40') : resolve(data)
+      socket.onclose = ({ code }) => resolve(`closed with ${code}`)
+    }), `ws://127.0.0.1:${portOf(room)}/socket.io/?EIO=4&transport=websocket`)
+    assert.match(answer, /^44.*"reason":"origin_not_allowed"/)
+  }
   await other.close()
   site.close()
 })
@@ -166,7 +175,11 @@ test('whoever was thrown out is still logged in, and may come back', async () =>
   await lists(ana, { 'ana (admin)': ROOMS, jose: ROOMS })
 })
 
-test('a log out ends it', async () => {
+test('whoever logs out is off the list, after a talk too', async () => {
+  for (const room of ROOMS) {
+    await say(jose, room, `bye, ${room}`)
+    await shows(jose.locator('#said li').last(), `${room}jose: bye, ${room}`)
+  }
   await jose.getByText('Log out').click()
   await jose.locator('#login').waitFor({ timeout: PATIENCE })
   await lists(ana, { 'ana (admin)': ROOMS })
