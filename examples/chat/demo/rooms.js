@@ -69,7 +69,9 @@ export const rooms = [
   {
     name: 'rust',
     needs: ['cargo'],
-    steps: [{ folder: repository, command: ['cargo', 'build', '--locked', '--package', 'socketpass-client', '--example', 'demo-chat'] }],
+    steps: [
+      { folder: repository, command: ['cargo', 'build', '--locked', '--package', 'socketpass-client', '--example', 'demo-chat'] }
+    ],
     folder: chat,
     run: [join(target, 'debug/examples/demo-chat')]
   }

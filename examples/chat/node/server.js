@@ -32,19 +32,19 @@ io.on('connection', socket => {
   // What goes wrong is told to whoever asked.
   const on = (event, handle) => socket.on(event, async value => {
     try {
-      await handle(String(value))
+      await handle(value)
     } catch (error) {
       socket.emit('problem', event, error.details ?? error.message)
     }
   })
 
   on('say', async text => {
-    const message = { room: ROOM, from: user().name, text }
+    const message = { room: ROOM, from: user().name, text: String(text) }
     await pass.sendToSockets('gateway.gateway_id == params.room', { room: ROOM }, 'said', [message])
   })
 
   on('who', async filter => {
-    const { sockets } = await pass.filterSockets(filter)
+    const { sockets } = await pass.filterSockets(String(filter))
     socket.emit('online', sockets.map(({ gatewayId, user: { id, name, role } }) => ({ room: gatewayId, id, name, role })))
   })
 
