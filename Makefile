@@ -5,7 +5,7 @@ PACKAGES := redis-server redis-tools nodejs npm prometheus
 CHART_TESTS := target/chart/venv/bin/pytest -q -p no:cacheprovider tests/chart
 BUF := npx --yes @bufbuild/buf@1.75.0
 
-.PHONY: help test tools clients clients-drift conformance move chart upgrade-test chart-tools chart-docs chart-golden check format docs proto publish-proto deny bench bench-registry demo
+.PHONY: help test tools clients clients-drift conformance move chart upgrade-test chart-tools chart-docs chart-golden check format docs proto publish-proto deny bench bench-registry demo demo-chat test-chat
 
 help: ## List the tasks.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -89,3 +89,11 @@ bench-registry: tools ## Measure the registry beside passport.socketio's filterS
 
 demo: ## Try it out.
 	cargo run --release -- demo
+
+demo-chat: ## Five chat servers in five languages with one login, side by side.
+	@scripts/install-missing redis-server nodejs npm
+	@node examples/chat/demo/demo.js
+
+test-chat: ## Test them and their page in a real browser (UPDATE_SCREENSHOT=1: take docs/images/chat.png anew).
+	@scripts/install-missing redis-server nodejs npm chromium
+	cd examples/chat && npm ci --no-audit --no-fund --ignore-scripts && npm test

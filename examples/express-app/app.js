@@ -15,7 +15,8 @@ const {
   REDIS_URL = 'redis://127.0.0.1:6379',
   SESSION_SECRET,
   SESSION_COOKIE = 'connect.sid',
-  SESSION_PREFIX = 'sess:'
+  SESSION_PREFIX = 'sess:',
+  PUBLIC_FOLDER // Pages to serve; an index.html among them takes the place of the page below.
 } = process.env
 
 if (!SESSION_SECRET) {
@@ -81,6 +82,8 @@ app.use(session({
 app.use(passport.session())
 
 // --- Routes ---------------------------------------------------------------------------------------------------------
+
+if (PUBLIC_FOLDER) app.use(express.static(PUBLIC_FOLDER))
 
 app.get('/', (req, res) => {
   res.send(page(req.user))
