@@ -102,12 +102,16 @@ final class ReportStream implements ClientResponseObserver<ReportRequest, Report
     }
   }
 
-  void result(String commandId, Iterable<String> done) {
+  void result(Command command, Iterable<String> done) {
     if (leaving) {
       return;
     }
-    done.forEach(told::remove);
-    CommandResult result = CommandResult.newBuilder().setCommandId(commandId).addAllDone(done).build();
+    if (command.hasDisconnect()) {
+      // The result alone takes them off the list.
+      done.forEach(told::remove);
+    }
+    CommandResult result =
+        CommandResult.newBuilder().setCommandId(command.getCommandId()).addAllDone(done).build();
     call.onNext(ReportRequest.newBuilder().setCommandResult(result).build());
   }
 

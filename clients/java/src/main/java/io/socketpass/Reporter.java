@@ -120,7 +120,7 @@ final class Reporter implements ReportStream.Owner {
               () -> {
                 // The stream that has ended was answered for: its caller does not wait any more.
                 if (stream == from) {
-                  from.result(command.getCommandId(), done);
+                  from.result(command, done);
                 }
               });
         });

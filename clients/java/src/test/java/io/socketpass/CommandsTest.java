@@ -92,6 +92,9 @@ class CommandsTest {
     assertEquals(List.of("a"), result.getDoneList());
     assertEquals("news", a.sent.get().name());
     assertEquals(java.util.Arrays.asList(Map.of("n", 1L), null), a.sent.get().args());
+    // It is listed still, until it closes.
+    socketPass.closed("a");
+    assertEquals("a", call.next().getBatch().getEvents(0).getClosed().getSocketId());
   }
 
   @Test
