@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use clap::Args;
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::{
     signal::unix::{Signal, SignalKind, signal},
     sync::mpsc,
@@ -36,6 +37,7 @@ impl Serve {
         if config.session.store == StoreUrl::Memory {
             tracing::warn!("session.store is memory: this service has no sessions, so nobody can log in");
         }
+        take_descriptors(config.limits.max_connections);
         let server = Server::bind(&config).await?;
         tracing::info!(
             version = env!("CARGO_PKG_VERSION"),
@@ -59,6 +61,25 @@ impl Serve {
         server.serve(shutdown).await?;
         tracing::info!("stopped");
         Ok(())
+    }
+}
+
+/// Connections need file descriptors: as many as the system lets this process have.
+fn take_descriptors(max_connections: usize) {
+    /// For stores, files and the other door.
+    const OTHERS: u64 = 512;
+    let limit = getrlimit(Resource::Nofile);
+    let raised = setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, ..limit });
+    let most = if raised.is_ok() { limit.maximum } else { limit.current };
+    let needed = u64::try_from(max_connections).unwrap_or(u64::MAX).saturating_add(OTHERS);
+    // None is no limit.
+    if let Some(most) = most.filter(|most| *most < needed) {
+        tracing::warn!(
+            most,
+            needed,
+            "there are fewer file descriptors (ulimit -n) than limits.max_connections takes: with all of them taken \
+             probes are not answered either"
+        );
     }
 }
 

@@ -8,6 +8,7 @@ use socketpass::grpc::pb::{AuthorizeRequest, Batch, ReportRequest, WatchSocketsR
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
     net::TcpStream,
+    process::Command,
     task::JoinSet,
     time::timeout,
 };
@@ -495,4 +496,18 @@ async fn probes_have_a_door_with_limits_of_its_own() {
     drop(held);
     until("probes are answered", || async { get(&service.http, "/livez").await.status == 200 }).await;
     service.stop().await;
+}
+
+#[tokio::test]
+async fn too_few_file_descriptors_are_told() {
+    let mut service = Command::new("sh");
+    service.args(["-c", "ulimit -n 1000 && exec \"$0\" serve"]).arg(env!("CARGO_BIN_EXE_socketpass"));
+    for (name, value) in
+        [("GRPC_ADDR", "127.0.0.1:0"), ("HTTP_ADDR", "127.0.0.1:0"), ("SESSION_SECRETS", "x")]
+    {
+        service.env(format!("SOCKETPASS_{name}"), value);
+    }
+    let service = ServiceProcess::run(&mut service).await;
+    let told = service.process.output().line("file descriptors").await;
+    assert!(told.contains("1000") && told.contains("limits.max_connections"), "{told}");
 }
