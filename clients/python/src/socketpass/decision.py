@@ -87,6 +87,8 @@ class Decision:
     @property
     def http_status(self) -> int:
         """What a rejected WebSocket handshake is answered with."""
+        if self.reason is Reason.UNSPECIFIED and not self.error:  # The service has one that is not known here.
+            return 403 if self.user.get("logged_in") else 401
         return _HTTP_STATUS.get(self.reason, 401)
 
 
