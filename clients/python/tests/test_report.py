@@ -176,9 +176,7 @@ def test_pauses_double_from_200_ms_to_5_s() -> None:
         assert longest * 0.9 < max(tried) <= longest
 
 
-async def test_a_connection_that_is_dead_is_noticed(
-    service: ScriptedService, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_a_connection_that_is_dead_is_noticed(service: ScriptedService, monkeypatch: pytest.MonkeyPatch) -> None:
     """By a ping without its answer, though nothing is called and no ack is missing."""
     sooner = {"grpc.keepalive_time_ms": 500, "grpc.keepalive_timeout_ms": 500, "grpc.http2.ping_timeout_ms": 500}
     monkeypatch.setattr(channel, "_OPTIONS", [(name, sooner.get(name, value)) for name, value in channel._OPTIONS])
@@ -203,6 +201,7 @@ async def test_a_connection_that_is_dead_is_noticed(
         opened = await service.stream()
         await opened.welcome(lease=120)
         await opened.complete()
+        assert passport._running is not None
         monkeypatch.setattr(passport._running.reporter, "_on_loss", lost.set)
         frozen.set()
         await asyncio.wait_for(lost.wait(), PATIENCE)

@@ -190,7 +190,11 @@ fn status(decision: &Decision) -> http::StatusCode {
     match decision.reason {
         // The service has one that is not known here.
         Reason::Unspecified if !decision.error => {
-            if decision.user.logged_in() { http::StatusCode::FORBIDDEN } else { http::StatusCode::UNAUTHORIZED }
+            if decision.user.logged_in() {
+                http::StatusCode::FORBIDDEN
+            } else {
+                http::StatusCode::UNAUTHORIZED
+            }
         }
         Reason::NoSessionId
         | Reason::BadSignature

@@ -92,7 +92,13 @@ impl Replicas {
     pub(crate) fn new(target: Target) -> Self {
         // Gateways that start together do not all begin with the same replica.
         let next = AtomicUsize::new(rand::random_range(0..1_000));
-        Self(Arc::new(Shared { target, list: RwLock::default(), next, lost: Notify::new(), unresolved: RwLock::default() }))
+        Self(Arc::new(Shared {
+            target,
+            list: RwLock::default(),
+            next,
+            lost: Notify::new(),
+            unresolved: RwLock::default(),
+        }))
     }
 
     /// Resolves the name for the first time, if that can be done soon.
