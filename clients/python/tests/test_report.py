@@ -196,7 +196,7 @@ async def test_a_connection_that_is_dead_is_noticed(service: ScriptedService, mo
 
     proxy = await asyncio.start_server(connected, "127.0.0.1", 0)
     lost = asyncio.Event()
-    passport = SocketPass("127.0.0.1:%d" % proxy.sockets[0].getsockname()[1])
+    passport = SocketPass(f"127.0.0.1:{proxy.sockets[0].getsockname()[1]}")
     async with passport:
         opened = await service.stream()
         await opened.welcome(lease=120)
