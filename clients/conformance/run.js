@@ -37,6 +37,9 @@ for (const client of await find(options.subject, options.measure)) {
     continue
   }
   clients.push(client)
+  for (const [kind, lacks] of Object.entries(client.without ?? {})) {
+    for (const [promise, why] of Object.entries(lacks)) report.lacks({ language: client.language, kind, promise, why })
+  }
   if (options.built) continue
   report.say(`building ${client.language}`)
   const begun = performance.now()

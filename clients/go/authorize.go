@@ -35,18 +35,22 @@ func RejectWithStatus(w http.ResponseWriter, _ *http.Request, d Decision) {
 	}{d.Close, d.Message})
 	w.Header().Set("Content-Type", "application/json")
 	w.Header().Set("Cache-Control", "no-store")
-	w.WriteHeader(statusOf(d.Reason))
+	w.WriteHeader(statusOf(d))
 	w.Write(body) // Whoever is gone need not hear it.
 }
 
-func statusOf(reason Reason) int {
-	switch reason {
+func statusOf(d Decision) int {
+	switch d.Reason {
 	case ReasonOriginNotAllowed, ReasonDeniedByPolicy:
 		return http.StatusForbidden
 	case ReasonTooManySockets:
 		return http.StatusTooManyRequests
 	case ReasonUnspecified, ReasonSessionMalformed, ReasonUserSourceFailed, ReasonStoreUnavailable:
 		return http.StatusServiceUnavailable
+	}
+	// Also for a reason that is not known here.
+	if d.User.LoggedIn() {
+		return http.StatusForbidden
 	}
 	return http.StatusUnauthorized
 }

@@ -7,7 +7,7 @@ import { verbOf } from './steps/index.js'
 const folder = new URL('../cases/', import.meta.url)
 // cases/README.md says what each means.
 const MEMBERS = [
-  'name', 'promise', 'each', 'peers', 'over', 'languages', 'once', 'fresh', 'unwelcome', 'alone', 'long', 'limit',
+  'name', 'promise', 'each', 'peers', 'over', 'languages', 'needs', 'once', 'fresh', 'unwelcome', 'alone', 'long', 'limit',
   'subject', 'service', 'tls', 'fault', 'with', 'steps'
 ]
 const LIMIT = 60 // Seconds: on a machine that is busy a virtual machine alone takes ten to start.
@@ -47,9 +47,11 @@ function allSteps (steps) {
 }
 
 // Which of them concern a kind of a client. `first`: it is the client's first, which plays what has to be played once.
-export function concerning (cases, { language, kinds }, kind, first) {
-  return cases.filter(({ over, languages, once }) => {
-    return (!over || over.includes(kinds[kind])) && (!languages || languages.includes(language)) && (!once || first)
+export function concerning (cases, { language, kinds, without = {} }, kind, first) {
+  const lacks = without[kind] ?? {}
+  return cases.filter(({ over, languages, needs, once }) => {
+    return (!over || over.includes(kinds[kind])) && (!languages || languages.includes(language)) &&
+      !Object.hasOwn(lacks, needs) && (!once || first)
   })
 }
 

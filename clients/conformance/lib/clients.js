@@ -6,6 +6,8 @@ import { fileURLToPath } from 'node:url'
 import { browsers } from './browsers/index.js'
 import { run } from './processes.js'
 
+// Promises that the library beneath a kind of server may make impossible to keep.
+const LACKED = ['connect_error data', 'reconnection']
 const LANGUAGES = ['node', 'python', 'go', 'java', 'rust']
 const clients = fileURLToPath(new URL('../..', import.meta.url))
 
@@ -19,6 +21,12 @@ export function find (wanted, measured) {
     const described = JSON.parse(await readFile(file, 'utf8'))
     for (const protocol of Object.values(described.kinds)) {
       if (!browsers[protocol]) throw new Error(`${file}: browsers do not speak ${protocol}`)
+    }
+    for (const [kind, lacks] of Object.entries(described.without ?? {})) {
+      if (!described.kinds[kind]) throw new Error(`${file}: without: there is no kind ${kind}`)
+      for (const lacked of Object.keys(lacks)) {
+        if (!LACKED.includes(lacked)) throw new Error(`${file}: without: ${lacked} can be had by all`)
+      }
     }
     return { ...described, ...(measured ? described.measure : {}), folder, found: true }
   }))

@@ -4,6 +4,7 @@ const colours = { green: 32, red: 31, yellow: 33, dim: 2 }
 export class Report {
   results = []
   skipped = []
+  lacked = []
   measures = []
 
   // `json`: nothing but one object at the end.
@@ -16,6 +17,13 @@ export class Report {
   skip (client) {
     this.skipped.push(client.language)
     this.#line(this.#paint('yellow', `skipped  ${client.language}: ${client.folder} has no subject`))
+  }
+
+  // A promise that a kind of server is not held to.
+  lacks (lacked) {
+    const { language, kind, promise, why } = lacked
+    this.lacked.push(lacked)
+    this.#line(this.#paint('yellow', `without  ${language} ${kind}: ${promise}: ${why}`))
   }
 
   say (text) {
@@ -54,8 +62,9 @@ export class Report {
     }
     const colour = failed || !passed ? 'red' : 'green'
     const skipped = this.skipped.length ? `, ${this.skipped.length} clients skipped` : ''
-    this.#line(this.#paint(colour, `\n${passed} passed, ${failed} failed${skipped}, in ${seconds.toFixed(0)} s`))
-    this.#end({ results: this.results, skipped: this.skipped, seconds })
+    const lacked = this.lacked.length ? `, ${this.lacked.length} promises not held to` : ''
+    this.#line(this.#paint(colour, `\n${passed} passed, ${failed} failed${skipped}${lacked}, in ${seconds.toFixed(0)} s`))
+    this.#end({ results: this.results, skipped: this.skipped, lacked: this.lacked, seconds })
     return failed || !passed ? 1 : 0
   }
 

@@ -81,6 +81,11 @@ export class Stage {
     return violations
   }
 
+  // Whether this kind of server cannot keep a promise, as its subject.json says.
+  lacks (promise) {
+    return Object.hasOwn(this.client.without?.[this.kind] ?? {}, promise)
+  }
+
   fill (value) {
     return filled(value, this.names)
   }

@@ -18,6 +18,14 @@ test('each kind plays what concerns it, the first also what is played once', () 
   assert.deepEqual(names(false), ['all'])
 })
 
+test('a kind does not play what it is without', () => {
+  const client = { language: 'rust', kinds: { io: 'socket.io', ws: 'websocket' }, without: { io: { reconnection: 'why' } } }
+  const cases = [{ name: 'all' }, { name: 'back', needs: 'reconnection' }]
+  const names = kind => concerning(cases, client, kind, false).map(({ name }) => name)
+  assert.deepEqual(names('io'), ['all'])
+  assert.deepEqual(names('ws'), ['all', 'back'])
+})
+
 test('cases share a subject when they want the same one', () => {
   const shared = sets([
     { name: 'a', peer: 'scripted' }, { name: 'b', peer: 'scripted' }, { name: 'c', peer: 'real' },

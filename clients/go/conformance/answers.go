@@ -18,18 +18,19 @@ import (
 
 // question is a line on standard input.
 type question struct {
-	ID          json.RawMessage `json:"id"`
-	Do          string          `json:"do"`
-	Calls       int64           `json:"calls"`
-	Concurrency int             `json:"concurrency"`
-	Cookie      string          `json:"cookie"`
-	Filter      string          `json:"filter"`
-	Params      map[string]any  `json:"params"`
-	Name        string          `json:"name"`
-	Args        []any           `json:"args"`
-	SocketID    string          `json:"socket_id"`
-	Data        map[string]any  `json:"data"`
-	Namespace   string          `json:"namespace"`
+	ID          json.RawMessage  `json:"id"`
+	Do          string           `json:"do"`
+	Calls       int64            `json:"calls"`
+	Concurrency int              `json:"concurrency"`
+	Cookie      string           `json:"cookie"`
+	Filter      string           `json:"filter"`
+	Params      map[string]any   `json:"params"`
+	Name        string           `json:"name"`
+	Args        []any            `json:"args"`
+	Close       socketpass.Close `json:"close"`
+	SocketID    string           `json:"socket_id"`
+	Data        map[string]any   `json:"data"`
+	Namespace   string           `json:"namespace"`
 }
 
 // answer answers the lines on standard input, each in a time of its own.
@@ -71,6 +72,9 @@ func (q question) answer(ctx context.Context, client *socketpass.Client) (object
 		return object{"total": result.Total}, err
 	case "send":
 		result, err := client.SendToSockets(ctx, q.Filter, q.Params, q.Name, q.Args...)
+		return object{"done": result.Done}, err
+	case "disconnect":
+		result, err := client.DisconnectSockets(ctx, q.Filter, q.Params, q.Close)
 		return object{"done": result.Done}, err
 	case "data":
 		for _, s := range client.Sockets() {

@@ -143,6 +143,10 @@ const asked = {
     const { done } = await pass.sendToSockets(filter, params, name, args)
     return { done }
   },
+  async disconnect ({ filter, params = {}, close }) {
+    const { done } = await pass.disconnectSockets(filter, params, close)
+    return { done }
+  },
   data ({ socket_id: socketId, data }) {
     const { socket } = pass.sockets.find(socket => socket.socketId === socketId)
     pass.data(socket, data)

@@ -3,7 +3,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import type { AuthorizeResponse, Handshake } from './generated/socketpass/v1/authorization_service'
 import { Reason } from './generated/socketpass/v1/reason'
 import type { Log } from './log'
-import type { Answered, Service } from './service'
+import { type Answered, type Service, nobodyThere } from './service'
 import type { User } from './settings'
 import { LEVELS, type Packed, isDeeper, pack } from './struct'
 
@@ -61,6 +61,9 @@ const OWN_MISTAKES = new Map<status, string>([
   [status.UNIMPLEMENTED, 'look at `address`: no socketpass is there']
 ])
 
+// Whether the service is away, or never was where it is looked for, these do not say.
+const AWAY = new Set<status>([status.UNAVAILABLE, status.DEADLINE_EXCEEDED])
+
 const ATTEMPTS = 4
 const FIRST_PAUSE = 50
 
@@ -93,9 +96,10 @@ export class Decisions {
     } catch (error) {
       const { code = status.UNKNOWN, details, message } = error as ServiceError
       const name = status[code]
-      const hint = OWN_MISTAKES.get(code)
+      const mistake = OWN_MISTAKES.get(code)
+      const hint = mistake ?? (AWAY.has(code) ? nobodyThere(this.#service.connectionFailure) : undefined)
       this.#log.trouble('authorize', name, `handshakes are not decided: ${name}: ${details ?? message}${hint ? `; ${hint}` : ''}`)
-      return noAnswer(hint === undefined)
+      return noAnswer(mistake === undefined)
     }
   }
 

@@ -6,7 +6,7 @@ import type { Hello } from './generated/socketpass/v1/registry_service'
 import type { Log } from './log'
 import { OpenSocket, OpenSockets } from './open-sockets'
 import { obey } from './commands'
-import type { Service } from './service'
+import { type Service, nobodyThere } from './service'
 import type { Resolved } from './settings'
 import { type End, Stream } from './stream'
 
@@ -83,7 +83,7 @@ export class Reporter {
     while (!signal.aborted) {
       const { welcomed, code, details } = await this.#report()
       if (signal.aborted) return
-      const hint = HINTS.get(code)
+      const hint = HINTS.get(code) ?? (welcomed ? undefined : nobodyThere(this.#service.connectionFailure))
       this.#log.trouble(
         'report', `${code} ${hint}`, `the stream has ended: ${status[code]}: ${details}${hint ? `; ${hint}` : ''}`
       )

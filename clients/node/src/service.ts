@@ -82,6 +82,11 @@ export class Service {
     return call(this.#registry, await this.#callMetadata(Date.now() + TOKEN_WITHIN))
   }
 
+  /** Why there is no connection to the service, as far as that is known. */
+  get connectionFailure (): string | undefined {
+    return this.#direct.failure
+  }
+
   close (): void {
     this.#direct.close()
     this.#channel.close()
@@ -95,6 +100,11 @@ export class Service {
       return metadata
     })
   }
+}
+
+/** What to look at when the service does not answer. */
+export function nobodyThere (connectionFailure: string | undefined): string {
+  return `look at \`address\` and \`tls\`${connectionFailure === undefined ? '' : `: ${connectionFailure}`}`
 }
 
 function headersOf (metadata: Metadata): Buffer {

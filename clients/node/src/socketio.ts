@@ -93,7 +93,8 @@ class SocketIoSocket extends OpenSocket {
     // Socket.IO's clients stay away from a namespace that has disconnected them, and come back by themselves when the
     // connection is lost.
     if (close.code >= FINAL) this.socket.disconnect()
-    else this.socket.conn.close()
+    // Not at once: the connection's other sockets may have to be told, too.
+    else setImmediate(() => this.socket.conn.close())
   }
 
   send (event: string, args: unknown[]): boolean {

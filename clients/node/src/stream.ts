@@ -70,7 +70,8 @@ export class Stream {
         clearTimeout(this.#ackTimer)
         const welcomed = this.#waiting !== undefined
         this.#waiting = undefined
-        resolve({ welcomed, code, details: this.#gaveUp ?? details })
+        if (this.#gaveUp === undefined) resolve({ welcomed, code, details })
+        else resolve({ welcomed, code: status.DEADLINE_EXCEEDED, details: this.#gaveUp })
       })
     })
     call.write(request({ $case: 'hello', value: around.hello }))

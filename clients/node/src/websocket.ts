@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto'
 import { type IncomingMessage, STATUS_CODES } from 'node:http'
 import type { Duplex } from 'node:stream'
 import type { WebSocket, WebSocketServer } from 'ws'
-import type { Close } from './decision'
+import type { Close, Decision } from './decision'
 import type { Gate } from './gate'
 import { ofUpgrade, pathOf } from './handshake'
 import type { Admission, Verdict } from './hooks'
@@ -61,7 +61,7 @@ export function upgradeListener (gate: Gate, server: WebSocketServer, options: U
 }
 
 function refuse (socket: Duplex, { close, decision, error }: Verdict & { accepted: false }): void {
-  const status = statusOf(decision.accepted ? 'DENIED_BY_POLICY' : decision.reason)
+  const status = decision.accepted ? 403 : statusOf(decision)
   const body = JSON.stringify({ code: close.code, reason: close.reason, message: error.message })
   socket.on('error', () => socket.destroy())
   socket.end([
@@ -74,7 +74,7 @@ function refuse (socket: Duplex, { close, decision, error }: Verdict & { accepte
   ].join('\r\n'))
 }
 
-function statusOf (reason: string): number {
+function statusOf ({ reason, user }: Decision): number {
   switch (reason) {
     case 'ORIGIN_NOT_ALLOWED':
     case 'DENIED_BY_POLICY':
@@ -86,8 +86,8 @@ function statusOf (reason: string): number {
     case 'STORE_UNAVAILABLE':
     case 'UNSPECIFIED':
       return 503
-    default:
-      return 401
+    default: // Also what is not known here.
+      return user.logged_in ? 403 : 401
   }
 }
 

@@ -133,7 +133,7 @@ test('a stream without acks is given up after half a lease', async t => {
   const stream = await service.stream()
   await heard(stream, 'ended')
   await service.stream(2)
-  assert.match(lines.join(), /CANCELLED: no ack came for half a lease/)
+  assert.match(lines.join(), /DEADLINE_EXCEEDED: no ack came for half a lease/)
 })
 
 test('a field that could not be taken is logged once', async t => {

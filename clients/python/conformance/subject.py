@@ -22,7 +22,7 @@ from starlette.middleware import Middleware
 from starlette.routing import WebSocketRoute
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
-from socketpass import TLS, Decision, Handshake, Refused, Socket, SocketPass
+from socketpass import TLS, Close, Decision, Handshake, Refused, Socket, SocketPass
 from socketpass.asgi import SocketPassMiddleware
 from socketpass.fastapi import AuthorizedSocket
 from socketpass.socketio import SOCKET, protect
@@ -229,6 +229,11 @@ class Answers:
         outcome = await self._passport.send_to_sockets(
             question["filter"], question.get("params"), event=question["name"], args=question["args"]
         )
+        return {"done": outcome.done}
+
+    async def disconnect(self, question: dict[str, Any]) -> dict[str, Any]:
+        close = Close(**question["close"])
+        outcome = await self._passport.disconnect_sockets(question["filter"], question.get("params"), close=close)
         return {"done": outcome.done}
 
     async def data(self, question: dict[str, Any]) -> dict[str, Any]:

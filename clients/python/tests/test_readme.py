@@ -37,7 +37,7 @@ async def running(
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "uvicorn", f"{name}:app", "--port", "0"),
         cwd=folder,
-        env={**os.environ, "SOCKETPASS_ADDRESS": service.address},
+        env={**os.environ, "SOCKETPASS_ADDR": service.address},
         stderr=asyncio.subprocess.PIPE,
     )
     try:

@@ -11,7 +11,7 @@ import grpc
 import grpc.aio
 import pytest
 
-from socketpass import Close, Decision, Handshake, Reason, Socket, SocketPass, User, stream
+from socketpass import Close, Decision, Handshake, Reason, Socket, SocketPass, User, channel, report, stream
 from socketpass.v1 import registry_service_pb2 as pb
 from socketpass.values import to_struct, to_value
 from tests.scripted import PATIENCE, ScriptedService, Stream
@@ -167,6 +167,46 @@ async def test_pauses_grow_and_causes_are_told_once(service: ScriptedService, ca
         (message,) = [record.message for record in caplog.records if record.levelno == logging.WARNING]
         assert "`gateway_id` is taken by another process" in message
         await welcomed(service)
+
+
+def test_pauses_double_from_200_ms_to_5_s() -> None:
+    for pauses, longest in enumerate([0.2, 0.4, 0.8, 1.6, 3.2, 5.0, 5.0]):
+        tried = [report._pause(pauses) for _ in range(200)]
+        assert longest / 2 <= min(tried) < longest * 0.6  # Half of it is random.
+        assert longest * 0.9 < max(tried) <= longest
+
+
+async def test_a_connection_that_is_dead_is_noticed(service: ScriptedService, monkeypatch: pytest.MonkeyPatch) -> None:
+    """By a ping without its answer, though nothing is called and no ack is missing."""
+    sooner = {"grpc.keepalive_time_ms": 500, "grpc.keepalive_timeout_ms": 500, "grpc.http2.ping_timeout_ms": 500}
+    monkeypatch.setattr(channel, "_OPTIONS", [(name, sooner.get(name, value)) for name, value in channel._OPTIONS])
+    frozen = asyncio.Event()
+    host, _, port = service.address.rpartition(":")
+
+    async def carry(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while data := await reader.read(65536):
+            if not frozen.is_set():
+                writer.write(data)
+
+    async def connected(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        out_reader, out_writer = await asyncio.open_connection(host, port)
+        await asyncio.gather(carry(reader, out_writer), carry(out_reader, writer), return_exceptions=True)
+        writer.close()
+        out_writer.close()
+
+    proxy = await asyncio.start_server(connected, "127.0.0.1", 0)
+    lost = asyncio.Event()
+    passport = SocketPass(f"127.0.0.1:{proxy.sockets[0].getsockname()[1]}")
+    async with passport:
+        opened = await service.stream()
+        await opened.welcome(lease=120)
+        await opened.complete()
+        assert passport._running is not None
+        monkeypatch.setattr(passport._running.reporter, "_on_loss", lost.set)
+        frozen.set()
+        await asyncio.wait_for(lost.wait(), PATIENCE)
+        frozen.clear()
+    proxy.close()
 
 
 async def test_at_once_after_unavailable(service: ScriptedService) -> None:

@@ -68,8 +68,8 @@ class App:
 class Browser:
     """A client, and what it hears."""
 
-    def __init__(self, namespaces: list[str] | None = None) -> None:
-        self.client = socketio.AsyncClient(reconnection=False)
+    def __init__(self, namespaces: list[str] | None = None, reconnection: bool = False) -> None:
+        self.client = socketio.AsyncClient(reconnection=reconnection, reconnection_delay=0.1)
         self.heard: asyncio.Queue[tuple[Any, ...]] = asyncio.Queue()
         for namespace in namespaces or ["/"]:
             self.client.on("*", self._hear, namespace=namespace)
@@ -86,8 +86,10 @@ class Browser:
 
 
 @asynccontextmanager
-async def browser(host: str, namespaces: list[str] | None = None, **options: Any) -> AsyncIterator[Browser]:
-    browser = Browser(namespaces)
+async def browser(
+    host: str, namespaces: list[str] | None = None, reconnection: bool = False, **options: Any
+) -> AsyncIterator[Browser]:
+    browser = Browser(namespaces, reconnection)
     try:
         await browser.client.connect(
             f"http://{host}", **{"transports": ["websocket"], "wait_timeout": PATIENCE, **options}
@@ -207,6 +209,21 @@ async def test_carries_commands_out(service: ScriptedService) -> None:
             assert await ada.hears() == ("socketpass:close", {"code": 4505, "reason": "disconnected"})
             await asyncio.wait_for(ada.client.wait(), PATIENCE)
     assert app.disconnected == [id]
+
+
+async def test_who_may_come_back_does(service: ScriptedService) -> None:
+    """Below 4500 the connection is lost, in all its namespaces: Socket.IO's clients come back then."""
+    passport = SocketPass(service.address)
+    async with serve(App(passport).asgi) as host:
+        stream = await service.stream()
+        await stream.welcome()
+        async with browser(host, namespaces=["/", "/chat"], reconnection=True) as ada:
+            before = list(await stream.until(lambda listed: len(listed) == 2))
+            drain = pb.Disconnect(socket_ids=before, close=Close(code=4001, reason="gateway_draining"))
+            assert await stream.result(pb.Command(command_id="1", disconnect=drain)) == before
+            told = ("socketpass:close", {"code": 4001, "reason": "gateway_draining"})
+            assert [await ada.hears(), await ada.hears()] == [told, told]
+            await stream.until(lambda listed: len(listed) == 2 and not listed.keys() & set(before))
 
 
 async def test_clients_cannot_pretend(service: ScriptedService) -> None:

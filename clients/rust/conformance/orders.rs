@@ -12,7 +12,7 @@ use std::{
 use http::Request;
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
-use socketpass_client::{Handshake, SocketPass};
+use socketpass_client::{Close, Handshake, SocketPass};
 use tokio::{sync::mpsc, task::JoinSet};
 
 use crate::says::say;
@@ -31,8 +31,18 @@ struct Order {
     name: String,
     args: Vec<Value>,
     socket_id: String,
+    close: How,
     data: Map<String, Value>,
     namespace: Option<String>,
+}
+
+/// How sockets are to be closed.
+#[derive(Deserialize)]
+#[serde(default)]
+#[derive(Default)]
+struct How {
+    code: u16,
+    reason: String,
 }
 
 /// Follows orders, one beside the other. It never ends: when nobody gives orders any more, the server goes on.
@@ -88,6 +98,13 @@ async fn carry_out(pass: &SocketPass, order: Order) -> Value {
             Ok(settled) => json!({"done": settled.done}),
             Err(error) => failed(error),
         },
+        "disconnect" => {
+            let close = Close { code: order.close.code, reason: order.close.reason };
+            match pass.disconnect_sockets(&order.filter, &order.params, Some(&close)).await {
+                Ok(settled) => json!({"done": settled.done}),
+                Err(error) => failed(error),
+            }
+        }
         "data" => match pass.socket(&order.socket_id).map(|socket| socket.set_data(order.data)) {
             Some(Ok(())) => json!({"ok": true}),
             Some(Err(error)) => json!({"error": error.to_string()}),

@@ -70,9 +70,11 @@ async fn connected(socket: SocketRef, Extension(user): Extension<User>, Extensio
 }
 
 /// Takes the trace from the request's headers, as a server's instrumentation would.
-async fn traced(request: Request, next: Next) -> Response {
+async fn traced(mut request: Request, next: Next) -> Response {
     let context =
         global::get_text_map_propagator(|propagator| propagator.extract(&Headers(request.headers())));
+    // For sockets of Socket.IO, as the client's README says.
+    request.extensions_mut().insert(context.clone());
     next.run(request).with_context(context).await
 }
 

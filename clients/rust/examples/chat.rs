@@ -38,8 +38,12 @@ async fn main() -> Result<(), Box<dyn Error>> {
     tracing_subscriber::fmt::init();
     let mut terminate = signal(SignalKind::terminate())?;
 
-    let address = env::var("SOCKETPASS").unwrap_or("127.0.0.1:50051".into());
-    let pass = SocketPass::builder().address(address).gateway_id("chat-1").connect().await?;
+    let address = env::var("SOCKETPASS_ADDR").unwrap_or("127.0.0.1:50051".into());
+    let mut builder = SocketPass::builder().address(address).gateway_id("chat-1");
+    if let Ok(token) = env::var("SOCKETPASS_TOKEN") {
+        builder = builder.token(token);
+    }
+    let pass = builder.connect().await?;
 
     let router = Router::new().route("/chat", any(chat)).layer(pass.layer());
     let listener = TcpListener::bind(env::var("LISTEN").unwrap_or("127.0.0.1:3000".into())).await?;

@@ -160,7 +160,7 @@ fn tell(status: &Status) {
             tracing::error!("a handshake is rejected that socketpass cannot read: {message}");
         }
         _ => tracing::warn!(
-            "handshakes are not decided: {message} ({code:?}); see `address` and `on_unavailable`"
+            "handshakes are not decided: {message} ({code:?}); is socketpass away? else see `address` and `tls`"
         ),
     }
 }

@@ -158,7 +158,7 @@ pub struct Rejection {
 impl Rejection {
     pub(crate) fn by_decision(decision: Decision) -> Self {
         Self {
-            status: status(decision.reason),
+            status: status(&decision),
             message: if decision.message.is_empty() { UNAVAILABLE.into() } else { decision.message },
             close: decision.close.unwrap_or_else(Close::service_unavailable),
         }
@@ -186,8 +186,16 @@ impl Rejection {
     }
 }
 
-fn status(reason: Reason) -> http::StatusCode {
-    match reason {
+fn status(decision: &Decision) -> http::StatusCode {
+    match decision.reason {
+        // The service has one that is not known here.
+        Reason::Unspecified if !decision.error => {
+            if decision.user.logged_in() {
+                http::StatusCode::FORBIDDEN
+            } else {
+                http::StatusCode::UNAUTHORIZED
+            }
+        }
         Reason::NoSessionId
         | Reason::BadSignature
         | Reason::SessionNotFound

@@ -84,13 +84,21 @@ struct Shared {
     list: RwLock<Vec<Replica>>,
     next: AtomicUsize,
     lost: Notify,
+    /// Why the name has no addresses.
+    unresolved: RwLock<Option<String>>,
 }
 
 impl Replicas {
     pub(crate) fn new(target: Target) -> Self {
         // Gateways that start together do not all begin with the same replica.
         let next = AtomicUsize::new(rand::random_range(0..1_000));
-        Self(Arc::new(Shared { target, list: RwLock::default(), next, lost: Notify::new() }))
+        Self(Arc::new(Shared {
+            target,
+            list: RwLock::default(),
+            next,
+            lost: Notify::new(),
+            unresolved: RwLock::default(),
+        }))
     }
 
     /// Resolves the name for the first time, if that can be done soon.
@@ -123,8 +131,17 @@ impl Replicas {
         match lookup_host(self.0.target.authority()).await.map(HashSet::from_iter) {
             Ok(found) if found.is_empty() => {}
             Ok(found) => self.found(&found),
-            Err(error) => tracing::debug!("`address`: {}: {error}", self.0.target.authority()),
+            Err(error) => {
+                *self.0.unresolved.write().unwrap_or_else(PoisonError::into_inner) = Some(error.to_string());
+            }
         }
+    }
+
+    /// What there is to say while there are no addresses.
+    pub(crate) fn nowhere(&self) -> Status {
+        let why = self.0.unresolved.read().unwrap_or_else(PoisonError::into_inner).clone();
+        let why = why.map_or_else(String::new, |why| format!(": {why}"));
+        Status::unavailable(format!("`address`: {} has no addresses{why}", self.0.target.authority()))
     }
 
     /// The addresses that there are now. Those that were there before keep their connections.
@@ -256,10 +273,8 @@ impl Service<Request<Body>> for Replicas {
             Some(mut replica) => replica.call(request),
             None => {
                 self.0.lost.notify_one();
-                let name = self.0.target.authority().to_owned();
-                Box::pin(
-                    async move { Err(Status::unavailable(format!("`address`: {name} has no addresses"))) },
-                )
+                let nowhere = self.nowhere();
+                Box::pin(async move { Err(nowhere) })
             }
         }
     }

@@ -29,7 +29,7 @@ async fn the_example_serves_and_ends() {
     let program: PathBuf =
         env::current_exe().unwrap().parent().unwrap().with_file_name("examples").join("chat");
     let mut chat = Command::new(program)
-        .env("SOCKETPASS", peer.address.to_string())
+        .env("SOCKETPASS_ADDR", peer.address.to_string())
         .env("LISTEN", "127.0.0.1:0")
         .env("NO_COLOR", "1")
         .stdout(Stdio::piped())

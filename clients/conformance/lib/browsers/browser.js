@@ -5,6 +5,7 @@ export class Browser {
   accepted = false
   rejected // What it heard instead.
   closed // {code, reason}
+  returned = false // Let in again after that.
 
   constructor (happenings) {
     this.happenings = happenings
@@ -14,6 +15,7 @@ export class Browser {
     if (event === 'you') {
       this.user = args[0]
       this.accepted = true
+      this.returned = Boolean(this.closed)
       this.told = (this.told ?? 0) + 1
     } else {
       this.heard.push({ event, args })

@@ -5,7 +5,7 @@ import { Browser, queryText } from './browser.js'
 
 export class SocketIoBrowser extends Browser {
   // `beside`: another browser, whose connection this one takes.
-  constructor (happenings, port, { namespace = '/', query, auth, headers, polling = false, beside }) {
+  constructor (happenings, port, { namespace = '/', query, auth, headers, polling = false, reconnects = false, beside }) {
     super(happenings)
     this.agent = beside?.agent ?? agentWith(headers)
     const how = polling
@@ -14,7 +14,7 @@ export class SocketIoBrowser extends Browser {
     this.socket = beside
       ? beside.socket.io.socket(namespace, { auth })
       : io(`http://127.0.0.1:${port}${namespace}${query ? `?${queryText(query)}` : ''}`, {
-        ...how, auth, forceNew: true, reconnection: false, timeout: 20_000
+        ...how, auth, forceNew: true, reconnection: reconnects, reconnectionDelay: 100, timeout: 20_000
       })
     let told
     this.socket.on('connect_error', error => {

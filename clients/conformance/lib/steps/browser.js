@@ -1,4 +1,5 @@
 // What browsers do and hear once they are let in.
+import { setTimeout as sleep } from 'node:timers/promises'
 import { difference, text } from '../match.js'
 import { Deviation } from '../until.js'
 import { arrive, lined, usualAnswer } from './handshake.js'
@@ -20,6 +21,20 @@ export async function hears (stage, { hears: name, event, args, closed, within }
     if (index < 0) return `${name}: expected ${text(expected)}, heard ${text(browser.heard)}`
     browser.heard.splice(index, 1)
   }, within)
+}
+
+// A browser that was closed has come back by itself, as another socket.
+export async function returns (stage, { returns: name, within }) {
+  const browser = stage.browser(name)
+  await stage.until(() => browser.returned ? undefined : `${name} does not come back`, within)
+  browser.closed = undefined
+  stage.names[name] = await stage.subject.opened()
+}
+
+// It has not, after so many milliseconds.
+export async function away (stage, { away: name, during }) {
+  await sleep(during)
+  if (stage.browser(name).returned) throw new Deviation(`${name} has come back`)
 }
 
 // It is open, and its user is as the step says.

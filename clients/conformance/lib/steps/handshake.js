@@ -71,7 +71,9 @@ async function letIn (stage, as, browser, user) {
 
 function turnedAway (stage, as, browser, expected) {
   if (browser.accepted) throw new Deviation(`${as}: expected to be turned away, was let in as ${text(browser.user)}`)
-  const carried = stage.set.subject?.rejectAfterUpgrade ? ['code', 'reason'] : CARRIED[stage.protocol]
+  const carried = stage.set.subject?.rejectAfterUpgrade
+    ? ['code', 'reason']
+    : stage.lacks('connect_error data') ? ['message'] : CARRIED[stage.protocol]
   const members = Object.entries(expected).filter(([name]) => carried.includes(name))
   told(difference(Object.fromEntries(members), browser.rejected, `${as}'s rejection`))
 }

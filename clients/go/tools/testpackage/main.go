@@ -140,7 +140,7 @@ func use(ctx context.Context, example string) error {
 	address := free.Addr().String()
 	free.Close()
 	app := exec.CommandContext(ctx, example)
-	app.Env = append(os.Environ(), "SOCKETPASS_ADDRESS="+listener.Addr().String(), "LISTEN="+address)
+	app.Env = append(os.Environ(), "SOCKETPASS_ADDR="+listener.Addr().String(), "LISTEN="+address)
 	app.Stdout, app.Stderr = os.Stdout, os.Stderr
 	if err := app.Start(); err != nil {
 		return err

@@ -4,6 +4,7 @@ import io.opentelemetry.api.GlobalOpenTelemetry;
 import io.opentelemetry.api.OpenTelemetry;
 import io.opentelemetry.api.trace.propagation.W3CTraceContextPropagator;
 import io.opentelemetry.context.propagation.ContextPropagators;
+import io.socketpass.Close;
 import io.socketpass.Decision;
 import io.socketpass.FleetSocket;
 import io.socketpass.Handshake;
@@ -138,6 +139,10 @@ final class Subject {
       case "send" -> {
         List<?> args = Lines.JSON.convertValue(line.get("args"), List.class);
         yield Map.of("done", socketPass.sendToSockets(filter, params, line.path("name").asText(), args).done());
+      }
+      case "disconnect" -> {
+        Close close = new Close(line.at("/close/code").asInt(), line.at("/close/reason").asText());
+        yield Map.of("done", socketPass.disconnectSockets(filter, params, close).done());
       }
       case "data" ->
           Map.of("ok", socketPass.setData(line.path("socket_id").asText(), Lines.map(line.get("data"))));

@@ -21,6 +21,8 @@ export class Connections {
   #pause = FIRST_PAUSE
   #timer: NodeJS.Timeout | undefined
   #closed = false
+  // Why the last try to connect failed; nothing once one has succeeded.
+  #failure: string | undefined
 
   constructor ({ address, tls }: Pick<Resolved, 'address' | 'tls'>, path: string) {
     this.#address = address
@@ -39,6 +41,11 @@ export class Connections {
     return undefined
   }
 
+  /** Why there is no connection, as far as that is known. */
+  get failure (): string | undefined {
+    return this.#failure
+  }
+
   close (): void {
     this.#closed = true
     clearTimeout(this.#timer)
@@ -47,7 +54,10 @@ export class Connections {
 
   // Connects to what is not connected. The name is asked again each time: a replica may have come back elsewhere.
   async #connect (): Promise<void> {
-    const targets = await addresses(this.#address).catch(() => [])
+    const targets = await addresses(this.#address).catch((error: Error) => {
+      this.#failure = error.message
+      return []
+    })
     if (this.#closed) return
     if (targets.length === 0) return this.#again()
     const keys = new Set(targets.map(keyOf))
@@ -58,8 +68,12 @@ export class Connections {
       const key = keyOf(target)
       if (this.#connections.has(key)) continue
       const [socket, ready] = this.#open(target)
+      socket.on('error', ({ message }) => { this.#failure = message })
       const connection = new Connection(socket, ready, this.#path, authorityOf(this.#address), {
-        opened: () => { this.#pause = FIRST_PAUSE },
+        opened: () => {
+          this.#pause = FIRST_PAUSE
+          this.#failure = undefined
+        },
         ended: () => {
           if (this.#connections.get(key) === connection) this.#connections.delete(key)
           this.#again()

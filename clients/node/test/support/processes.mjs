@@ -1,10 +1,11 @@
 // Real processes for what is measured and for the suite of the move: a Redis, a socketpass, each on a free port.
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
+import { existsSync } from 'node:fs'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { join, resolve } from 'node:path'
 import { createInterface } from 'node:readline'
 
 export const SECRET = 'keyboard cat'
@@ -37,6 +38,9 @@ export async function redisServer () {
 export async function socketpass (settings) {
   const { SOCKETPASS_BIN } = globalThis.process.env
   if (!SOCKETPASS_BIN) throw new Error('SOCKETPASS_BIN is not set: it names the socketpass program')
+  if (SOCKETPASS_BIN.includes('/') && !existsSync(SOCKETPASS_BIN)) {
+    throw new Error(`SOCKETPASS_BIN names no program: there is no ${resolve(SOCKETPASS_BIN)}`)
+  }
   const port = settings.port ?? await freePort()
   const environment = {
     SOCKETPASS_GRPC_ADDR: `127.0.0.1:${port}`,

@@ -61,7 +61,9 @@ class Authorizer:
         if setting is not None:
             self._causes.warn(code, "nobody is let in: %s (%s); look at %s", details, code.name, setting)
             return OWN_MISTAKE
-        self._causes.warn(code, "no decision: %s (%s); is it address, tls, or is the service away?", details, code.name)
+        self._causes.warn(
+            code, "no decision: %s (%s); is the service away? else look at address and tls", details, code.name
+        )
         return NO_DECISION
 
 

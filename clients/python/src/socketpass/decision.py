@@ -50,6 +50,11 @@ class Close:
     """WebSocket close code. 4000-4499: the client may come back; 4500-4999: it need not."""
     reason: str
 
+    @property
+    def is_final(self) -> bool:
+        """Whether the client need not come back."""
+        return self.code >= 4500
+
 
 SERVICE_UNAVAILABLE = Close(4000, "service_unavailable")
 DENIED = Close(4504, "denied_by_policy")
@@ -82,6 +87,8 @@ class Decision:
     @property
     def http_status(self) -> int:
         """What a rejected WebSocket handshake is answered with."""
+        if self.reason is Reason.UNSPECIFIED and not self.error:  # The service has one that is not known here.
+            return 403 if self.user.get("logged_in") else 401
         return _HTTP_STATUS.get(self.reason, 401)
 
 

@@ -29,7 +29,7 @@ _WHAT_TO_LOOK_AT = {
     grpc.StatusCode.UNAUTHENTICATED: "look at `token`, or at `tls` (a client certificate)",
     grpc.StatusCode.PERMISSION_DENIED: "look at `token`: its role is too small, or it is bound to other gateway ids",
     grpc.StatusCode.UNIMPLEMENTED: "look at `address`: something else than socketpass is there, or an older one",
-    grpc.StatusCode.UNAVAILABLE: "it is opened again",
+    grpc.StatusCode.UNAVAILABLE: "it is opened again; if nobody is there, look at `address` and `tls`",
 }
 
 

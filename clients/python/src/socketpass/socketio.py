@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterator
+from contextlib import suppress
 from typing import Any, Final
 
 import socketio
@@ -12,6 +14,9 @@ from socketpass.client import SocketPass
 from socketpass.decision import Close, User
 from socketpass.errors import SettingError
 from socketpass.handshake import Handshake
+
+# A client that does not read must not be waited for.
+_HEARD_WITHIN: Final = 2.0
 
 SOCKET: Final = "socketpass.socket"
 """Where a `connect` handler finds the Socket in its `environ`."""
@@ -117,7 +122,27 @@ class _Connection:
     async def close(self, close: Close) -> None:
         # Socket.IO cannot set a close code.
         await self.send_event("socketpass:close", [{"code": close.code, "reason": close.reason}])
-        await self._sio.disconnect(self._sid, self._namespace, ignore_queue=True)
+        if close.is_final:
+            await self._sio.disconnect(self._sid, self._namespace, ignore_queue=True)
+        else:
+            await self._drop()
+
+    async def _drop(self) -> None:
+        """Ends the whole connection.
+
+        Socket.IO's clients stay away from a namespace that has disconnected them, and come back by themselves when the
+        connection is lost.
+        """
+        eio_sid = self._sio.manager.eio_sid_from_sid(self._sid, self._namespace)
+        transport = self._sio.eio.sockets.get(eio_sid)
+        if transport is None:
+            return
+        with suppress(asyncio.TimeoutError):
+            await asyncio.wait_for(transport.queue.join(), _HEARD_WITHIN)
+        # Polls end with a packet, a WebSocket with its queue; there some clients take the packet for the end of all.
+        await transport.close(wait=False, abort=transport.upgraded)
+        if transport.upgraded:
+            await transport.queue.put(None)
 
     async def send_event(self, event: str, args: list[Any]) -> None:
         # The socket is this process' own: no message queue has to hear of it.

@@ -99,7 +99,9 @@ fn tell(why: &Status, gateway_id: &str) {
         Code::Unimplemented => tracing::error!(
             "the report stream ended: {message} ({code:?}). This is no socketpass: see `address`"
         ),
-        Code::Unavailable => tracing::warn!("the report stream ended: {message}. It is opened again"),
+        Code::Unavailable => tracing::warn!(
+            "the report stream ended: {message}. It is opened again; if nobody is there, see `address` and `tls`"
+        ),
         _ => tracing::warn!("the report stream ended: {message} ({code:?}). It is opened again"),
     }
 }

@@ -40,7 +40,7 @@ impl Reporter {
     /// Opens a stream at the next replica and stays with it until it ends.
     pub(super) async fn stream(&mut self) -> Ended {
         let Some(replica) = self.replicas.pick() else {
-            return Ended { welcomed: false, why: Status::unavailable("`address` has no addresses") };
+            return Ended { welcomed: false, why: self.replicas.nowhere() };
         };
         let (say, requests) = unbounded_channel();
         let mut stream = Stream { say, replica, sequence: 0, acked: 0, welcomed: false };

@@ -37,7 +37,8 @@ public record Admission(
     return switch (decision.reason()) {
       case REASON_AUTHORIZED, REASON_ORIGIN_NOT_ALLOWED, REASON_DENIED_BY_POLICY -> 403;
       case REASON_TOO_MANY_SOCKETS -> 429;
-      default -> 401;
+      // Also for a reason that is not known here.
+      default -> Boolean.TRUE.equals(decision.user().get("logged_in")) ? 403 : 401;
     };
   }
 

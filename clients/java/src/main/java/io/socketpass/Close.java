@@ -11,6 +11,11 @@ public record Close(int code, String reason) {
   static final Close GATEWAY_DRAINING = new Close(4001, "gateway_draining");
   static final Close DENIED_BY_POLICY = new Close(4504, "denied_by_policy");
 
+  /** Whether the client need not come back. */
+  public boolean isFinal() {
+    return code >= 4500;
+  }
+
   static Close of(io.socketpass.v1.Close close) {
     return new Close(close.getCode(), close.getReason());
   }

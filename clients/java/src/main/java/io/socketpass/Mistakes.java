@@ -19,7 +19,8 @@ final class Mistakes {
     return switch (status.getCode()) {
       case UNAUTHENTICATED -> " (look at: token, tls)";
       case PERMISSION_DENIED -> " (look at: token, gatewayId)";
-      case UNIMPLEMENTED, UNAVAILABLE -> " (look at: address, tls)";
+      // A stream that is given up without a welcome ends with CANCELLED.
+      case UNIMPLEMENTED, UNAVAILABLE, DEADLINE_EXCEEDED, CANCELLED -> " (look at: address, tls)";
       case ALREADY_EXISTS, ABORTED -> " (look at: gatewayId, which another process has)";
       default -> "";
     };

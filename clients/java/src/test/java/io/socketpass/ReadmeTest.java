@@ -69,7 +69,7 @@ class ReadmeTest {
     Examples.compile("Sockets", folder);
     try (ScriptedSocketPass service = new ScriptedSocketPass();
         URLClassLoader loader = new URLClassLoader(new java.net.URL[] {folder.toUri().toURL()})) {
-      System.setProperty("socketpass.address", service.address());
+      System.setProperty("SOCKETPASS_ADDR", service.address());
       try (SpringServer server = new SpringServer(loader.loadClass("Sockets"))) {
         ReportCall report = service.nextReport();
         report.welcome(60_000);
@@ -99,7 +99,7 @@ class ReadmeTest {
         assertEquals(4001, code.get(45, TimeUnit.SECONDS));
         report.next(ReportRequest::hasGoodbye);
       } finally {
-        System.clearProperty("socketpass.address");
+        System.clearProperty("SOCKETPASS_ADDR");
       }
     }
   }

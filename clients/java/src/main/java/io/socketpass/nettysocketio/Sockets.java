@@ -1,9 +1,14 @@
 package io.socketpass.nettysocketio;
 
 import com.corundumstudio.socketio.SocketIONamespace;
+import com.corundumstudio.socketio.Transport;
 import com.corundumstudio.socketio.handler.ClientHead;
 import com.corundumstudio.socketio.namespace.Namespace;
+import com.corundumstudio.socketio.protocol.Packet;
+import com.corundumstudio.socketio.protocol.PacketType;
 import com.corundumstudio.socketio.transport.NamespaceClient;
+import io.netty.channel.ChannelFuture;
+import io.netty.channel.ChannelFutureListener;
 import io.netty.channel.EventLoop;
 import io.socketpass.Admission;
 import io.socketpass.Close;
@@ -116,9 +121,13 @@ final class Sockets {
     @Override
     public CompletionStage<Void> close(Close close) {
       client.sendEvent("socketpass:close", Map.of("code", close.code(), "reason", close.reason()));
-      // This asks the client to leave, no more.
-      client.disconnect();
-      soon(loop, this::leave);
+      if (close.isFinal()) {
+        // This asks the client to leave, no more.
+        client.disconnect();
+        soon(loop, this::leave);
+      } else {
+        loop.execute(this::drop);
+      }
       return gone;
     }
 
@@ -139,6 +148,32 @@ final class Sockets {
     private void ended() {
       socketPass.closed(id(head.getSessionId(), client.getNamespace()));
       gone.complete(null);
+    }
+
+    /**
+     * Ends the whole connection: Socket.IO's clients stay away from a namespace that has disconnected them, and come back by
+     * themselves when the connection is lost.
+     */
+    private void drop() {
+      closeTransport();
+      soon(
+          loop,
+          () -> {
+            if (head.isConnected()) {
+              // There was no channel to send it on: a poll had just ended, or a WebSocket took its place.
+              closeTransport();
+              head.onChannelDisconnect();
+            }
+          });
+    }
+
+    private void closeTransport() {
+      // Polls end with the packet, a WebSocket with its channel; there some clients take the packet for the end of all.
+      PacketType last = head.getCurrentTransport() == Transport.POLLING ? PacketType.CLOSE : PacketType.NOOP;
+      ChannelFuture told = head.send(new Packet(last, head.getEngineIOVersion()));
+      if (told != null) {
+        told.addListener(ChannelFutureListener.CLOSE);
+      }
     }
 
     private void leave() {

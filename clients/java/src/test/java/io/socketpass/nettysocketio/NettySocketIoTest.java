@@ -263,6 +263,28 @@ class NettySocketIoTest {
     assertTrue(nextOfApplication().startsWith("disconnect /chat"));
   }
 
+  /** Socket.IO's clients come back when the connection is lost, not when a namespace has disconnected them. */
+  @ParameterizedTest
+  @ValueSource(strings = {Polling.NAME, WebSocket.NAME})
+  void whoMayComeBackLosesTheConnection(String transport) throws Exception {
+    Socket socket = connected("/chat", transport);
+    BlockingQueue<Object[]> close = on(socket, "socketpass:close");
+    BlockingQueue<Object[]> disconnect = on(socket, Socket.EVENT_DISCONNECT);
+    String id = report.nextEvent().getOpened().getSocketId();
+    var draining = Close.newBuilder().setCode(4001).setReason("gateway_draining");
+    var result =
+        report.result(
+            Command.newBuilder()
+                .setCommandId("c")
+                .setDisconnect(Disconnect.newBuilder().addSocketIds(id).setClose(draining))
+                .build());
+    assertEquals(List.of(id), result.getDoneList());
+    assertEquals(4001, ((JSONObject) next(close)[0]).getInt("code"));
+    assertTrue(((String) next(disconnect)[0]).startsWith("transport "));
+    assertTrue(nextOfApplication().startsWith("connect /chat"));
+    assertTrue(nextOfApplication().startsWith("disconnect /chat"));
+  }
+
   @Test
   void theFleetSendsAndChangesUsers() throws Exception {
     Socket socket = connected("/", WebSocket.NAME);

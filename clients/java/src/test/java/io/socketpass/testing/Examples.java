@@ -32,7 +32,7 @@ public final class Examples {
   public static Process start(String classpath, String name, String address, int port) throws IOException {
     String java = Path.of(System.getProperty("java.home"), "bin", "java").toString();
     ProcessBuilder process = new ProcessBuilder(java, "-cp", classpath, name);
-    process.environment().put("SOCKETPASS_ADDRESS", address);
+    process.environment().put("SOCKETPASS_ADDR", address);
     process.environment().put("PORT", String.valueOf(port));
     return process.inheritIO().start();
   }
