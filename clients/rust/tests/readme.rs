@@ -32,6 +32,8 @@ async fn the_example_serves_and_ends() {
         .env("SOCKETPASS_ADDR", peer.address.to_string())
         .env("LISTEN", "127.0.0.1:0")
         .env("NO_COLOR", "1")
+        // Where others in the same build take the filter from the environment.
+        .env("RUST_LOG", "info")
         .stdout(Stdio::piped())
         .kill_on_drop(true)
         .spawn()
