@@ -115,6 +115,8 @@ def test_what_is_sent_to_the_builder_is_what_it_needs(buildah, tmp_path):
     more = files - set(tracked)
     assert {path for path in more if not path.startswith(("src/", "proto/"))} == {
         "LICENSE",
+        # The workspace names it.
+        "clients/rust/Cargo.toml",
         "rust-toolchain.toml",
         "scripts/image-files",
         "scripts/install-cargo-tool",
