@@ -25,9 +25,9 @@ pub enum Of {
     Calls,
     /// Answers that are streams.
     Streams,
-    /// The same of methods that need no credentials: whoever can connect must not take the places of callers.
+    /// Calls of methods that need no credentials: whoever can connect must not take the places of callers.
     OpenCalls,
-    /// The same.
+    /// Answers that are streams, of such methods.
     OpenStreams,
 }
 

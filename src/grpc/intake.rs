@@ -66,13 +66,22 @@ impl Room {
     /// room until the answer begins; a conversation waits, and its client with it, and keeps room for one message at a time.
     pub fn body(&self, body: Body, method: &Method) -> (Body, Held) {
         let held = Held::default();
+        let (max_message, too_large) = match method.access {
+            Access::Open => {
+                (OPEN, "the message is larger than 1 KiB, which is the most where no credentials are needed")
+            }
+            Access::Role(_) => {
+                (self.max_message, "the message is larger than limits.max_message_bytes allows")
+            }
+        };
         let intake = Intake {
             body,
             room: self.clone(),
             held: held.clone(),
             messages: Messages::default(),
             waits: method.kind == Kind::Conversation,
-            max_message: if method.access == Access::Open { OPEN } else { self.max_message },
+            max_message,
+            too_large,
             waiting: None,
             late: None,
         };
@@ -88,8 +97,9 @@ struct Intake {
     held: Held,
     messages: Messages,
     waits: bool,
-    /// A longer one is refused.
+    /// A longer one is refused with these words.
     max_message: usize,
+    too_large: &'static str,
     /// What has arrived of a message, and the wait for its room.
     waiting: Option<(Bytes, Waiting)>,
     /// When a message that has room has to be there.
@@ -166,8 +176,7 @@ impl HttpBody for Intake {
                 return Poll::Ready(Some(Err(Status::invalid_argument(message))));
             }
             if begun.is_some_and(|(_, length)| length > this.max_message) {
-                let message = "the message is larger than limits.max_message_bytes allows";
-                return Poll::Ready(Some(Err(Status::resource_exhausted(message))));
+                return Poll::Ready(Some(Err(Status::resource_exhausted(this.too_large))));
             }
             if this.messages.is_between() {
                 this.late = None;

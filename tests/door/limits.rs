@@ -429,6 +429,7 @@ async fn who_needs_no_credentials_takes_no_places_of_callers() {
         let long = HealthCheckRequest { service: "x".repeat(1 << 20) };
         let refused = refusal(&channel, "/grpc.health.v1.Health/Check", vec![long]).await.unwrap();
         assert_eq!(refused.code(), Code::ResourceExhausted, "{refused}");
+        assert!(refused.message().contains("1 KiB"), "{refused}");
         let mut watches = Vec::new();
         for _ in 0..10 {
             let request = HealthCheckRequest { service: "readiness".to_owned() };
