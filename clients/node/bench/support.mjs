@@ -26,6 +26,7 @@ export async function serverOf (way, { redisUrl, address }, execArgv = []) {
   const child = fork(fileURLToPath(new URL('server.mjs', import.meta.url)), [way, redisUrl, SECRET, address], { execArgv })
   const [{ port }] = await once(child, 'message')
   return {
+    pid: child.pid,
     url: `http://127.0.0.1:${port}`,
     async ask (question) {
       child.send(question)
