@@ -53,10 +53,10 @@ export class Stage {
     await this.#reported()
   }
 
-  // Before a case: what the last one has left counts for nothing.
+  // Before a case: what the last one has left counts for nothing. What the subject logged as it started is the first one's.
   begin () {
     this.peer.reset()
-    this.begun = { said: this.subject.said.length, log: this.subject.log.length }
+    this.begun = { said: this.subject.said.length, log: this.begun ? this.subject.log.length : 0 }
     this.heardUpTo = this.begun.said // What the application was told, up to where the case has looked.
     this.logUpTo = this.begun.log
     this.hooks = [] // What the case expects of them.
