@@ -96,4 +96,5 @@ demo-chat: ## Five chat servers in five languages with one login, side by side.
 
 test-chat: ## Test them and their page in a real browser (UPDATE_SCREENSHOT=1: take docs/images/chat.png anew).
 	@scripts/install-missing redis-server nodejs npm chromium
-	cd examples/chat && npm ci --no-audit --no-fund --ignore-scripts && npm test
+	cargo build --quiet
+	cd examples/chat && npm ci --no-audit --no-fund --ignore-scripts && SOCKETPASS_BIN=$(CURDIR)/target/debug/socketpass npm test
