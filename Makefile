@@ -5,7 +5,7 @@ PACKAGES := redis-server redis-tools nodejs npm prometheus
 CHART_TESTS := target/chart/venv/bin/pytest -q -p no:cacheprovider tests/chart
 BUF := npx --yes @bufbuild/buf@1.75.0
 
-.PHONY: help test tools clients clients-drift conformance move chart upgrade-test chart-tools chart-docs chart-golden check format docs proto publish-proto deny bench bench-registry demo demo-chat test-chat
+.PHONY: help test tools clients clients-drift packages conformance move chart upgrade-test chart-tools chart-docs chart-golden check format docs proto publish-proto deny bench bench-registry demo demo-chat test-chat
 
 help: ## List the tasks.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -25,6 +25,9 @@ clients-drift: tools ## Hold the clients' stubs to the API.
 	cd clients/go && ./generate --check
 	cd clients/python && ./generate --check
 	cd clients/java && ./generate --check
+
+packages: tools ## Build each client's package as it would be published, and use it in an empty project.
+	set -e; for client in node python go java rust; do clients/$$client/test-package; done
 
 conformance: tools ## Hold all clients to clients/README.md, with one runner.
 	cargo build --quiet
