@@ -109,6 +109,8 @@ export class Services {
     const redis = await this.redis()
     const given = {
       'session.store': redis.url,
+      // That the machine has other things to do is no fault of the store's.
+      'session.store_timeout': '10s',
       'session.secrets': [SECRET],
       'registry.store': redis.url,
       'registry.prefix': `${randomUUID()}:`,

@@ -14,7 +14,6 @@ from typing import Annotated, Any
 
 import socketio
 import uvicorn
-from fastapi import Depends, FastAPI
 from opentelemetry import context
 from opentelemetry.propagate import extract
 from starlette.applications import Starlette
@@ -24,7 +23,6 @@ from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from socketpass import TLS, Close, Decision, Handshake, Refused, Socket, SocketPass
 from socketpass.asgi import SocketPassMiddleware
-from socketpass.fastapi import AuthorizedSocket
 from socketpass.socketio import SOCKET, protect
 
 SUBJECT = json.loads(os.environ["SUBJECT"])
@@ -144,6 +142,11 @@ def starlette_app(passport: SocketPass, lifespan: Lifespan) -> Any:
 
 
 def fastapi_app(passport: SocketPass, lifespan: Lifespan) -> Any:
+    # Half of the time that a start takes: the other kinds need not wait for it.
+    from fastapi import Depends, FastAPI
+
+    from socketpass.fastapi import AuthorizedSocket
+
     app = FastAPI(lifespan=lifespan)
     app.websocket("/off")(off)
     authorized = AuthorizedSocket(passport, reject_after_upgrade=SUBJECT.get("rejectAfterUpgrade", False))
