@@ -45,7 +45,7 @@ func statusOf(d Decision) int {
 		return http.StatusForbidden
 	case ReasonTooManySockets:
 		return http.StatusTooManyRequests
-	case ReasonUnspecified, ReasonSessionMalformed, ReasonUserSourceFailed, ReasonStoreUnavailable:
+	case ReasonUnspecified, ReasonSessionMalformed, ReasonUserSourceFailed, ReasonStoreUnavailable, ReasonGatewayDraining:
 		return http.StatusServiceUnavailable
 	}
 	// Also for a reason that is not known here.
@@ -57,8 +57,13 @@ func statusOf(d Decision) int {
 
 // decide gives the answer that counts: the service's, as the settings and hooks leave it.
 func (c *Client) decide(r *http.Request, handshake *pb.Handshake) *pb.AuthorizeResponse {
+	if c.sockets.isShut() {
+		return whileClosing()
+	}
 	answer, err := c.ask(r.Context(), handshake)
 	switch {
+	case c.sockets.isShut(): // Since the question was put.
+		return whileClosing()
 	case err != nil && ownMistake(err):
 		c.heed(c.config.Fail, r, answer) // Is told, and may choose its words.
 		return answer
@@ -79,13 +84,12 @@ func (c *Client) ask(ctx context.Context, handshake *pb.Handshake) (*pb.Authoriz
 	if err != nil {
 		cause := status.Convert(err)
 		left := ctx.Err() != nil // The client, before there was an answer.
-		if !left && c.undecided.first(cause.Code().String()) {
+		if !left && c.undecided.due(cause.Code().String()) {
 			c.config.Logger.Warn("socketpass: no decision on a handshake",
 				"code", cause.Code().String(), "message", cause.Message(), "look_at", settingOf(err))
 		}
 		return noDecision(), err
 	}
-	c.undecided.forget()
 	if answer.User == nil {
 		answer.User = nobody
 	}

@@ -192,7 +192,7 @@ func TestTheGatewaysOwnMistakesLetNobodyIn(t *testing.T) {
 	for code, setting := range map[codes.Code]string{
 		codes.Unauthenticated:  "look_at=\"Token, TLS\"",
 		codes.PermissionDenied: "look_at=Token",
-		codes.InvalidArgument:  "look_at=GatewayID",
+		codes.InvalidArgument:  "look_at=\"\"",
 		codes.Unimplemented:    "look_at=Address",
 	} {
 		asked := 0

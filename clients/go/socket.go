@@ -60,7 +60,7 @@ func Track(ctx context.Context, conn Conn) (*Socket, error) {
 	s := &Socket{id: rand.Text(), guest: g, conn: conn, openedAt: time.Now()}
 	s.released, s.release = context.WithCancel(context.Background())
 	if !g.client.sockets.add(s) {
-		closeAll(context.Background(), []*Socket{s}, draining)
+		closeAll(context.Background(), []*Socket{s}, draining)()
 		s.release()
 		return nil, ErrClosed
 	}
@@ -100,9 +100,8 @@ func (s *Socket) Release() {
 	s.release()
 }
 
-// close takes the socket off the list and ends its connection.
+// close ends the socket's connection.
 func (s *Socket) close(ctx context.Context, c *pb.Close) {
-	s.guest.client.sockets.remove(s)
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	defer context.AfterFunc(s.released, cancel)()

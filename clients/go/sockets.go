@@ -186,6 +186,13 @@ func (l *sockets) event(s *Socket) *pb.Event {
 	return nil
 }
 
+// isShut says whether new ones are kept out.
+func (l *sockets) isShut() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.shut
+}
+
 // shutAll keeps new ones out, and gives those that are open.
 func (l *sockets) shutAll() []*Socket {
 	l.mu.Lock()
