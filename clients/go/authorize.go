@@ -73,7 +73,7 @@ func (c *Client) decide(r *http.Request, handshake *pb.Handshake) *pb.AuthorizeR
 
 // ask puts the question. Without a decision the answer says so, and the error why.
 func (c *Client) ask(ctx context.Context, handshake *pb.Handshake) (*pb.AuthorizeResponse, error) {
-	call, cancel := context.WithTimeout(ctx, c.config.Timeout)
+	call, cancel := c.callWithin(ctx)
 	defer cancel()
 	answer, err := c.service.Authorize(traced(call), &pb.AuthorizeRequest{Handshake: handshake, GatewayId: c.config.GatewayID})
 	if err != nil {
@@ -95,6 +95,20 @@ func (c *Client) ask(ctx context.Context, handshake *pb.Handshake) (*pb.Authoriz
 		answer.Close = unavailable
 	}
 	return answer, nil
+}
+
+// callWithin is the context of a call that ends with the request's, or when its time is over. It is no child: what a context
+// makes for its children it keeps as long as it lives, and a request lives as long as its socket.
+func (c *Client) callWithin(request context.Context) (context.Context, context.CancelFunc) {
+	call, cancel := context.WithTimeout(context.WithoutCancel(request), c.config.Timeout)
+	go func() {
+		select {
+		case <-request.Done():
+			cancel()
+		case <-call.Done():
+		}
+	}()
+	return call, cancel
 }
 
 // heed asks the application's hook, and does as it says.
