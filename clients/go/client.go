@@ -88,7 +88,7 @@ func (c *Client) Close(ctx context.Context) error {
 func closeAll(ctx context.Context, sockets []*Socket, c *pb.Close) pending {
 	ctx, cancel := context.WithTimeout(ctx, closeWithin)
 	for _, s := range sockets {
-		s.guest.client.sockets.remove(s)
+		s.guest.client.sockets.takeOff(s)
 	}
 	closed := each(ctx, sockets, func(s *Socket) bool {
 		s.close(ctx, c)
