@@ -119,7 +119,7 @@ def socketio_app(passport: SocketPass | None, lifespan: Lifespan) -> Any:
 
 async def talk(websocket: WebSocket, socket: Socket | None = None) -> None:
     async def you() -> None:
-        await websocket.send_json({"event": "you", "args": [socket and websocket.state.user]})
+        await websocket.send_json({"event": "you", "args": [getattr(websocket.state, "user", None)]})
 
     await websocket.accept()
     say("opened", socket_id=socket and socket.id)
@@ -159,11 +159,8 @@ def fastapi_app(passport: SocketPass | None, lifespan: Lifespan) -> Any:
     app.websocket("/off")(off)
     if passport is None:
 
-        async def nobody() -> None:
-            """An application has dependencies: what FastAPI keeps for one is not the client's."""
-
         @app.websocket("/{path:path}")
-        async def bare(websocket: WebSocket, _: Annotated[None, Depends(nobody)]) -> None:
+        async def bare(websocket: WebSocket) -> None:
             await talk(websocket)
 
         return app
