@@ -30,6 +30,8 @@ from socketpass.fastapi import AuthorizedSocket
 from socketpass.socketio import SOCKET, protect
 
 SUBJECT = json.loads(os.environ["SUBJECT"])
+# A ping leaves something behind with every socket.
+PING_INTERVAL = 3600 if "bare" in SUBJECT else 20
 
 
 def say(event: str, **members: Any) -> None:
@@ -92,7 +94,7 @@ Lifespan = Callable[[Any], Any]
 
 
 def socketio_app(passport: SocketPass | None, lifespan: Lifespan) -> Any:
-    sio = socketio.AsyncServer(async_mode="asgi", cors_allowed_origins="*")
+    sio = socketio.AsyncServer(async_mode="asgi", cors_allowed_origins="*", ping_interval=PING_INTERVAL)
     if passport is not None:
         protect(sio, passport)
 
@@ -304,7 +306,15 @@ async def main() -> None:
             yield
 
     app = traced(APPS[SUBJECT["kind"]](passport, lifespan))
-    server = Server(uvicorn.Config(app, host="127.0.0.1", port=0, log_level="warning", timeout_graceful_shutdown=2))
+    config = uvicorn.Config(
+        app,
+        host="127.0.0.1",
+        port=0,
+        log_level="warning",
+        timeout_graceful_shutdown=2,
+        ws_ping_interval=PING_INTERVAL,
+    )
+    server = Server(config)
     answering = asyncio.create_task(Answers(passport).run())
     await server.serve()
     answering.cancel()

@@ -14,7 +14,6 @@ from socketpass.log import logger
 from socketpass.v1 import registry_service_pb2 as pb
 from socketpass.values import from_struct, to_struct
 
-
 # One for the process, so that a socket that is listed again has the time that it had.
 _MONOTONIC_BEGAN = time.time() - time.monotonic()
 
