@@ -76,7 +76,7 @@ impl IntoResponse for Rejection {
 impl Admission {
     /// Lists the WebSocket until what is returned is dropped. Use that in its place: it is read and written in the same
     /// way, and ends when the fleet disconnects it.
-    pub fn track(&self, socket: WebSocket) -> TrackedWebSocket {
+    pub fn track(self, socket: WebSocket) -> TrackedWebSocket {
         let shared = Arc::new(Shared {
             state: Mutex::new(State {
                 socket: Some(socket),

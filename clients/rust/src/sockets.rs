@@ -44,12 +44,14 @@ pub struct Socket(Arc<Open>);
 
 struct Open {
     id: Arc<str>,
-    facts: Facts,
-    session_id: SessionId,
-    connected_at: SystemTime,
+    namespace: Box<str>,
+    /// What is reported of it but for user and data, which may change: a `proto::Socket`, encoded, which takes a fraction
+    /// of the memory.
+    report: Box<[u8]>,
     opened: Instant,
     user: RwLock<User>,
-    data: RwLock<Map<String, Value>>,
+    /// JSON, if the application has given any.
+    data: RwLock<Option<Box<str>>>,
     connection: Box<dyn Connection>,
     sockets: std::sync::Weak<Sockets>,
 }
@@ -62,7 +64,7 @@ impl Socket {
 
     /// The Socket.IO namespace, or the path of a WebSocket.
     pub fn namespace(&self) -> &str {
-        &self.0.facts.namespace
+        &self.0.namespace
     }
 
     /// Who is behind it now.
@@ -72,7 +74,8 @@ impl Socket {
 
     /// What the application last gave.
     pub fn data(&self) -> Map<String, Value> {
-        self.0.data.read().unwrap_or_else(PoisonError::into_inner).clone()
+        let data = self.0.data.read().unwrap_or_else(PoisonError::into_inner);
+        data.as_deref().and_then(|text| serde_json::from_str(text).ok()).unwrap_or_default()
     }
 
     /// Gives the registry data of the application's own with the socket, which filters see as `socket.data`.
@@ -87,7 +90,8 @@ impl Socket {
         if to_struct(&data).encoded_len() > DATA_BYTES {
             return Err(DataError::TooLarge);
         }
-        *self.0.data.write().unwrap_or_else(PoisonError::into_inner) = data;
+        let text = Value::Object(data).to_string().into();
+        *self.0.data.write().unwrap_or_else(PoisonError::into_inner) = Some(text);
         if let Some(sockets) = self.0.sockets.upgrade() {
             sockets.tell(self);
         }
@@ -126,15 +130,10 @@ impl Socket {
 
     fn to_proto(&self) -> proto::Socket {
         let mut socket = proto::Socket {
-            socket_id: self.id().to_owned(),
-            namespace: self.0.facts.namespace.clone(),
-            session_id: self.0.session_id.0.clone(),
-            remote_address: self.0.facts.remote_address.clone(),
-            origin: self.0.facts.origin.clone(),
-            user: Some(to_struct(&self.user())),
-            data: Some(to_struct(&self.0.data.read().unwrap_or_else(PoisonError::into_inner))),
-            connected_at: Some(self.0.connected_at.into()),
-            ..proto::Socket::default()
+            user: Some(to_struct(&self.user().fields())),
+            data: Some(to_struct(&self.data())),
+            // It is this process' own writing.
+            ..proto::Socket::decode(&*self.0.report).unwrap_or_default()
         };
         // The service takes no more of a user, and no message that has some of them.
         if socket.user.as_ref().is_some_and(|user| user.encoded_len() > USER_BYTES) {
@@ -232,11 +231,19 @@ pub(crate) struct Opening {
 impl Sockets {
     pub fn open(self: &Arc<Self>, opening: Opening) -> Tracked {
         let Opening { id, facts, session_id, user, connection } = opening;
+        let report = proto::Socket {
+            socket_id: id.clone(),
+            namespace: facts.namespace.clone(),
+            session_id: session_id.0,
+            remote_address: facts.remote_address,
+            origin: facts.origin,
+            connected_at: Some(SystemTime::now().into()),
+            ..proto::Socket::default()
+        };
         let socket = Socket(Arc::new(Open {
             id: id.into(),
-            facts,
-            session_id,
-            connected_at: SystemTime::now(),
+            namespace: facts.namespace.into(),
+            report: report.encode_to_vec().into(),
             opened: Instant::now(),
             user: RwLock::new(user),
             data: RwLock::default(),
