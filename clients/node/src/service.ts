@@ -7,6 +7,7 @@ import { failure } from './failure'
 import { AuthorizationServiceService, AuthorizeResponse, type Handshake } from './generated/socketpass/v1/authorization_service'
 import { RegistryServiceClient, RegistryServiceService, type ReportResponse } from './generated/socketpass/v1/registry_service'
 import { answeredUser, authorizeRequest } from './messages'
+import { impatient } from './opening'
 import { type Resolved, isToken } from './settings'
 import type { Packed } from './struct'
 import { inject, traces } from './tracing'
@@ -40,7 +41,7 @@ export class Service {
 
   constructor ({ address, tls, token }: Pick<Resolved, 'address' | 'tls' | 'token'>) {
     const options = channelOptions(address)
-    const secured = channelCredentials(tls)
+    const secured = impatient(channelCredentials(tls))
     this.#channel = new Channel(address, secured, options)
     this.#direct = new Connections({ address, tls }, AuthorizationServiceService.authorize.path)
     this.#registry = new RegistryServiceClient(address, secured, { channelOverride: this.#channel })

@@ -7,6 +7,8 @@ import { connect, createServer } from 'node:net'
 import { createRequire } from 'node:module'
 import { test } from 'node:test'
 import grpc from '@grpc/grpc-js'
+import { SocketPass } from 'socketpass'
+import { Scripted } from './support/scripted.mjs'
 import { connected, gateway, heard, socketIo } from './support/servers.mjs'
 
 const require = createRequire(import.meta.url)
@@ -262,6 +264,63 @@ test('a peer that hangs is found by its missing answer to a ping', async t => {
   t.mock.timers.tick(5_000)
   await ended.promise
   await asked
+})
+
+// --- Connections that come to nothing ---------------------------------------------------------------------------------
+
+test('a peer that takes the connection and says nothing is given up', async t => {
+  t.mock.timers.enable({ apis: ['setTimeout'] })
+  const server = createServer(socket => socket.on('error', () => {}))
+  server.listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  t.after(() => server.close())
+  const ended = deferred()
+  const socket = connect(server.address().port, '127.0.0.1')
+  const failed = heard(socket, 'error')
+  new Connection(socket, 'connect', '/a', 'b', { opened: assert.fail, ended: ended.resolve })
+  await heard(socket, 'connect')
+  t.mock.timers.tick(5_000)
+  await ended.promise
+  assert.equal((await failed)[0].message, 'the service said nothing for 5000 ms')
+})
+
+/** Takes connections as long as it is `silent`, and nothing comes of them; later ones reach the service. */
+async function swallower (t, service) {
+  const there = { silent: true, taken: [] }
+  const server = createServer(socket => {
+    socket.on('error', () => {})
+    there.taken.push(socket)
+    if (there.silent) return
+    const beyond = connect(service.port, '127.0.0.1').on('error', () => {})
+    socket.pipe(beyond).pipe(socket)
+    socket.on('close', () => beyond.destroy())
+  })
+  server.listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  t.after(() => {
+    for (const socket of there.taken) socket.destroy()
+    server.close()
+  })
+  return Object.assign(there, { address: `127.0.0.1:${server.address().port}` })
+}
+
+test('a connection on which nothing is said is given up, and the service found once it speaks', async t => {
+  const service = await Scripted.start()
+  const between = await swallower(t, service)
+  const pass = new SocketPass({ address: between.address })
+  t.after(async () => {
+    service.stop()
+    await pass.close()
+  })
+  const { url } = await socketIo(t, pass.authorize())
+  while (between.taken.length < 2) await new Promise(resolve => setImmediate(resolve))
+  between.silent = false
+  assert.equal(between.taken.length, 2) // One of each kind.
+  await Promise.all(between.taken.map(socket => heard(socket.resume(), 'close')))
+  await service.stream()
+  const direct = ({ metadata }) => metadata.get('user-agent').length === 0
+  do await connected(t, url)
+  while (!direct(service.calls.at(-1)))
 })
 
 // --- Beside grpc-js -------------------------------------------------------------------------------------------------

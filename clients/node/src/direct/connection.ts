@@ -1,6 +1,7 @@
 import { status } from '@grpc/grpc-js'
 import type { Socket } from 'node:net'
 import { failure } from '../failure'
+import { OPENING_WITHIN } from '../opening'
 import * as hpack from './hpack'
 
 // One HTTP/2 connection (RFC 9113) that does nothing but unary gRPC calls with small requests. Node's own http2 makes streams of
@@ -64,6 +65,7 @@ export class Connection {
   #unread: Buffer = Buffer.alloc(0)
   #block: { stream: number, ends: boolean, parts: Buffer[] } | undefined
   #unwritten: Buffer[] = []
+  #openingTimer: NodeJS.Timeout | undefined
   #pongs = 0
   #pingTimer: NodeJS.Timeout | undefined
   #pongTimer: NodeJS.Timeout | undefined
@@ -85,6 +87,7 @@ export class Connection {
     socket.on('error', error => this.#end(error.message))
     socket.on('close', () => this.#end('the connection was closed'))
     socket.setNoDelay(true)
+    this.#openingTimer = setTimeout(() => this.#break(`the service said nothing for ${OPENING_WITHIN} ms`), OPENING_WITHIN).unref()
   }
 
   /** Whether it can be asked now, with a message of so many bytes. */
@@ -136,6 +139,7 @@ export class Connection {
   drain (): void {
     if (this.#state === 'ended') return
     this.#state = 'ended'
+    clearTimeout(this.#openingTimer)
     clearTimeout(this.#pingTimer)
     this.#events.ended()
     this.#closeIfDone()
@@ -233,6 +237,7 @@ export class Connection {
     this.#write(frame(FRAME.settings, FLAG.ack, 0))
     if (this.#state !== 'opening') return
     this.#state = 'open'
+    clearTimeout(this.#openingTimer)
     this.#events.opened()
     this.#pinged()
   }
@@ -323,7 +328,7 @@ export class Connection {
 
   #break (why: string): void {
     this.#end(why)
-    this.#socket.destroy()
+    this.#socket.destroy(new Error(why))
   }
 
   #end (why: string): void {
