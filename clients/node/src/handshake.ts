@@ -1,4 +1,5 @@
 import type { IncomingMessage } from 'node:http'
+import { unescape } from 'node:querystring'
 import type { Socket } from 'socket.io'
 import type { Handshake } from './generated/socketpass/v1/authorization_service'
 
@@ -27,9 +28,10 @@ export function ofUpgrade (request: IncomingMessage): Handshake {
   }
 }
 
+/** The path as routers see it: decoded, since `/%61dmin` is their `/admin`. What is no UTF-8 becomes U+FFFD. */
 export function pathOf ({ url = '' }: IncomingMessage): string {
   const query = url.indexOf('?')
-  return query < 0 ? url : url.slice(0, query)
+  return unescape(query < 0 ? url : url.slice(0, query))
 }
 
 // Node's own `headers` drops some that come twice. It has read the bytes as Latin-1.

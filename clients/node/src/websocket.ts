@@ -26,6 +26,9 @@ export type UpgradeListener = (request: IncomingMessage, socket: Duplex, head: B
 const OPTIONS = ['rejectAfterUpgrade', 'serialize']
 const OPEN = 1
 
+// How long a client may take to read why it is not let in.
+const READ_WITHIN = 5_000
+
 /** Upgrades whom the gate lets in, and has it know what is open. */
 export function upgradeListener (gate: Gate, server: WebSocketServer, options: UpgradeOptions): UpgradeListener {
   const unknown = Object.keys(options).find(name => !OPTIONS.includes(name))
@@ -63,6 +66,10 @@ export function upgradeListener (gate: Gate, server: WebSocketServer, options: U
 function refuse (socket: Duplex, { close, decision, error }: Verdict & { accepted: false }): void {
   const status = decision.accepted ? 403 : statusOf(decision)
   const body = JSON.stringify({ code: close.code, reason: close.reason, message: error.message })
+  // The client need not close its side, nor read what it is told.
+  const timer = setTimeout(() => socket.destroy(), READ_WITHIN)
+  socket.once('close', () => clearTimeout(timer))
+  socket.once('finish', () => socket.destroy())
   socket.on('error', () => socket.destroy())
   socket.end([
     `HTTP/1.1 ${status} ${STATUS_CODES[status]}`,
