@@ -3,7 +3,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import type { AuthorizeResponse, Handshake } from './generated/socketpass/v1/authorization_service'
 import { Reason } from './generated/socketpass/v1/reason'
 import type { Log } from './log'
-import { type Answered, type Service, nobodyThere } from './service'
+import type { Answered, Service } from './service'
 import type { User } from './settings'
 import { LEVELS, type Packed, isDeeper, pack } from './struct'
 
@@ -32,6 +32,10 @@ export interface Decision {
 
 /** What is said without a decision, and to sockets that have been without a stream for too long. */
 export const UNAVAILABLE: Close = { code: 4000, reason: 'service_unavailable' }
+/** What every socket is told when the gateway closes. */
+export const DRAINING: Close = { code: 4001, reason: 'gateway_draining' }
+/** What a rejection is closed with that says nothing better. */
+export const DENIED: Close = { code: 4504, reason: 'denied_by_policy' }
 
 /** What came of asking. */
 export interface Answer {
@@ -52,17 +56,10 @@ const FAULTS = new Set<Reason>([
 // Whoever does not understand why somebody is let in does not let them in.
 const UNKNOWN_REASONS = new Set<Reason>([Reason.REASON_UNSPECIFIED, Reason.UNRECOGNIZED])
 
-// What the gateway itself does wrong, and the setting to look at. Such a handshake is rejected whatever `onUnavailable`
-// says: it would stay so.
-const OWN_MISTAKES = new Map<status, string>([
-  [status.UNAUTHENTICATED, 'look at `token`, or the certificate of `tls`'],
-  [status.PERMISSION_DENIED, 'look at `token`, or the certificate of `tls`: its role is too small'],
-  [status.INVALID_ARGUMENT, 'the handshake could not be read'],
-  [status.UNIMPLEMENTED, 'look at `address`: no socketpass is there']
+// What the gateway itself does wrong. Such a handshake is rejected whatever `onUnavailable` says: it would stay so.
+const OWN_MISTAKES = new Set<status>([
+  status.UNAUTHENTICATED, status.PERMISSION_DENIED, status.INVALID_ARGUMENT, status.UNIMPLEMENTED
 ])
-
-// Whether the service is away, or never was where it is looked for, these do not say.
-const AWAY = new Set<status>([status.UNAVAILABLE, status.DEADLINE_EXCEEDED])
 
 const ATTEMPTS = 4
 const FIRST_PAUSE = 50
@@ -88,18 +85,16 @@ export class Decisions {
     try {
       const { answer, user } = await this.#authorize(handshake)
       if (answer.accepted && UNKNOWN_REASONS.has(answer.reason)) {
-        this.#log.trouble('authorize', 'newer', 'handshakes are rejected: the service is newer, and its reason for letting in is not known here')
+        this.#log.say('authorize', 'newer', 'handshakes are rejected: the service is newer, and its reason for letting in is not known here')
         return noAnswer(false)
       }
-      this.#log.fine('authorize')
       return { decision: decisionOf(answer), reported: user ?? NOBODY, undecided: FAULTS.has(answer.reason) }
     } catch (error) {
       const { code = status.UNKNOWN, details, message } = error as ServiceError
       const name = status[code]
-      const mistake = OWN_MISTAKES.get(code)
-      const hint = mistake ?? (AWAY.has(code) ? nobodyThere(this.#service.connectionFailure) : undefined)
-      this.#log.trouble('authorize', name, `handshakes are not decided: ${name}: ${details ?? message}${hint ? `; ${hint}` : ''}`)
-      return noAnswer(mistake === undefined)
+      const hint = this.#service.hint(code)
+      this.#log.say('authorize', name, `handshakes are not decided: ${name}: ${details ?? message}${hint ? `; ${hint}` : ''}`)
+      return noAnswer(!OWN_MISTAKES.has(code))
     }
   }
 
@@ -119,18 +114,15 @@ export class Decisions {
   }
 }
 
-/** Nobody could say who it is. */
-export function noAnswer (undecided: boolean): Answer {
-  const decision = {
-    accepted: false,
-    reason: 'UNSPECIFIED',
-    message: 'Authorization service unavailable',
-    error: true,
-    user: anonymous(),
-    sessionId: '',
-    close: UNAVAILABLE
-  }
+// Nobody could say who it is.
+function noAnswer (undecided: boolean): Answer {
+  const decision = rejection('UNSPECIFIED', 'Authorization service unavailable', UNAVAILABLE, true)
   return { decision, reported: NOBODY, undecided }
+}
+
+/** A rejection that the service did not send. */
+export function rejection (reason: string, message: string, close: Close, error = false): Decision {
+  return { accepted: false, reason, message, error, user: anonymous(), sessionId: '', close }
 }
 
 /** Nobody is logged in. A new one each time: the application may write to it. */
@@ -146,12 +138,11 @@ function decisionOf (answer: AuthorizeResponse): Decision {
     error: answer.error,
     user: (answer.user as User | undefined) ?? anonymous(),
     sessionId: answer.sessionId,
-    close: answer.accepted ? undefined : closeOf(answer.close)
+    close: answer.accepted ? undefined : usable(answer.close, DENIED)
   }
 }
 
-// Something that a WebSocket can be closed with, whatever the service says.
-function closeOf (close: Close | undefined): Close {
-  const usable = close !== undefined && close.code >= 4000 && close.code <= 4999
-  return usable ? close : { code: 4504, reason: 'denied_by_policy' }
+/** Something that a WebSocket can be closed with, whatever the service says. */
+export function usable (close: Close | undefined, otherwise: Close): Close {
+  return close !== undefined && close.code >= 4000 && close.code <= 4999 ? close : otherwise
 }

@@ -29,7 +29,7 @@ export abstract class OpenSocket {
     this.sessionId = sessionId
   }
 
-  /** Closes it, and tells its client why. */
+  /** Closes it, and tells its client why. That may take a while: a client may be slow to answer. */
   abstract close (close: Close): void
 
   /** Whether the event could be handed to it. */
@@ -50,7 +50,11 @@ export class OpenSockets {
   /** Whether it was there. */
   delete (socket: OpenSocket): boolean {
     // A client that comes back to its old id may have taken the place already.
-    return this.#sockets.get(socket.socketId) === socket && this.#sockets.delete(socket.socketId)
+    return this.has(socket) && this.#sockets.delete(socket.socketId)
+  }
+
+  has (socket: OpenSocket): boolean {
+    return this.#sockets.get(socket.socketId) === socket
   }
 
   get (socketId: string): OpenSocket | undefined {
@@ -61,7 +65,7 @@ export class OpenSockets {
     return this.#sockets.keys()
   }
 
-  /** A copy: closing them takes them out. */
+  /** A copy: disconnecting them takes them out. */
   all (): OpenSocket[] {
     return [...this.#sockets.values()]
   }

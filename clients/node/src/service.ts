@@ -14,6 +14,18 @@ import { inject, traces } from './tracing'
 
 const NOTHING = Buffer.alloc(0)
 
+// What an operator should look at.
+const HINTS = new Map<status, string>([
+  [status.ALREADY_EXISTS, 'another process has this `gatewayId` and speaks'],
+  [status.ABORTED, 'another process has this `gatewayId` now'],
+  [status.UNAUTHENTICATED, 'look at `token`, or the certificate of `tls`'],
+  [status.PERMISSION_DENIED, 'look at `token`, or the certificate of `tls`: its role, and the gateway ids that it is bound to'],
+  [status.UNIMPLEMENTED, 'look at `address`: no socketpass is there']
+])
+
+// Whether the service is away, or never was where it is looked for, these do not say.
+const AWAY = new Set<status>([status.UNAVAILABLE, status.DEADLINE_EXCEEDED])
+
 // For a stream, or a question. For a handshake it is within its own time.
 const TOKEN_WITHIN = 20_000
 
@@ -83,9 +95,11 @@ export class Service {
     return call(this.#registry, await this.#callMetadata(Date.now() + TOKEN_WITHIN))
   }
 
-  /** Why there is no connection to the service, as far as that is known. */
-  get connectionFailure (): string | undefined {
-    return this.#direct.failure
+  /** What an operator should look at when a call ends so; `found` when it had found the service. */
+  hint (code: status, found = false): string | undefined {
+    if (found || !AWAY.has(code)) return HINTS.get(code)
+    const { failure } = this.#direct
+    return `look at \`address\` and \`tls\`${failure === undefined ? '' : `: ${failure}`}`
   }
 
   close (): void {
@@ -101,11 +115,6 @@ export class Service {
       return metadata
     })
   }
-}
-
-/** What to look at when the service does not answer. */
-export function nobodyThere (connectionFailure: string | undefined): string {
-  return `look at \`address\` and \`tls\`${connectionFailure === undefined ? '' : `: ${connectionFailure}`}`
 }
 
 function headersOf (metadata: Metadata): Buffer {

@@ -24,7 +24,7 @@ export function middleware (gate: Gate, serves: (server: Server) => void): Middl
       return
     }
     // Nobody has asked who is behind a socket that Socket.IO lets in past its middlewares.
-    gate.log.trouble(
+    gate.log.say(
       'recovery', '', 'a recovered socket is closed: set connectionStateRecovery.skipMiddlewares of Socket.IO to false'
     )
     tell(socket, UNAVAILABLE)

@@ -39,8 +39,10 @@ export class Stream {
 
   readonly #call: ClientDuplexStream<Buffer, ReportResponse>
   readonly #around: Surroundings
-  // The sockets of which something is still to be told. None before the welcome: everything is told then.
+  // The sockets of which something is still to be told. None before the welcome: everything is told then. None after the
+  // goodbye: nothing is told any more.
   #waiting: Set<string> | undefined
+  #welcomed = false
   #lease = 0
   #sequence = 0
   #acked = 0
@@ -59,17 +61,18 @@ export class Stream {
       if (message?.$case === 'welcome') {
         clearTimeout(welcomeTimer)
         this.#welcome(message.value)
-      } else if (message?.$case === 'ack') this.#ack(message.value)
+        return
+      }
+      if (this.#waiting === undefined) return
+      if (message?.$case === 'ack') this.#ack(message.value)
       else if (message?.$case === 'command') this.#command(message.value)
     })
     call.on('error', () => {}) // The status says it.
     this.ended = new Promise(resolve => {
       call.on('status', ({ code, details }: StatusObject) => {
         clearTimeout(welcomeTimer)
-        clearTimeout(this.#batchTimer)
-        clearTimeout(this.#ackTimer)
-        const welcomed = this.#waiting !== undefined
-        this.#waiting = undefined
+        this.#silence()
+        const welcomed = this.#welcomed
         if (this.#gaveUp === undefined) resolve({ welcomed, code, details })
         else resolve({ welcomed, code: status.DEADLINE_EXCEEDED, details: this.#gaveUp })
       })
@@ -94,7 +97,8 @@ export class Stream {
   /** Takes the gateway off the list, and ends the stream. */
   goodbye (): void {
     // Without a welcome there is nothing to take off.
-    if (this.#waiting === undefined) return this.#call.cancel()
+    if (!this.#welcomed) return this.#call.cancel()
+    this.#silence()
     this.#call.write(request({ $case: 'goodbye', value: {} }))
     this.#call.end()
   }
@@ -103,12 +107,20 @@ export class Stream {
     this.#call.cancel()
   }
 
+  // Nothing is told after this.
+  #silence (): void {
+    this.#waiting = undefined
+    clearTimeout(this.#batchTimer)
+    clearTimeout(this.#ackTimer)
+  }
+
   #giveUp (why: string): void {
     this.#gaveUp = why
     this.#call.cancel()
   }
 
   #welcome ({ lease }: Welcome): void {
+    this.#welcomed = true
     this.#lease = (lease?.seconds ?? 0) * 1_000 + (lease?.nanos ?? 0) / 1e6
     this.#waiting = new Set(this.#around.sockets.keys())
     this.#around.welcomed()
@@ -121,7 +133,7 @@ export class Stream {
     this.#ackTimer = undefined
     if (this.#sequence > this.#acked) this.#expectAck()
     for (const { socketId, field, message } of rejected) {
-      this.#around.log.trouble(`rejected ${field}`, message, `socket ${socketId} is listed without ${field}: ${message}`)
+      this.#around.log.say(`rejected ${field}`, message, `socket ${socketId} is listed without ${field}: ${message}`)
     }
     this.#schedule()
   }

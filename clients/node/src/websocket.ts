@@ -5,7 +5,7 @@ import type { WebSocket, WebSocketServer } from 'ws'
 import type { Close, Decision } from './decision'
 import type { Gate } from './gate'
 import { ofUpgrade, pathOf } from './handshake'
-import type { Admission, Verdict } from './hooks'
+import type { Admission, Refusal } from './hooks'
 import { OpenSocket } from './open-sockets'
 import type { HandshakeRequest, User } from './settings'
 
@@ -63,8 +63,8 @@ export function upgradeListener (gate: Gate, server: WebSocketServer, options: U
   }
 }
 
-function refuse (socket: Duplex, { close, decision, error }: Verdict & { accepted: false }): void {
-  const status = decision.accepted ? 403 : statusOf(decision)
+function refuse (socket: Duplex, { close, decision, error }: Refusal): void {
+  const status = statusOf(decision)
   const body = JSON.stringify({ code: close.code, reason: close.reason, message: error.message })
   // The client need not close its side, nor read what it is told.
   const timer = setTimeout(() => socket.destroy(), READ_WITHIN)
@@ -91,6 +91,7 @@ function statusOf ({ reason, user }: Decision): number {
     case 'SESSION_MALFORMED':
     case 'USER_SOURCE_FAILED':
     case 'STORE_UNAVAILABLE':
+    case 'GATEWAY_DRAINING':
     case 'UNSPECIFIED':
       return 503
     default: // Also what is not known here.

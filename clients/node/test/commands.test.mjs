@@ -55,6 +55,32 @@ test('disconnect over WebSockets: closed with the code and the reason', async t 
   assert.deepEqual([code, String(reason)], [4505, 'disconnected'])
 })
 
+test('who is disconnected is off the list at once, however long the client takes', async t => {
+  logged(t)
+  const { pass, service, stream, client, socketId, socket } = await overWebSocket(t)
+  client.pause() // Its close frame is not answered.
+  assert.deepEqual(await stream.command('disconnect', { socketIds: [socketId], close: CLOSE }), [socketId])
+  assert.deepEqual(pass.sockets, [])
+  await stream.until(({ listed }) => listed.size === 0)
+  pass.data(socket, { late: true }) // The application does not know yet.
+  assert.deepEqual(await stream.command('send', { socketIds: [socketId], event: 'news', args: [] }), [])
+  stream.end(14) // UNAVAILABLE
+  const again = await (await service.stream(2)).until(({ complete }) => complete)
+  assert.deepEqual(again.batches.flatMap(({ events }) => events), [])
+  const told = stream.batches.flatMap(({ events }) => events).map(({ event }) => event.$case)
+  assert.deepEqual(told, ['opened', 'closed'])
+})
+
+for (const close of [undefined, { code: 0, reason: '' }, { code: 1006, reason: 'gone' }]) {
+  test(`disconnect with ${close ? `the code ${close.code}` : 'no close'} closes with 4505`, async t => {
+    const { stream, client, socketId } = await overWebSocket(t)
+    const gone = heard(client, 'close')
+    assert.deepEqual(await stream.command('disconnect', { socketIds: [socketId], close }), [socketId])
+    const [code, reason] = await gone
+    assert.deepEqual([code, String(reason)], [4505, 'disconnected'])
+  })
+}
+
 test('disconnect of who is gone is done', async t => {
   const { stream } = await overSocketIo(t)
   assert.deepEqual(await stream.command('disconnect', { socketIds: ['gone'], close: CLOSE }), ['gone'])

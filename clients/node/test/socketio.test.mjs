@@ -127,7 +127,7 @@ test('onUnavailable has no say in a decision that rejects', async t => {
 })
 
 for (const [code, hint] of [
-  ['UNAUTHENTICATED', /`token`/], ['PERMISSION_DENIED', /`token`/], ['INVALID_ARGUMENT', /could not be read/], ['UNIMPLEMENTED', /`address`/]
+  ['UNAUTHENTICATED', /`token`/], ['PERMISSION_DENIED', /`token`/], ['INVALID_ARGUMENT', /words$/], ['UNIMPLEMENTED', /`address`/]
 ]) {
   test(`${code} is the gateway's own mistake: rejected whatever onUnavailable says, and logged`, async t => {
     const lines = logged(t)
@@ -216,7 +216,8 @@ for (const [how, hook] of [['throws', () => { throw new Error('a bug') }], ['fai
     const lines = logged(t)
     const { url, service } = await server(t, { success: hook, fail: hook })
     const first = await refused(t, url)
-    assert.equal(first.message, 'Denied by policy')
+    assert.equal(first.message, 'Authorization failed')
+    assert.deepEqual(first.data, { code: 4000, reason: 'service_unavailable' })
     service.answer = NOT_LOGGED_IN
     assert.equal((await refused(t, url)).message, 'Nobody here')
     assert.match(lines[0], /the hook `success` failed.*a bug/)
@@ -232,6 +233,38 @@ test('an auth payload that is too deep is rejected whatever onUnavailable says',
   const [answer] = await heard(socket, 'message')
   assert.match(String(answer), /^44\{"message":"Authorization service unavailable"/)
   assert.equal(service.calls.length, 0)
+})
+
+for (const onUnavailable of ['reject', 'accept']) {
+  test(`who comes while the gateway closes is told so when onUnavailable is ${onUnavailable}`, async t => {
+    const { url, pass, service } = await server(t, { onUnavailable, success: assert.fail, fail: assert.fail })
+    let answer
+    service.answer = () => new Promise(resolve => { answer = () => resolve(ACCEPTED) })
+    const before = refused(t, url)
+    await heard(service, 'call')
+    const closing = pass.close()
+    const after = refused(t, url)
+    answer()
+    for (const error of [await before, await after]) {
+      assert.equal(error.message, 'Gateway is shutting down')
+      assert.deepEqual(error.data, { code: 4001, reason: 'gateway_draining' })
+    }
+    await closing
+    assert.equal(service.calls.length, 1)
+  })
+}
+
+test('who has been let in and opens while the gateway closes is closed', async t => {
+  let go
+  const { url, pass } = await server(t, {}, {}, io => io.use((_socket, next) => { go = next }))
+  const socket = browser(t, url)
+  const closed = told(socket, 'socketpass:close')
+  while (go === undefined) await new Promise(resolve => setImmediate(resolve))
+  const closing = pass.close()
+  go()
+  assert.deepEqual(await closed, [{ code: 4001, reason: 'gateway_draining' }])
+  assert.deepEqual(pass.sockets, [])
+  await closing
 })
 
 test('a socket that another middleware refuses is not reported', async t => {
