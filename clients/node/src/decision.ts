@@ -1,11 +1,13 @@
 import { status, type ServiceError } from '@grpc/grpc-js'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { failure, isFailure } from './failure'
 import type { AuthorizeResponse, Handshake } from './generated/socketpass/v1/authorization_service'
 import { Reason } from './generated/socketpass/v1/reason'
 import type { Log } from './log'
+import { authorizeRequest } from './messages'
 import type { Answered, Service } from './service'
 import type { User } from './settings'
-import { LEVELS, type Packed, isDeeper, pack } from './struct'
+import { type Packed, pack } from './struct'
 
 /** How a socket is closed: a WebSocket close code, 4000-4999, and a reason of at most 32 ASCII characters. */
 export interface Close {
@@ -34,7 +36,7 @@ export interface Decision {
 export const UNAVAILABLE: Close = { code: 4000, reason: 'service_unavailable' }
 /** What every socket is told when the gateway closes. */
 export const DRAINING: Close = { code: 4001, reason: 'gateway_draining' }
-/** What a rejection is closed with that says nothing better. */
+/** What somebody is told whom the application refuses. */
 export const DENIED: Close = { code: 4504, reason: 'denied_by_policy' }
 
 /** What came of asking. */
@@ -61,6 +63,8 @@ const OWN_MISTAKES = new Set<status>([
   status.UNAUTHENTICATED, status.PERMISSION_DENIED, status.INVALID_ARGUMENT, status.UNIMPLEMENTED
 ])
 
+const LONGEST_REASON = 123
+
 const ATTEMPTS = 4
 const FIRST_PAUSE = 50
 
@@ -80,30 +84,28 @@ export class Decisions {
 
   /** Always answers: who cannot be decided on is rejected. */
   async decide (handshake: Handshake): Promise<Answer> {
-    // The service would not take it, and whoever sends such a thing should not find out what `onUnavailable` is.
-    if (isDeeper(handshake.auth, LEVELS)) return noAnswer(false)
     try {
-      const { answer, user } = await this.#authorize(handshake)
+      const { answer, user } = await this.#authorize(authorizeRequest(handshake, this.#gatewayId))
       if (answer.accepted && UNKNOWN_REASONS.has(answer.reason)) {
         this.#log.say('authorize', 'newer', 'handshakes are rejected: the service is newer, and its reason for letting in is not known here')
         return noAnswer(false)
       }
       return { decision: decisionOf(answer), reported: user ?? NOBODY, undecided: FAULTS.has(answer.reason) }
     } catch (error) {
-      const { code = status.UNKNOWN, details, message } = error as ServiceError
+      const { code, details } = isFailure(error) ? error : unsaid(error)
       const name = status[code]
       const hint = this.#service.hint(code)
-      this.#log.say('authorize', name, `handshakes are not decided: ${name}: ${details ?? message}${hint ? `; ${hint}` : ''}`)
+      this.#log.say('authorize', name, `handshakes are not decided: ${name}: ${details}${hint ? `; ${hint}` : ''}`)
       return noAnswer(!OWN_MISTAKES.has(code))
     }
   }
 
   // Reads only, so it may be repeated. A replica that stops ends its calls with UNAVAILABLE.
-  async #authorize (handshake: Handshake): Promise<Answered> {
+  async #authorize (message: Buffer): Promise<Answered> {
     const deadline = Date.now() + this.#timeout
     for (let attempt = 1; ; attempt++) {
       try {
-        return await this.#service.authorize(handshake, this.#gatewayId, deadline)
+        return await this.#service.authorize(message, deadline)
       } catch (error) {
         const pause = FIRST_PAUSE * 2 ** (attempt - 1) * (0.5 + Math.random() / 2)
         const again = (error as ServiceError).code === status.UNAVAILABLE && attempt < ATTEMPTS
@@ -112,6 +114,11 @@ export class Decisions {
       }
     }
   }
+}
+
+// The handshake is none that could be asked about. Whoever sends such a thing should not find out what `onUnavailable` is.
+function unsaid (error: unknown): ServiceError {
+  return failure(status.INVALID_ARGUMENT, error instanceof Error ? error.message : String(error))
 }
 
 // Nobody could say who it is.
@@ -138,11 +145,12 @@ function decisionOf (answer: AuthorizeResponse): Decision {
     error: answer.error,
     user: (answer.user as User | undefined) ?? anonymous(),
     sessionId: answer.sessionId,
-    close: answer.accepted ? undefined : usable(answer.close, DENIED)
+    close: answer.accepted ? undefined : usable(answer.close, UNAVAILABLE)
   }
 }
 
 /** Something that a WebSocket can be closed with, whatever the service says. */
 export function usable (close: Close | undefined, otherwise: Close): Close {
-  return close !== undefined && close.code >= 4000 && close.code <= 4999 ? close : otherwise
+  if (close === undefined || close.code < 4000 || close.code > 4999) return otherwise
+  return Buffer.byteLength(close.reason) <= LONGEST_REASON ? close : otherwise
 }

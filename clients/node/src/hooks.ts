@@ -38,14 +38,14 @@ const REFUSES: Reply = { outcome: 'refuses' }
 /** Puts the user on the request, and lets the application have its say. */
 export async function judge (request: HandshakeRequest, answer: Answer, settings: Resolved, log: Log): Promise<Verdict> {
   const { decision, reported, undecided } = answer
-  const { success, fail, userProperty } = settings
+  const { success, fail, userProperty, timeout } = settings
   const user = decision.accepted ? decision.user : anonymous()
   request[userProperty] = user
   request.sessionID = decision.sessionId
   // What passport.socketio set for hooks that serve several generations of Socket.IO.
   request.socketio_version_1 = true
   if (decision.accepted) {
-    const reply = success ? await asked(accept => success(request, accept, decision), 'success', log) : ACCEPTS
+    const reply = success ? await asked(accept => success(request, accept, decision), 'success', timeout, log) : ACCEPTS
     switch (reply.outcome) {
       case 'accepts':
         return { accepted: true, admission: { user: request[userProperty], reported, sessionId: decision.sessionId } }
@@ -56,7 +56,8 @@ export async function judge (request: HandshakeRequest, answer: Answer, settings
     }
   }
   if (!(undecided && settings.onUnavailable === 'accept')) {
-    const reply = fail ? await asked(accept => fail(request, decision.message, decision.error, accept, decision), 'fail', log) : REFUSES
+    const { message, error } = decision
+    const reply = fail ? await asked(accept => fail(request, message, error, accept, decision), 'fail', timeout, log) : REFUSES
     if (reply.outcome !== 'accepts') return refusal(decision, reply.error)
   }
   // Let in against the decision. With a session id the service would end the socket.
@@ -70,20 +71,24 @@ export function refusal (decision: Decision, error = new Error(decision.message)
   return { accepted: false, decision, close: decision.close!, error }
 }
 
-function asked (hook: (accept: Accept) => unknown, name: string, log: Log): Promise<Reply> {
+function asked (hook: (accept: Accept) => unknown, name: string, timeout: number, log: Log): Promise<Reply> {
   return new Promise(resolve => {
     const failed = (error: unknown): void => {
       const why = error instanceof Error ? error.stack ?? error.message : String(error)
       log.say(`hook ${name}`, why, `the hook \`${name}\` failed, so the handshake is rejected: ${why}`)
-      resolve({ outcome: 'failed' })
+      settle({ outcome: 'failed' })
+    }
+    const timer = setTimeout(() => failed(`it said nothing for ${timeout} ms`), timeout)
+    const settle = (reply: Reply): void => {
+      clearTimeout(timer)
+      resolve(reply)
     }
     const accept: Accept = (error, allowed = true) => {
-      if (error) resolve({ outcome: 'refuses', error: error instanceof Error ? error : new Error(String(error)) })
-      else resolve(allowed ? ACCEPTS : REFUSES)
+      if (error) settle({ outcome: 'refuses', error: error instanceof Error ? error : new Error(String(error)) })
+      else settle(allowed ? ACCEPTS : REFUSES)
     }
     try {
-      const done = hook(accept)
-      if (done instanceof Promise) done.catch(failed)
+      Promise.resolve(hook(accept)).catch(failed)
     } catch (error) {
       failed(error)
     }

@@ -3,6 +3,11 @@ import type { Admission } from './hooks'
 import type { User } from './settings'
 import type { Packed } from './struct'
 
+/** How long a client may take to answer when it is closed. Then its connection is ended. */
+export const ENDS_WITHIN = 3_000
+/** How much may wait for a client that does not read what it is sent. */
+export const LARGEST_BACKLOG = 1024 * 1024
+
 /** A socket that is open here, whatever library it is of. */
 export abstract class OpenSocket {
   readonly connectedAt = Date.now()
@@ -29,7 +34,7 @@ export abstract class OpenSocket {
     this.sessionId = sessionId
   }
 
-  /** Closes it, and tells its client why. That may take a while: a client may be slow to answer. */
+  /** Closes it, and tells its client why. That may take a while, but the application hears nothing from it any more. */
   abstract close (close: Close): void
 
   /** Whether the event could be handed to it. */

@@ -4,9 +4,9 @@ import {
 import { Connections } from './direct/connections'
 import * as hpack from './direct/hpack'
 import { failure } from './failure'
-import { AuthorizationServiceService, AuthorizeResponse, type Handshake } from './generated/socketpass/v1/authorization_service'
+import { AuthorizationServiceService, AuthorizeResponse } from './generated/socketpass/v1/authorization_service'
 import { RegistryServiceClient, RegistryServiceService, type ReportResponse } from './generated/socketpass/v1/registry_service'
-import { answeredUser, authorizeRequest } from './messages'
+import { answeredUser } from './messages'
 import { impatient } from './opening'
 import { type Resolved, isToken } from './settings'
 import type { Packed } from './struct'
@@ -63,16 +63,16 @@ export class Service {
   }
 
   /**
-   * Asks about a handshake: over a connection of its own kind when there is one that takes it, since a call of grpc-js costs
+   * Asks about a handshake, an encoded AuthorizeRequest: over a connection of its own kind when there is one that takes it, since a call of grpc-js costs
    * more than all else that is done for a handshake; else over grpc-js, which connects, waits and knows every odd case.
    */
-  async authorize (handshake: Handshake, gatewayId: string, deadline: number): Promise<Answered> {
-    const message = authorizeRequest(handshake, gatewayId)
+  async authorize (message: Buffer, deadline: number): Promise<Answered> {
     // No promise where none is needed: this is done for every handshake.
     const given = this.#callMetadata(deadline)
     const metadata = given instanceof Metadata ? given : await given
-    const connection = this.#direct.next(message.length)
-    if (connection !== undefined) return answered(await connection.unary(message, headersOf(metadata), deadline))
+    const headers = headersOf(metadata)
+    const connection = this.#direct.next(message.length, headers.length)
+    if (connection !== undefined) return answered(await connection.unary(message, headers, deadline))
     return answered(await new Promise<Buffer>((resolve, reject) => {
       const { path } = AuthorizationServiceService.authorize
       this.#registry.makeUnaryRequest(path, asTheyAre, asTheyAre, message, metadata, { deadline }, (error, answer) => {

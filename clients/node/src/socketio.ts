@@ -3,7 +3,7 @@ import { type Close, UNAVAILABLE } from './decision'
 import type { Gate } from './gate'
 import { ofSocket } from './handshake'
 import type { Admission } from './hooks'
-import { OpenSocket } from './open-sockets'
+import { ENDS_WITHIN, LARGEST_BACKLOG, OpenSocket } from './open-sockets'
 import type { HandshakeRequest, User } from './settings'
 
 /** What `io.use()` and `namespace.use()` take. */
@@ -42,6 +42,7 @@ export function middleware (gate: Gate, serves: (server: Server) => void): Middl
       // Before the application's own listeners: for them the socket is open.
       socket.nsp.prependListener('connection', connected)
     }
+    if (!Object.hasOwn(socket, 'request')) ownRequest(socket)
     void gate.admit(ofSocket(socket), socket.request as HandshakeRequest).then(verdict => {
       if (verdict.accepted) {
         admitted.set(socket, verdict.admission)
@@ -54,12 +55,33 @@ export function middleware (gate: Gate, serves: (server: Server) => void): Middl
   }
 }
 
+// Socket.IO has one request for all sockets of a connection. Each of them has a user of its own.
+function ownRequest (socket: Socket): void {
+  Object.defineProperty(socket, 'request', { value: Object.create(socket.request), configurable: true, writable: true })
+}
+
 // From this code on a client need not come back.
 const FINAL = 4500
 
 // Socket.IO cannot send a close code.
 function tell (socket: Socket, { code, reason }: Close): void {
   socket.emit('socketpass:close', { code, reason })
+}
+
+// A client that does not read what it is sent does not read that either.
+function end ({ conn }: Socket): void {
+  const timer = setTimeout(() => conn.close(true), ENDS_WITHIN)
+  conn.once('close', () => clearTimeout(timer))
+  conn.close()
+}
+
+function isBehind ({ conn }: Socket): boolean {
+  let waiting = 0
+  for (const { data } of (conn as unknown as { writeBuffer: Array<{ data?: { length?: number } }> }).writeBuffer) {
+    waiting += data?.length ?? 0
+    if (waiting > LARGEST_BACKLOG) return true
+  }
+  return false
 }
 
 class SocketIoSocket extends OpenSocket {
@@ -81,7 +103,7 @@ class SocketIoSocket extends OpenSocket {
   }
 
   get remoteAddress (): string {
-    return this.socket.handshake.address
+    return this.socket.handshake.address ?? ''
   }
 
   get origin (): string {
@@ -89,16 +111,17 @@ class SocketIoSocket extends OpenSocket {
   }
 
   close (close: Close): void {
+    this.socket.use(() => {}) // The application hears nothing from it any more.
     tell(this.socket, close)
     // Socket.IO's clients stay away from a namespace that has disconnected them, and come back by themselves when the
     // connection is lost.
     if (close.code >= FINAL) this.socket.disconnect()
     // Not at once: the connection's other sockets may have to be told, too.
-    else setImmediate(() => this.socket.conn.close())
+    else setImmediate(() => end(this.socket))
   }
 
   send (event: string, args: unknown[]): boolean {
-    if (!this.socket.connected) return false
+    if (!this.socket.connected || isBehind(this.socket)) return false
     this.socket.emit(event, ...args)
     return true
   }

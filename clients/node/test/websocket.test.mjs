@@ -150,7 +150,7 @@ test('rejectAfterUpgrade closes with the code', async t => {
 test('a rejection that says nothing of how to close is closed all the same', async t => {
   const { pass } = await gateway(t, {}, { answer: { ...NOT_LOGGED_IN, close: { code: 0, reason: '' } } })
   const { url } = await webSockets(t, pass, { rejectAfterUpgrade: true })
-  assert.equal((await heard(webSocket(t, url), 'close'))[0], 4504)
+  assert.equal((await heard(webSocket(t, url), 'close'))[0], 4000)
 })
 
 test('a client that goes away while it waits leaves nothing open', async t => {
