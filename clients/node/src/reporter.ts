@@ -78,13 +78,13 @@ export class Reporter {
     let pause = FIRST_PAUSE
     const { signal } = this.#closing
     while (!signal.aborted) {
-      const { welcomed, lasted, code, details } = await this.#report()
+      const { welcomed, listed, code, details } = await this.#report()
       if (signal.aborted) return
       const hint = this.#service.hint(code, welcomed)
       this.#log.say(
         'report', `${code} ${hint}`, `the stream has ended: ${status[code]}: ${details}${hint ? `; ${hint}` : ''}`
       )
-      if (lasted) pause = FIRST_PAUSE
+      if (listed) pause = FIRST_PAUSE
       // A replica that could not even welcome is not asked again without a pause.
       const atOnce = welcomed && code === status.UNAVAILABLE
       const wait = atOnce ? Math.random() * JITTER : pause * (0.5 + Math.random() / 2)
@@ -114,7 +114,7 @@ export class Reporter {
       return await this.#stream.ended
     } catch (error) {
       const { code, details } = error as ServiceError
-      return { welcomed: false, lasted: false, code, details }
+      return { welcomed: false, listed: false, code, details }
     } finally {
       this.#stream = undefined
       if (this.#lostAt === undefined) {

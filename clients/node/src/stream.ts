@@ -1,7 +1,7 @@
 import { type ClientDuplexStream, type StatusObject, status } from '@grpc/grpc-js'
 import type { Ack, Command, Hello, ReportResponse, Welcome } from './generated/socketpass/v1/registry_service'
 import type { Log } from './log'
-import { batch, closed, isTold, opened, request } from './messages'
+import { batch, closed, opened, request } from './messages'
 import type { OpenSocket, OpenSockets } from './open-sockets'
 
 // A hello may wait for half a lease until the gateway's former life is over.
@@ -12,14 +12,12 @@ const EVENTS_A_BATCH = 500
 // The service takes 4 MiB; an event can be 130 KiB.
 const BYTES_A_BATCH = 1024 * 1024
 const BATCHES_UNDER_WAY = 16
-// A stream whose listing was not taken in that time may still be one that goes well.
-const LASTS = 5_000
 
 /** How a stream ended. */
 export interface End {
   welcomed: boolean
-  /** Whether it was of use: the listing was taken, or it went well for a while. */
-  lasted: boolean
+  /** Whether the listing was taken. */
+  listed: boolean
   code: status
   details: string
 }
@@ -46,12 +44,12 @@ export class Stream {
   // The sockets of which something is still to be told. None before the welcome: everything is told then. None after the
   // goodbye: nothing is told any more.
   #waiting: Set<string> | undefined
+  #welcomed = false
   #lease = 0
   #sequence = 0
   #acked = 0
   // The sequence of the batch that completes the listing.
   #listing = Infinity
-  #welcomedAt = Infinity
   #lastBatch = -Infinity
   #gaveUp: string | undefined
   #scheduled = Infinity
@@ -78,9 +76,9 @@ export class Stream {
         clearTimeout(welcomeTimer)
         this.#silence()
         const welcomed = this.#welcomed
-        const lasted = this.#acked >= this.#listing || performance.now() - this.#welcomedAt > LASTS
-        if (this.#gaveUp === undefined) resolve({ welcomed, lasted, code, details })
-        else resolve({ welcomed, lasted, code: status.DEADLINE_EXCEEDED, details: this.#gaveUp })
+        const listed = this.#acked >= this.#listing
+        if (this.#gaveUp === undefined) resolve({ welcomed, listed, code, details })
+        else resolve({ welcomed, listed, code: status.DEADLINE_EXCEEDED, details: this.#gaveUp })
       })
     })
     call.write(request({ $case: 'hello', value: around.hello }))
@@ -113,10 +111,6 @@ export class Stream {
     this.#call.cancel()
   }
 
-  get #welcomed (): boolean {
-    return this.#welcomedAt < Infinity
-  }
-
   get #completed (): boolean {
     return this.#listing < Infinity
   }
@@ -134,7 +128,7 @@ export class Stream {
   }
 
   #welcome ({ lease }: Welcome): void {
-    this.#welcomedAt = performance.now()
+    this.#welcomed = true
     this.#lease = (lease?.seconds ?? 0) * 1_000 + (lease?.nanos ?? 0) / 1e6
     this.#waiting = new Set(this.#around.sockets.keys())
     this.#around.welcomed()
@@ -183,14 +177,14 @@ export class Stream {
     let bytes = 0
     for (const socketId of this.#waiting) {
       const socket = this.#around.sockets.get(socketId)
-      const event = socket === undefined ? closed(socketId) : opened(socket)
+      const event = socket === undefined
+        ? closed(socketId)
+        : opened(socket, field => this.#listedWithout(socketId, field, 'it is too large'))
       bytes += event.length
       if (events.length === EVENTS_A_BATCH || (events.length > 0 && bytes > BYTES_A_BATCH)) break
       events.push(event)
       this.#waiting.delete(socketId)
-      if (socket === undefined) continue
-      socket.toldOn = this.#around.number
-      if (!isTold(socket)) this.#listedWithout(socketId, 'user', 'it is too large')
+      if (socket !== undefined) socket.toldOn = this.#around.number
     }
     const complete = !this.#completed && this.#waiting.size === 0
     this.#sequence++
