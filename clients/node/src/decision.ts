@@ -94,9 +94,12 @@ export class Decisions {
     } catch (error) {
       const { code, details } = isFailure(error) ? error : unsaid(error)
       const name = status[code]
-      const hint = this.#service.hint(code)
-      this.#log.say('authorize', name, `handshakes are not decided: ${name}: ${details}${hint ? `; ${hint}` : ''}`)
-      return noAnswer(!OWN_MISTAKES.has(code))
+      const mistake = OWN_MISTAKES.has(code)
+      const late = code === status.DEADLINE_EXCEEDED
+      const hint = this.#service.hint(code, late ? '`timeout`, `address` and `tls`' : '`address` and `tls`')
+      // The words of a mistake say which; others may be new each time.
+      this.#log.say('authorize', mistake ? `${name}: ${details}` : name, `handshakes are not decided: ${name}: ${details}${hint ? `; ${hint}` : ''}`)
+      return noAnswer(!mistake)
     }
   }
 

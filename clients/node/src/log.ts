@@ -15,6 +15,7 @@ export class Log {
     const key = `${about}: ${cause}`
     if (this.#said.has(key)) return
     this.#said.set(key, now)
-    console.error(`socketpass: ${line}`)
+    // Also of words of the application's or of OpenSSL's it is one line.
+    console.error(`socketpass: ${line.trim().split(/\s*[\r\n]+\s*/).join(' | ')}`)
   }
 }

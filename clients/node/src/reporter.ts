@@ -80,7 +80,7 @@ export class Reporter {
     while (!signal.aborted) {
       const { welcomed, listed, code, details } = await this.#report()
       if (signal.aborted) return
-      const hint = this.#service.hint(code, welcomed)
+      const hint = this.#service.hint(code, welcomed ? undefined : '`address` and `tls`')
       this.#log.say(
         'report', `${code} ${hint}`, `the stream has ended: ${status[code]}: ${details}${hint ? `; ${hint}` : ''}`
       )

@@ -95,11 +95,11 @@ export class Service {
     return call(this.#registry, await this.#callMetadata(Date.now() + TOKEN_WITHIN))
   }
 
-  /** What an operator should look at when a call ends so; `found` when it had found the service. */
-  hint (code: status, found = false): string | undefined {
-    if (found || !AWAY.has(code)) return HINTS.get(code)
+  /** What an operator should look at when a call ends so; `settings` when it may be that it has not found the service. */
+  hint (code: status, settings: string | undefined): string | undefined {
+    if (settings === undefined || !AWAY.has(code)) return HINTS.get(code)
     const { failure } = this.#direct
-    return `look at \`address\` and \`tls\`${failure === undefined ? '' : `: ${failure}`}`
+    return `look at ${settings}${failure === undefined ? '' : `: ${failure}`}`
   }
 
   close (): void {

@@ -165,6 +165,31 @@ test('requests that use the window of a connection up are not taken until it is 
   assert.equal(made.takes(20_000), false)
 })
 
+test('what a faulty server sends without end is not kept', async t => {
+  const server = createServer(socket => {
+    socket.on('error', () => {})
+    socket.write(hex('000000040000000000')) // SETTINGS,
+    const data = Buffer.concat([hex('004000000000000001'), Buffer.alloc(16_384)])
+    for (let i = 0; i < 257; i++) socket.write(data) // and more than four MiB without looking at windows.
+  })
+  server.listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  t.after(() => server.close())
+  const [opened, ended] = [deferred(), deferred()]
+  const socket = connect(server.address().port, '127.0.0.1')
+  const made = new Connection(socket, 'connect', '/a', 'b', { opened: opened.resolve, ended: ended.resolve })
+  await once(socket, 'connect')
+  const asked = made.unary(NOTHING, NOTHING, Date.now() + 5_000)
+  await assert.rejects(asked, { code: grpc.status.UNAVAILABLE, details: 'an answer is too large' })
+  await ended.promise
+})
+
+test('metadata that is too large is not taken', async t => {
+  const { connection: made } = await connection(t, echo)
+  assert.equal(made.takes(1, 16_000), true)
+  assert.equal(made.takes(1, 16_384), false)
+})
+
 test('padding is taken off', async t => {
   const { ask } = await connection(t, echo, { paddingStrategy: http2.constants.PADDING_STRATEGY_MAX })
   assert.equal(String(await ask('hello')), 'hello')
@@ -173,6 +198,7 @@ test('padding is taken off', async t => {
 for (const [what, answer, code, details] of [
   ['a status without a message', stream => stream.respond({ ':status': 200, 'grpc-status': '16', 'grpc-message': 'no%20token%20%C3%A9' }, { endStream: true }), 'UNAUTHENTICATED', 'no token \xE9'],
   ['a status after a message', stream => reply(stream, Buffer.from('a'), { 'grpc-status': '13', 'grpc-message': '100%' }), 'INTERNAL', '100%'],
+  ['an empty status', stream => reply(stream, Buffer.from('a'), { 'grpc-status': '' }), 'UNKNOWN', ''],
   ['a status that is none', stream => reply(stream, Buffer.from('a'), { 'grpc-status': '99' }), 'UNKNOWN', ''],
   ['a proxy that has no server', stream => { stream.respond({ ':status': 503 }); stream.end('sorry') }, 'UNAVAILABLE', 'HTTP status 503 without a gRPC status'],
   ['something that is no gRPC server', stream => stream.respond({ ':status': 404 }, { endStream: true }), 'UNIMPLEMENTED', 'HTTP status 404 without a gRPC status'],

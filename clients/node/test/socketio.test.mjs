@@ -267,6 +267,65 @@ test('who has been let in and opens while the gateway closes is closed', async t
   await closing
 })
 
+for (const [what, auth, why] of [
+  ['many numbers', { list: Array(100_000).fill(0) }, 'larger than 65536 bytes'],
+  ['many empty lists', { list: Array(100_000).fill([]) }, 'larger than 65536 bytes'],
+  ['a long text', { text: '\xE9'.repeat(40_000) }, 'larger than 65536 bytes'],
+  ['many names', Object.fromEntries(Array.from({ length: 20_000 }, (_, i) => [i, null])), 'larger than 65536 bytes']
+]) {
+  test(`an auth payload of ${what} is rejected without asking, whatever onUnavailable says`, async t => {
+    const lines = logged(t)
+    const { url, service } = await server(t, { onUnavailable: 'accept' })
+    assert.deepEqual((await refused(t, url, { auth })).data, { code: 4000, reason: 'service_unavailable' })
+    assert.equal(service.calls.length, 0)
+    assert.match(lines.join(), new RegExp(`INVALID_ARGUMENT: \`auth\` is ${why}`))
+  })
+}
+
+test('an auth payload of 24 levels and nearly 64 KiB is asked about', async t => {
+  let auth = { text: 'a'.repeat(65_000) }
+  for (let i = 0; i < 23; i++) auth = { in: auth }
+  const { url, service } = await server(t)
+  await connected(t, url, { auth })
+  assert.deepEqual(service.calls[0].request.handshake.auth, auth)
+})
+
+for (const [what, success] of [
+  ['says nothing', () => {}], ['fails later, with a promise of its own kind,', () => ({ then: (_done, failed) => setImmediate(failed) })]
+]) {
+  test(`a hook that ${what} has failed`, async t => {
+    const lines = logged(t)
+    const { url } = await server(t, { success, timeout: 500 })
+    assert.deepEqual((await refused(t, url)).data, { code: 4000, reason: 'service_unavailable' })
+    assert.match(lines.join(), /the hook `success` failed/)
+  })
+}
+
+test('each namespace has a user of its own, also on one connection', async t => {
+  const users = {}
+  const { url, service } = await server(t, {}, {}, (io, pass) => {
+    for (const name of ['/', '/chat']) io.of(name).on('connection', socket => { users[name] = socket })
+    io.of('/chat').use(pass.authorize())
+  })
+  service.answer = { ...ACCEPTED, user: { logged_in: true, name: 'Zoe' } }
+  const main = await connected(t, url)
+  service.answer = ACCEPTED
+  const chat = main.io.socket('/chat')
+  await told(chat, 'connect')
+  assert.equal(users['/'].request.user.name, 'Zoe')
+  assert.equal(users['/chat'].request.user.name, 'Ana')
+  assert.equal(users['/'].request.headers, users['/chat'].request.headers)
+})
+
+test('over a Unix socket there is no address', async t => {
+  const { pass, service } = await gateway(t)
+  const handshake = { headers: {}, url: '/', auth: {}, address: undefined, xdomain: false }
+  const nsp = { name: '/', server: {}, prependListener () {} }
+  const error = await new Promise(resolve => pass.authorize()({ handshake, nsp, request: { rawHeaders: [] } }, resolve))
+  assert.equal(error, undefined)
+  assert.equal(service.calls[0].request.handshake.remoteAddress, '')
+})
+
 test('a socket that another middleware refuses is not reported', async t => {
   const { url, service } = await server(t, {}, {}, io => io.use((_socket, next) => next(new Error('full'))))
   assert.equal((await refused(t, url)).message, 'full')

@@ -171,6 +171,40 @@ test('large users are spread over batches', async t => {
   assert.ok(second.batches.length >= 3)
 })
 
+test('what the service would not take of a socket is left out, and logged', async t => {
+  const lines = logged(t)
+  const { service, url } = await served(t)
+  service.answer = { ...service.answer, user: { logged_in: true, text: 'a'.repeat(70_000) }, sessionId: 'a'.repeat(1_025) }
+  await open(t, url, 1)
+  const { listed } = await (await service.stream()).until(({ listed }) => listed.size === 1)
+  const [{ user, sessionId, namespace }] = listed.values()
+  assert.deepEqual([user, sessionId, namespace], [undefined, '', '/'])
+  assert.match(lines.join('\n'), /is listed without session_id: it is too large\n.* is listed without user: it is too large/)
+})
+
+test('a batch is cut before it is larger than a MiB', async t => {
+  const { service, url } = await served(t, {}, { welcome: false })
+  service.answer = { ...service.answer, user: { logged_in: true, text: 'a'.repeat(65_000) } }
+  await open(t, url, 40)
+  const stream = await service.stream()
+  stream.write('welcome', { lease: lease(15_000) })
+  await stream.until(({ listed }) => listed.size === 40)
+  assert.deepEqual(stream.batches.map(({ events }) => events.length), [16, 16, 8])
+})
+
+test('a listing that is not taken is not told again and again without a pause', async t => {
+  logged(t)
+  const { service } = await gateway(t, {}, { ack: false })
+  const before = performance.now()
+  for (let i = 1; i <= 4; i++) {
+    const stream = await (await service.stream(i)).until(({ complete }) => complete)
+    stream.end(grpc.status.RESOURCE_EXHAUSTED)
+  }
+  await service.stream(5)
+  // Half of 200, 400, 800 and 1600 ms.
+  assert.ok(performance.now() - before > 1_500)
+})
+
 test('a stream without acks is given up after half a lease', async t => {
   const lines = logged(t)
   const { service } = await gateway(t, {}, { ack: false, lease: lease(400) })

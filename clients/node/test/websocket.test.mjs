@@ -139,6 +139,19 @@ for (const [path, namespace] of [['/%61dmin?x=%20', '/admin'], ['/caf%C3%A9', '/
   })
 }
 
+test('the namespace is the path that routers find in the URL', async t => {
+  const { pass, service } = await gateway(t)
+  const { server } = await webSockets(t, pass)
+  for (const target of ['/a/../admin', '//host/admin', 'http://host/admin?a', '/./%61dmin']) {
+    const client = connect(server.address().port, '127.0.0.1')
+    t.after(() => client.destroy())
+    client.write(UPGRADE.replace('/chat', target))
+    await heard(client, 'data')
+    const { url, namespace } = service.calls.at(-1).request.handshake
+    assert.deepEqual([url, namespace], [target, '/admin'])
+  }
+})
+
 test('rejectAfterUpgrade closes with the code', async t => {
   const { pass, service } = await gateway(t, {}, { answer: NOT_LOGGED_IN })
   const { url } = await webSockets(t, pass, { rejectAfterUpgrade: true }, () => assert.fail('the application saw it'))
@@ -148,9 +161,27 @@ test('rejectAfterUpgrade closes with the code', async t => {
 })
 
 test('a rejection that says nothing of how to close is closed all the same', async t => {
-  const { pass } = await gateway(t, {}, { answer: { ...NOT_LOGGED_IN, close: { code: 0, reason: '' } } })
-  const { url } = await webSockets(t, pass, { rejectAfterUpgrade: true })
-  assert.equal((await heard(webSocket(t, url), 'close'))[0], 4000)
+  for (const close of [{ code: 0, reason: '' }, { code: 4500, reason: 'a'.repeat(124) }]) {
+    const { pass } = await gateway(t, {}, { answer: { ...NOT_LOGGED_IN, close } })
+    const { url } = await webSockets(t, pass, { rejectAfterUpgrade: true })
+    assert.equal((await heard(webSocket(t, url), 'close'))[0], 4000)
+  }
+})
+
+test('of who is rejected after the upgrade nothing large is read', async t => {
+  const { pass } = await gateway(t, {}, { answer: NOT_LOGGED_IN })
+  const { server } = await webSockets(t, pass, { rejectAfterUpgrade: true })
+  const there = heard(server, 'connection')
+  const client = connect(server.address().port, '127.0.0.1').on('error', () => {})
+  t.after(() => client.destroy())
+  client.write(UPGRADE)
+  const [socket] = await there
+  await heard(client, 'data')
+  const head = Buffer.from([0x82, 0xFF, 0, 0, 0, 0, 0x06, 0, 0, 0, 1, 2, 3, 4]) // A message of 96 MiB.
+  client.write(Buffer.concat([head, Buffer.alloc(1024 * 1024)]))
+  const begun = performance.now()
+  await heard(socket, 'close')
+  assert.ok(performance.now() - begun < 2_000)
 })
 
 test('a client that goes away while it waits leaves nothing open', async t => {
