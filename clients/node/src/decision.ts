@@ -92,14 +92,15 @@ export class Decisions {
       }
       return { decision: decisionOf(answer), reported: user ?? NOBODY, undecided: FAULTS.has(answer.reason) }
     } catch (error) {
-      const { code, details } = isFailure(error) ? error : unsaid(error)
+      const said = isFailure(error)
+      const { code, details } = said ? error : unsaid(error)
       const name = status[code]
-      const mistake = OWN_MISTAKES.has(code)
       const late = code === status.DEADLINE_EXCEEDED
       const hint = this.#service.hint(code, late ? '`timeout`, `address` and `tls`' : '`address` and `tls`')
-      // The words of a mistake say which; others may be new each time.
-      this.#log.say('authorize', mistake ? `${name}: ${details}` : name, `handshakes are not decided: ${name}: ${details}${hint ? `; ${hint}` : ''}`)
-      return noAnswer(!mistake)
+      // The service's own words may be new each time.
+      const cause = said ? name : details
+      this.#log.say('authorize', cause, `handshakes are not decided: ${name}: ${details}${hint ? `; ${hint}` : ''}`)
+      return noAnswer(!OWN_MISTAKES.has(code))
     }
   }
 

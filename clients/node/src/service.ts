@@ -63,8 +63,9 @@ export class Service {
   }
 
   /**
-   * Asks about a handshake, an encoded AuthorizeRequest: over a connection of its own kind when there is one that takes it, since a call of grpc-js costs
-   * more than all else that is done for a handshake; else over grpc-js, which connects, waits and knows every odd case.
+   * Asks about a handshake, an encoded AuthorizeRequest: over a connection of its own kind when there is one that takes it,
+   * since a call of grpc-js costs more than all else that is done for a handshake; else over grpc-js, which connects, waits and
+   * knows every odd case.
    */
   async authorize (message: Buffer, deadline: number): Promise<Answered> {
     // No promise where none is needed: this is done for every handshake.

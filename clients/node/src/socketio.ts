@@ -14,21 +14,21 @@ export function middleware (gate: Gate, serves: (server: Server) => void): Middl
   const watched = new WeakSet<Namespace>()
   const admitted = new WeakMap<Socket, Admission>()
 
-  // A socket counts from here on: another middleware may still refuse it before.
-  const connected = (socket: Socket): void => {
-    const admission = admitted.get(socket)
-    admitted.delete(socket)
-    if (admission !== undefined) {
-      gate.opened(socket, new SocketIoSocket(socket, admission, gate))
-      socket.on('disconnect', disconnected)
-      return
-    }
-    // Nobody has asked who is behind a socket that Socket.IO lets in past its middlewares.
+  // Nobody has asked who is behind a socket that Socket.IO lets in past its middlewares.
+  const unasked = (socket: Socket): void => {
     gate.log.say(
       'recovery', '', 'a recovered socket is closed: set connectionStateRecovery.skipMiddlewares of Socket.IO to false'
     )
     tell(socket, UNAVAILABLE)
     socket.disconnect()
+  }
+  // A socket counts from here on: another middleware may still refuse it before.
+  const connected = (socket: Socket): void => {
+    const admission = admitted.get(socket)
+    if (admission === undefined) return unasked(socket)
+    admitted.delete(socket)
+    gate.opened(socket, new SocketIoSocket(socket, admission, gate))
+    socket.on('disconnect', disconnected)
   }
   // One function for all of them: `this` is the socket.
   const disconnected = function (this: Socket): void {
@@ -41,6 +41,10 @@ export function middleware (gate: Gate, serves: (server: Server) => void): Middl
       serves(socket.nsp.server)
       // Before the application's own listeners: for them the socket is open.
       socket.nsp.prependListener('connection', connected)
+      // With an adapter that processes share, some may have been recovered before anybody has come.
+      for (const open of socket.nsp.sockets.values()) {
+        if (open.recovered) unasked(open)
+      }
     }
     if (!Object.hasOwn(socket, 'request')) ownRequest(socket)
     void gate.admit(ofSocket(socket), socket.request as HandshakeRequest).then(verdict => {

@@ -320,7 +320,7 @@ test('each namespace has a user of its own, also on one connection', async t => 
 test('over a Unix socket there is no address', async t => {
   const { pass, service } = await gateway(t)
   const handshake = { headers: {}, url: '/', auth: {}, address: undefined, xdomain: false }
-  const nsp = { name: '/', server: {}, prependListener () {} }
+  const nsp = { name: '/', server: {}, sockets: new Map(), prependListener () {} }
   const error = await new Promise(resolve => pass.authorize()({ handshake, nsp, request: { rawHeaders: [] } }, resolve))
   assert.equal(error, undefined)
   assert.equal(service.calls[0].request.handshake.remoteAddress, '')
@@ -381,5 +381,18 @@ test('a socket that Socket.IO recovers without asking is closed, and the log say
   socket.io.engine.close()
   assert.deepEqual((await closed)[0], { code: 4000, reason: 'service_unavailable' })
   assert.equal(socket.recovered, true)
+  assert.match(lines.join(), /connectionStateRecovery\.skipMiddlewares/)
+})
+
+test('one that is recovered before anybody has come is closed when somebody comes', async t => {
+  const lines = logged(t)
+  const { url, io } = await server(t, {}, {}, () => {}, { connectionStateRecovery: {} })
+  io.of('/').adapter.restoreSession = async () => ({ sid: 'old', pid: 'known', rooms: [], data: {}, missedPackets: [] })
+  const recovered = webSocket(t, `${url.replace('http', 'ws')}/socket.io/?EIO=4&transport=websocket`)
+  await heard(recovered, 'message')
+  recovered.send('40{"pid":"known","offset":"1"}')
+  await heard(recovered, 'message')
+  await connected(t, url)
+  assert.equal(io.of('/').sockets.has('old'), false)
   assert.match(lines.join(), /connectionStateRecovery\.skipMiddlewares/)
 })
