@@ -46,7 +46,7 @@ export function middleware (gate: Gate, serves: (server: Server) => void): Middl
         if (open.recovered) unasked(open)
       }
     }
-    if (!Object.hasOwn(socket, 'request')) ownRequest(socket)
+    ownRequest(socket)
     void gate.admit(ofSocket(socket), socket.request as HandshakeRequest).then(verdict => {
       if (verdict.accepted) {
         admitted.set(socket, verdict.admission)
@@ -59,9 +59,18 @@ export function middleware (gate: Gate, serves: (server: Server) => void): Middl
   }
 }
 
-// Socket.IO has one request for all sockets of a connection. Each of them has a user of its own.
+// Whose request it is. Weakly: they go with their connections.
+const owners = new WeakMap<object, Socket>()
+
+// Socket.IO has one request for all sockets of a connection, but each of them has a user of its own. The first keeps what is
+// there, so that most connections cost nothing more.
 function ownRequest (socket: Socket): void {
-  Object.defineProperty(socket, 'request', { value: Object.create(socket.request), configurable: true, writable: true })
+  const owner = owners.get(socket.request)
+  if (owner === socket) return
+  if (owner !== undefined) {
+    Object.defineProperty(socket, 'request', { value: Object.create(socket.request), configurable: true, writable: true })
+  }
+  owners.set(socket.request, socket)
 }
 
 // From this code on a client need not come back.
