@@ -61,14 +61,18 @@ class SocketPassMiddleware:
         except Rejected:
             return None
         try:
-            await self.app(scope, guarded.receive, guarded.send)
+            await self.app(scope, receive, guarded.send)
         finally:
             guarded.ended()
         return None
 
 
 class GuardedWebSocket:
-    """One WebSocket between server and app: authorized, and seen when it opens and closes."""
+    """One WebSocket between server and app: authorized, and seen when it opens and closes.
+
+    What the app receives is not looked at: that would take a coroutine for every socket, as long as it is open. An app
+    ends when its client has gone, and is seen to end.
+    """
 
     __slots__ = ("_closed", "_passport", "_receive", "_scope", "_send", "_socket", "_write")
 
@@ -93,13 +97,6 @@ class GuardedWebSocket:
         self._scope["state"]["socket"] = self._socket
         return self._socket
 
-    async def receive(self) -> Message:
-        """What the app receives."""
-        message = await self._receive()
-        if message["type"] == "websocket.disconnect":
-            self.ended()
-        return message
-
     async def send(self, message: Message) -> None:
         """What the app sends. OSError once the socket is closed, as servers have it."""
         if self._closed:
@@ -112,8 +109,8 @@ class GuardedWebSocket:
         if message["type"] == "websocket.accept" and self._socket is not None:
             self._passport.sockets.opened(self._socket)
 
-    def ended(self) -> None:
-        """It is not open any more."""
+    def ended(self, _: object = None) -> None:
+        """It is not open any more. It may be called by a task that is done."""
         self._closed = True
         if self._socket is not None:
             self._passport.sockets.closed(self._socket.id)

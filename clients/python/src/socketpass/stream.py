@@ -11,7 +11,7 @@ import grpc
 import grpc.aio
 
 from socketpass.log import Causes, logger
-from socketpass.sockets import OpenSockets
+from socketpass.sockets import OpenSockets, Socket
 from socketpass.v1 import registry_service_pb2 as pb
 
 # A hello may wait for half a lease until the process' former life is over.
@@ -71,8 +71,7 @@ class Stream:
         self._acks = asyncio.Event()
         self._completed = False
         self._unlisted = 0
-        self._changed: dict[str, None] = {}
-        self._told: set[str] = set()
+        self._changed: dict[Socket, None] = {}
         self._wake = asyncio.Event()
         # gRPC takes one message at a time.
         self._writing = asyncio.Lock()
@@ -133,14 +132,14 @@ class Stream:
         except asyncio.TimeoutError:
             raise _GivenUp(f"no welcome within {WELCOME_WITHIN:.0f} s") from None
         self._welcomed = True
-        self._changed = dict.fromkeys(self._sockets)
+        self._changed = dict.fromkeys(self._sockets.values())
         self._unlisted = len(self._changed)
         self._sockets.on_change(self._change)
         self._on_welcome()
         return welcome.lease.ToTimedelta().total_seconds()
 
-    def _change(self, id: str) -> None:
-        self._changed[id] = None
+    def _change(self, socket: Socket) -> None:
+        self._changed[socket] = None
         self._wake.set()
 
     async def _listen(self) -> None:
@@ -191,10 +190,10 @@ class Stream:
         batch = pb.Batch(sequence=self._sequence)
         size = 0
         while self._changed and len(batch.events) < EVENTS_A_BATCH and size < BYTES_A_BATCH:
-            id = next(iter(self._changed))
-            del self._changed[id]
+            socket = next(iter(self._changed))
+            del self._changed[socket]
             self._unlisted -= 1
-            event = self._event(id)
+            event = self._event(socket)
             if event is not None:
                 batch.events.append(event)
                 size += event.ByteSize()
@@ -202,14 +201,13 @@ class Stream:
             batch.complete = self._completed = True
         return batch
 
-    def _event(self, id: str) -> pb.Event | None:
-        socket = self._sockets.get(id)
-        if socket is not None:
-            self._told.add(id)
+    def _event(self, socket: Socket) -> pb.Event | None:
+        if self._sockets.get(socket.id) is socket:
+            socket.told_by = self
             return pb.Event(opened=socket.to_message())
-        if id in self._told:
-            self._told.remove(id)
-            return pb.Event(closed=pb.SocketClosed(socket_id=id))
+        if socket.told_by is self:
+            socket.told_by = None
+            return pb.Event(closed=pb.SocketClosed(socket_id=socket.id))
         return None  # It opened and closed in between.
 
     async def _watch(self, lease: float) -> None:
