@@ -9,7 +9,9 @@ export const OPENING_WITHIN = 5_000
  * which grpc-js tries again.
  */
 export function impatient (credentials: ChannelCredentials): ChannelCredentials {
-  const createConnector = credentials._createSecureConnector
+  // Not of its documented interface: one that has it no more is left as it is.
+  const createConnector: typeof credentials._createSecureConnector | undefined = credentials._createSecureConnector
+  if (createConnector === undefined) return credentials
   credentials._createSecureConnector = function (...args) {
     const connector = createConnector.apply(this, args)
     const { connect } = connector
