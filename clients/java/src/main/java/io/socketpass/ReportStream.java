@@ -14,6 +14,7 @@ import io.socketpass.v1.ReportRequest;
 import io.socketpass.v1.ReportResponse;
 import io.socketpass.v1.SocketClosed;
 import io.socketpass.v1.Welcome;
+import java.util.HashSet;
 import java.util.Iterator;
 import java.util.LinkedHashSet;
 import java.util.Set;
@@ -60,8 +61,11 @@ final class ReportStream implements ClientResponseObserver<ReportRequest, Report
   /** Nothing more is said. */
   private boolean leaving;
 
-  /** Sockets of which there is something to tell; one that opens and closes in between is not told at all. */
-  private final Set<OpenSocket> waiting = new LinkedHashSet<>();
+  /** Ids of sockets of which there is something to tell; one that opens and closes in between is not told at all. */
+  private final Set<String> waiting = new LinkedHashSet<>();
+
+  /** Ids that the service knows as open, by this stream. */
+  private final Set<String> told = new HashSet<>();
 
   /** How much of what waits belongs to the first listing. */
   private int listing;
@@ -91,9 +95,9 @@ final class ReportStream implements ClientResponseObserver<ReportRequest, Report
     call.onNext(ReportRequest.newBuilder().setHello(hello).build());
   }
 
-  void changed(OpenSocket socket) {
+  void changed(String socketId) {
     if (welcomed) {
-      waiting.add(socket);
+      waiting.add(socketId);
       batchSoon();
     }
   }
@@ -101,6 +105,10 @@ final class ReportStream implements ClientResponseObserver<ReportRequest, Report
   void result(Command command, Iterable<String> done) {
     if (leaving) {
       return;
+    }
+    if (command.hasDisconnect()) {
+      // The result alone takes them off the list.
+      done.forEach(told::remove);
     }
     CommandResult result =
         CommandResult.newBuilder().setCommandId(command.getCommandId()).addAllDone(done).build();
@@ -159,7 +167,7 @@ final class ReportStream implements ClientResponseObserver<ReportRequest, Report
     forget(giveUp);
     lease = TimeUnit.SECONDS.toNanos(welcome.getLease().getSeconds()) + welcome.getLease().getNanos();
     owner.welcomed();
-    waiting.addAll(sockets.all());
+    sockets.all().forEach(socket -> waiting.add(socket.socketId));
     listing = waiting.size();
     lastBatch = System.nanoTime() - BATCH_EVERY;
     batchSoon();
@@ -206,10 +214,10 @@ final class ReportStream implements ClientResponseObserver<ReportRequest, Report
     }
     Batch.Builder next = Batch.newBuilder().setSequence(++sequence);
     int bytes = 0;
-    for (Iterator<OpenSocket> left = waiting.iterator();
-        left.hasNext() && next.getEventsCount() < EVENTS_A_BATCH && bytes < BYTES_A_BATCH; ) {
-      Event event = event(left.next());
-      left.remove();
+    for (Iterator<String> ids = waiting.iterator();
+        ids.hasNext() && next.getEventsCount() < EVENTS_A_BATCH && bytes < BYTES_A_BATCH; ) {
+      Event event = event(ids.next());
+      ids.remove();
       if (listing > 0) {
         listing--;
       }
@@ -229,13 +237,14 @@ final class ReportStream implements ClientResponseObserver<ReportRequest, Report
     call.onNext(ReportRequest.newBuilder().setBatch(next).build());
   }
 
-  private Event event(OpenSocket socket) {
-    if (sockets.get(socket.socketId) == socket) {
-      socket.toldBy = this;
+  private Event event(String socketId) {
+    OpenSocket socket = sockets.get(socketId);
+    if (socket != null) {
+      told.add(socketId);
       return Event.newBuilder().setOpened(socket.toProto()).build();
     }
-    return socket.toldBy == this
-        ? Event.newBuilder().setClosed(SocketClosed.newBuilder().setSocketId(socket.socketId)).build()
+    return told.remove(socketId)
+        ? Event.newBuilder().setClosed(SocketClosed.newBuilder().setSocketId(socketId)).build()
         : null;
   }
 

@@ -69,11 +69,11 @@ final class Reporter implements ReportStream.Owner {
         });
   }
 
-  void changed(OpenSocket socket) {
+  void changed(String socketId) {
     loop.execute(
         () -> {
           if (stream != null) {
-            stream.changed(socket);
+            stream.changed(socketId);
           }
         });
   }

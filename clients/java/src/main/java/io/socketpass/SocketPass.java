@@ -75,7 +75,7 @@ public final class SocketPass implements AutoCloseable {
   public void opened(String socketId, Handshake handshake, Admission admission, SocketConnection connection) {
     OpenSocket socket = new OpenSocket(socketId, handshake, admission, connection);
     sockets.add(socket);
-    reporter.changed(socket);
+    reporter.changed(socketId);
     if (closing.get()) {
       commands.close(socket, Close.GATEWAY_DRAINING);
     }
@@ -83,9 +83,8 @@ public final class SocketPass implements AutoCloseable {
 
   /** Reports that a socket is not open any more; nothing if it is not. */
   public void closed(String socketId) {
-    OpenSocket socket = sockets.remove(socketId);
-    if (socket != null) {
-      reporter.changed(socket);
+    if (sockets.remove(socketId) != null) {
+      reporter.changed(socketId);
     }
   }
 
@@ -106,7 +105,7 @@ public final class SocketPass implements AutoCloseable {
     OpenSocket socket = sockets.get(socketId);
     if (socket != null) {
       socket.data(struct);
-      reporter.changed(socket);
+      reporter.changed(socketId);
     }
     return socket != null;
   }
