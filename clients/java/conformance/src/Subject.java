@@ -134,7 +134,7 @@ final class Subject {
     Map<String, Object> params = Lines.map(line.get("params"));
     return switch (line.path("do").asText()) {
       case "authorize" -> authorize(line);
-      case "filter" -> Map.of("sockets", socketPass.filterSockets(filter, params).stream().map(Subject::members).toList());
+      case "filter" -> Map.of("sockets", socketPass.filterSockets(filter, params).sockets().stream().map(Subject::members).toList());
       case "count" -> Map.of("total", socketPass.countSockets(filter, params, "").total());
       case "send" -> {
         List<?> args = Lines.JSON.convertValue(line.get("args"), List.class);

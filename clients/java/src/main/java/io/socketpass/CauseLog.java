@@ -12,9 +12,13 @@ final class CauseLog {
   private final System.Logger log = System.getLogger("io.socketpass");
   private final Map<String, Long> known = new HashMap<>();
 
-  synchronized void warn(String cause, String message) {
+  void warn(String cause, String message) {
+    warn(cause, message, null);
+  }
+
+  synchronized void warn(String cause, String message, Throwable thrown) {
     if (known.putIfAbsent(cause, System.nanoTime()) == null) {
-      log.log(Level.WARNING, message);
+      log.log(Level.WARNING, message, thrown);
     }
   }
 

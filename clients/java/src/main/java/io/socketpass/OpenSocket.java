@@ -4,53 +4,39 @@ import com.google.protobuf.Struct;
 import com.google.protobuf.Timestamp;
 import io.socketpass.v1.Socket;
 import java.time.Instant;
-import java.util.Map;
 
-/** A socket of this process, and what is reported of it. */
+/** A socket of this process, and what is reported of it: the user as the service knows it, whatever the application makes of it. */
 final class OpenSocket {
   final String socketId;
   final SocketConnection connection;
   final long openedAt = System.nanoTime();
-  private final Instant connectedAt = Instant.now();
-  private final String namespace;
-  private final String sessionId;
-  private final String remoteAddress;
-  private final String origin;
-  private volatile Map<String, Object> user;
-  private volatile Struct data;
+  private volatile Socket reported;
 
   OpenSocket(String socketId, Handshake handshake, Admission admission, SocketConnection connection) {
     this.socketId = socketId;
     this.connection = connection;
-    namespace = handshake.namespace();
-    sessionId = admission.sessionId();
-    remoteAddress = handshake.remoteAddress();
-    origin = handshake.header("origin");
-    user = admission.user();
+    Instant now = Instant.now();
+    reported =
+        Socket.newBuilder()
+            .setSocketId(socketId)
+            .setNamespace(handshake.namespace())
+            .setSessionId(admission.sessionId())
+            .setRemoteAddress(handshake.remoteAddress())
+            .setOrigin(handshake.header("origin"))
+            .setUser(admission.reported())
+            .setConnectedAt(Timestamp.newBuilder().setSeconds(now.getEpochSecond()).setNanos(now.getNano()))
+            .build();
   }
 
-  void user(Map<String, Object> user) {
-    this.user = user;
+  synchronized void user(Struct user) {
+    reported = reported.toBuilder().setUser(user).build();
   }
 
-  void data(Struct data) {
-    this.data = data;
+  synchronized void data(Struct data) {
+    reported = reported.toBuilder().setData(data).build();
   }
 
   Socket toProto() {
-    Socket.Builder socket =
-        Socket.newBuilder()
-            .setSocketId(socketId)
-            .setNamespace(namespace)
-            .setSessionId(sessionId)
-            .setRemoteAddress(remoteAddress)
-            .setOrigin(origin)
-            .setUser(Structs.toStruct(user))
-            .setConnectedAt(
-                Timestamp.newBuilder().setSeconds(connectedAt.getEpochSecond()).setNanos(connectedAt.getNano()));
-    if (data != null) {
-      socket.setData(data);
-    }
-    return socket.build();
+    return reported;
   }
 }

@@ -17,6 +17,7 @@ import io.socketpass.v1.Welcome;
 import java.util.HashSet;
 import java.util.Iterator;
 import java.util.LinkedHashSet;
+import java.util.List;
 import java.util.Set;
 import java.util.concurrent.Future;
 import java.util.concurrent.ScheduledExecutorService;
@@ -44,8 +45,8 @@ final class ReportStream implements ClientResponseObserver<ReportRequest, Report
   private static final long BATCH_EVERY = TimeUnit.MILLISECONDS.toNanos(20);
   private static final int EVENTS_A_BATCH = 500;
 
-  /** A user and data may take 128 KiB together, and a message 4 MiB. */
-  private static final int BYTES_A_BATCH = 3 * 1024 * 1024;
+  /** The last event may go beyond it: a user and data may take 128 KiB together, and a message 4 MiB. */
+  private static final int BYTES_A_BATCH = 1024 * 1024;
 
   private static final int BATCHES_UNDER_WAY = 16;
 
@@ -102,13 +103,15 @@ final class ReportStream implements ClientResponseObserver<ReportRequest, Report
     }
   }
 
-  void result(Command command, Iterable<String> done) {
+  void result(Command command, List<String> done) {
     if (leaving) {
       return;
     }
     if (command.hasDisconnect()) {
-      // The result alone takes them off the list.
-      done.forEach(told::remove);
+      Set<String> listed = new HashSet<>(command.getDisconnect().getSocketIdsList());
+      done.forEach(listed::remove);
+      told.addAll(listed);
+      listed.forEach(this::changed);
     }
     CommandResult result =
         CommandResult.newBuilder().setCommandId(command.getCommandId()).addAllDone(done).build();
@@ -121,7 +124,8 @@ final class ReportStream implements ClientResponseObserver<ReportRequest, Report
     call.onCompleted();
   }
 
-  private void cancel(String why) {
+  /** Gives the stream up: it ends, and another one begins. */
+  void cancel(String why) {
     leaving = true;
     call.cancel(why, null);
   }
@@ -134,11 +138,19 @@ final class ReportStream implements ClientResponseObserver<ReportRequest, Report
         response.getAck().getRejectedList().forEach(owner::rejected);
         acked(response.getAck().getSequence());
       }
-      case COMMAND -> owner.commanded(this, response.getCommand());
+      case COMMAND -> command(response.getCommand());
       case MESSAGE_NOT_SET -> {
         // Of a newer version.
       }
     }
+  }
+
+  private void command(Command command) {
+    if (command.hasDisconnect()) {
+      // The result alone takes them off the list: they are disconnected, and did not go by themselves.
+      command.getDisconnect().getSocketIdsList().forEach(told::remove);
+    }
+    owner.commanded(this, command);
   }
 
   @Override
@@ -177,8 +189,8 @@ final class ReportStream implements ClientResponseObserver<ReportRequest, Report
   }
 
   private void signOfLife() {
-    if (System.nanoTime() - lastBatch >= lease / 8 && sequence - acked < BATCHES_UNDER_WAY) {
-      send();
+    if (!leaving && System.nanoTime() - lastBatch >= lease / 8 && sequence - acked < BATCHES_UNDER_WAY) {
+      send(next());
     }
   }
 
@@ -202,17 +214,19 @@ final class ReportStream implements ClientResponseObserver<ReportRequest, Report
   }
 
   private void sendAndGoOn() {
-    send();
+    if (!leaving) {
+      Batch.Builder next = next();
+      if (next.getEventsCount() > 0 || next.getComplete()) {
+        send(next);
+      }
+    }
     // This one counts as done only when it has returned.
     batch = null;
     batchSoon();
   }
 
-  private void send() {
-    if (leaving) {
-      return;
-    }
-    Batch.Builder next = Batch.newBuilder().setSequence(++sequence);
+  private Batch.Builder next() {
+    Batch.Builder next = Batch.newBuilder();
     int bytes = 0;
     for (Iterator<String> ids = waiting.iterator();
         ids.hasNext() && next.getEventsCount() < EVENTS_A_BATCH && bytes < BYTES_A_BATCH; ) {
@@ -230,6 +244,11 @@ final class ReportStream implements ClientResponseObserver<ReportRequest, Report
       complete = true;
       next.setComplete(true);
     }
+    return next;
+  }
+
+  private void send(Batch.Builder next) {
+    next.setSequence(++sequence);
     lastBatch = System.nanoTime();
     if (sequence == acked + 1) {
       giveUpAfter(lease / 2, "batches wait for their ack");

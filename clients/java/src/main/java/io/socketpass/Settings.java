@@ -31,6 +31,11 @@ record Settings(
   private static final Pattern HOST_AND_PORT = Pattern.compile("(\\[[^\\]\\s]+]|[^:/\\s\\[\\]]+):(\\d{1,5})");
   private static final Pattern VISIBLE_ASCII = Pattern.compile("[!-~]+");
 
+  /** What a clock counts up to. */
+  private static final Duration LONGEST = Duration.ofNanos(Long.MAX_VALUE);
+
+  static final String A_DURATION = "a duration above zero, 292 years at most";
+
   Settings {
     address(address);
     if (tls != null) {
@@ -44,8 +49,8 @@ record Settings(
             require(bytes(name) >= 1 && bytes(name) <= 63 && value != null && bytes(value) <= 256,
                 "labels", "names of 1 to 63 bytes and values of at most 256"));
     labels = Map.copyOf(labels);
-    require(positive(timeout), "timeout", "a duration above zero");
-    require(closeAfterLoss == null || positive(closeAfterLoss), "closeAfterLoss", "a duration above zero");
+    require(possible(timeout), "timeout", A_DURATION);
+    require(closeAfterLoss == null || possible(closeAfterLoss), "closeAfterLoss", A_DURATION);
     require(onUnavailable != null, "onUnavailable", "REJECT or ACCEPT");
     require(userProperty != null && !userProperty.isEmpty(), "userProperty", "a name");
   }
@@ -87,8 +92,8 @@ record Settings(
     require(file == null || Files.isReadable(file), setting, "a PEM file that can be read, not " + file);
   }
 
-  private static boolean positive(Duration duration) {
-    return duration != null && duration.compareTo(Duration.ZERO) > 0;
+  private static boolean possible(Duration duration) {
+    return duration != null && duration.compareTo(Duration.ZERO) > 0 && duration.compareTo(LONGEST) <= 0;
   }
 
   private static int bytes(String text) {

@@ -38,10 +38,10 @@ public final class SocketPassBuilder {
     return this;
   }
 
-  /** What {@code socketpass token} made; default none. */
+  /** What {@code socketpass token} made; null, as {@code System.getenv} gives it, is none, which is the default. */
   public SocketPassBuilder token(String token) {
-    String checked = Settings.token(token);
-    return token(() -> checked);
+    this.token = token == null ? null : supplying(Settings.token(token));
+    return this;
   }
 
   /** Gives the token, and is asked for every call, so that a token can be exchanged. It may wait for something. */
@@ -79,7 +79,7 @@ public final class SocketPassBuilder {
 
   /** How long a socket may be open without a stream until the client closes it; default for ever. */
   public SocketPassBuilder closeAfterLoss(Duration closeAfterLoss) {
-    Settings.require(closeAfterLoss != null, "closeAfterLoss", "a duration above zero");
+    Settings.require(closeAfterLoss != null, "closeAfterLoss", Settings.A_DURATION);
     this.closeAfterLoss = closeAfterLoss;
     return this;
   }
@@ -114,19 +114,26 @@ public final class SocketPassBuilder {
    * @throws IllegalArgumentException if a setting cannot be; the message names it
    */
   public SocketPass build() {
-    return new SocketPass(
-        new Settings(
-            address,
-            tls,
-            token,
-            gatewayId,
-            labels,
-            timeout,
-            onUnavailable,
-            closeAfterLoss,
-            success,
-            fail,
-            userChanged,
-            userProperty));
+    return new SocketPass(settings());
+  }
+
+  Settings settings() {
+    return new Settings(
+        address,
+        tls,
+        token,
+        gatewayId,
+        labels,
+        timeout,
+        onUnavailable,
+        closeAfterLoss,
+        success,
+        fail,
+        userChanged,
+        userProperty);
+  }
+
+  private static Supplier<String> supplying(String token) {
+    return () -> token;
   }
 }

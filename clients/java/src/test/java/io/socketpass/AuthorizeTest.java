@@ -11,6 +11,7 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import io.grpc.Metadata;
 import io.grpc.Status;
+import io.grpc.stub.StreamObserver;
 import io.opentelemetry.api.GlobalOpenTelemetry;
 import io.opentelemetry.api.OpenTelemetry;
 import io.opentelemetry.api.trace.Span;
@@ -23,7 +24,9 @@ import io.socketpass.testing.ScriptedSocketPass;
 import io.socketpass.v1.AuthorizeResponse;
 import io.socketpass.v1.Reason;
 import java.time.Duration;
+import java.util.List;
 import java.util.Map;
+import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicInteger;
 import java.util.concurrent.atomic.AtomicReference;
@@ -119,8 +122,72 @@ class AuthorizeTest {
   @Test
   void aReasonThatCannotBeReadLetsNobodyIn() {
     service.authorize = (request, answer) -> answer(answer, AuthorizeResponse.newBuilder().setAccepted(true).build());
-    assertFalse(authorize(b -> b).accepted());
+    assertEquals(503, authorize(b -> b).httpStatus());
     assertFalse(authorize(b -> b.onUnavailable(OnUnavailable.ACCEPT)).accepted());
+    service.authorize =
+        (request, answer) -> answer(answer, AuthorizeResponse.newBuilder().setAccepted(true).setReasonValue(99).build());
+    assertFalse(authorize(b -> b).accepted());
+  }
+
+  @Test
+  void aPayloadThatTheServiceWouldNotTakeIsAMistakeOfTheClientsOwn() throws Exception {
+    Map<String, Object> auth = Map.of("a", 1L);
+    for (int level = 2; level <= 24; level++) {
+      auth = Map.of("a", auth);
+    }
+    AtomicInteger failed = new AtomicInteger();
+    try (SocketPass socketPass =
+        SocketPass.builder()
+            .address(service.address())
+            .onUnavailable(OnUnavailable.ACCEPT)
+            .fail(
+                (handshake, decision) -> {
+                  failed.incrementAndGet();
+                  return Verdict.accept();
+                })
+            .build()) {
+      assertTrue(socketPass.authorize(Handshake.builder().auth(auth).build()).accepted());
+      service.nextAsked();
+      Handshake deeper = Handshake.builder().auth(Map.of("a", List.of(), "b", auth)).build();
+      assertFalse(socketPass.authorize(deeper).accepted());
+      assertFalse(socketPass.authorizeAsync(deeper).get().accepted());
+    }
+    assertNull(service.asked.poll());
+    assertEquals(2, failed.get());
+  }
+
+  @Test
+  void whoComesWhileTheClientClosesIsTurnedAway() throws Exception {
+    CompletableFuture<StreamObserver<AuthorizeResponse>> waiting = new CompletableFuture<>();
+    service.authorize = (request, answer) -> waiting.complete(answer);
+    SocketPass socketPass =
+        SocketPass.builder()
+            .address(service.address())
+            .onUnavailable(OnUnavailable.ACCEPT)
+            .fail((handshake, decision) -> Verdict.accept())
+            .build();
+    Handshake handshake = Handshake.builder().build();
+    CompletableFuture<Admission> underWay = socketPass.authorizeAsync(handshake);
+    waiting.get(45, TimeUnit.SECONDS);
+    service.asked.clear();
+    socketPass.close();
+    for (Admission late :
+        List.of(
+            underWay.get(45, TimeUnit.SECONDS),
+            socketPass.authorize(handshake),
+            socketPass.authorizeAsync(handshake).get())) {
+      assertFalse(late.accepted());
+      assertEquals(new Close(4001, "gateway_draining"), late.close());
+      assertEquals("Gateway is shutting down", late.message());
+      assertEquals(503, late.httpStatus());
+    }
+    assertNull(service.asked.poll());
+  }
+
+  @Test
+  void noTokenIsNone() throws Exception {
+    authorize(b -> b.token("secret").token(System.getenv("NO_SUCH_VARIABLE_OF_SOCKETPASS")));
+    assertNull(header(service.nextAsked().metadata(), "authorization"));
   }
 
   @Test
@@ -183,6 +250,10 @@ class AuthorizeTest {
     assertEquals(403, refused.httpStatus());
     assertTrue(authorize(b -> b.success((handshake, decision) -> Verdict.keep())).accepted());
 
+    service.authorize =
+        (request, answer) -> answer(answer, accepted("ada").toBuilder().setReason(Reason.REASON_NOT_LOGGED_IN).clearUser().build());
+    assertEquals(403, authorize(b -> b.success((handshake, decision) -> Verdict.reject("no"))).httpStatus());
+
     service.authorize = (request, answer) -> answer(answer, NOT_LOGGED_IN);
     Admission letIn = authorize(b -> b.fail((handshake, decision) -> Verdict.accept()));
     assertTrue(letIn.accepted());
@@ -197,7 +268,11 @@ class AuthorizeTest {
         (handshake, decision) -> {
           throw new Exception("a secret of the application");
         };
-    assertEquals("Refused by the application", authorize(b -> b.success(throwing)).message());
+    Admission failed = authorize(b -> b.success(throwing));
+    assertFalse(failed.accepted());
+    assertEquals("Authorization failed", failed.message());
+    assertEquals(new Close(4000, "service_unavailable"), failed.close());
+    assertEquals(503, failed.httpStatus());
     service.authorize = (request, answer) -> answer(answer, NOT_LOGGED_IN);
     assertEquals("not in", authorize(b -> b.fail(throwing)).message());
     assertFalse(authorize(b -> b.fail((handshake, decision) -> null)).accepted());

@@ -6,6 +6,7 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import java.nio.file.Path;
 import java.time.Duration;
+import java.time.temporal.ChronoUnit;
 import java.util.Map;
 import java.util.function.UnaryOperator;
 import java.util.stream.Stream;
@@ -15,6 +16,8 @@ import org.junit.jupiter.params.provider.Arguments;
 import org.junit.jupiter.params.provider.MethodSource;
 
 class SettingsTest {
+  private static final Duration FOREVER = ChronoUnit.FOREVER.getDuration();
+
   @ParameterizedTest(name = "{1}")
   @MethodSource("wrong")
   void whatCannotBeIsRefusedByName(UnaryOperator<SocketPassBuilder> setting, String message) {
@@ -40,11 +43,13 @@ class SettingsTest {
         of(b -> b.gatewayId("a\nb"), "gatewayId takes 1 to 256 bytes without control characters"),
         of(b -> b.labels(Map.of("", "x")), "labels takes names of 1 to 63 bytes and values of at most 256"),
         of(b -> b.labels(null), "labels takes at most 32 labels"),
-        of(b -> b.timeout(Duration.ZERO), "timeout takes a duration above zero"),
-        of(b -> b.timeout(null), "timeout takes a duration above zero"),
+        of(b -> b.timeout(Duration.ZERO), "timeout takes a duration above zero, 292 years at most"),
+        of(b -> b.timeout(null), "timeout takes a duration above zero, 292 years at most"),
         of(b -> b.onUnavailable(null), "onUnavailable takes REJECT or ACCEPT"),
-        of(b -> b.closeAfterLoss(Duration.ofMillis(-1)), "closeAfterLoss takes a duration above zero"),
-        of(b -> b.closeAfterLoss(null), "closeAfterLoss takes a duration above zero"),
+        of(b -> b.closeAfterLoss(Duration.ofMillis(-1)), "closeAfterLoss takes a duration above zero, 292 years at most"),
+        of(b -> b.closeAfterLoss(null), "closeAfterLoss takes a duration above zero, 292 years at most"),
+        of(b -> b.timeout(FOREVER), "timeout takes a duration above zero, 292 years at most"),
+        of(b -> b.closeAfterLoss(FOREVER), "closeAfterLoss takes a duration above zero, 292 years at most"),
         of(b -> b.userProperty(""), "userProperty takes a name"))
         .filter(arguments -> arguments.get()[1] != null);
   }

@@ -1,6 +1,7 @@
 package io.socketpass.spring;
 
 import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.CompletionException;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
 import java.util.concurrent.atomic.AtomicInteger;
@@ -28,17 +29,19 @@ final class Outbox {
     return waiting.get() >= MOST;
   }
 
+  /** Complete when it is written, or has failed to be. */
   synchronized CompletableFuture<Void> add(Write write) {
     waiting.incrementAndGet();
-    last = last.thenRunAsync(() -> run(write), THREADS);
-    return last;
+    CompletableFuture<Void> written = last.thenRunAsync(() -> run(write), THREADS);
+    last = written.exceptionally(failed -> null);
+    return written;
   }
 
   private void run(Write write) {
     try {
       write.run();
     } catch (Exception e) {
-      // The session is broken or gone: its end is reported by the server.
+      throw new CompletionException(e);
     } finally {
       waiting.decrementAndGet();
     }

@@ -101,7 +101,8 @@ public class SocketPassWebSocketHandler extends WebSocketHandlerDecorator {
 
     @Override
     public CompletionStage<Void> close(Close close) {
-      return outbox.add(() -> session.close(status(close)));
+      CloseStatus status = status(close);
+      return outbox.add(() -> session.close(status));
     }
 
     @Override
@@ -110,6 +111,7 @@ public class SocketPassWebSocketHandler extends WebSocketHandlerDecorator {
         return false;
       }
       WebSocketMessage<?> message = writer.apply(event);
+      // What fails here fails with the session: its end is reported by the server.
       outbox.add(() -> session.sendMessage(message));
       return true;
     }

@@ -33,6 +33,8 @@ import java.util.concurrent.TimeUnit;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
 import org.springframework.web.socket.CloseStatus;
 import org.springframework.web.socket.TextMessage;
 import org.springframework.web.socket.WebSocketHandler;
@@ -105,10 +107,10 @@ class SpringWebSocketTest {
     var handshake = service.nextAsked().request().getHandshake();
     assertEquals("connect.sid=x", handshake.getHeadersOrThrow("cookie"));
     assertEquals("/rooms/a%20b?x=1", handshake.getUrl());
-    assertEquals("/rooms/a%20b", handshake.getNamespace());
+    assertEquals("/rooms/a b", handshake.getNamespace());
     assertEquals("127.0.0.1", handshake.getRemoteAddress());
     var opened = report.nextEvent().getOpened();
-    assertEquals("/rooms/a%20b", opened.getNamespace());
+    assertEquals("/rooms/a b", opened.getNamespace());
     assertEquals("https://a.example", opened.getOrigin());
     assertEquals("s-ada", opened.getSessionId());
     client.socket.sendText("hi", true);
@@ -116,6 +118,21 @@ class SpringWebSocketTest {
     client.socket.sendClose(1000, "");
     assertEquals("close 1000", nextOfApplication());
     assertEquals(opened.getSocketId(), report.nextEvent().getClosed().getSocketId());
+  }
+
+  @ParameterizedTest
+  @CsvSource({
+    "/%63hat, /chat",
+    "/chat;v=1, /chat",
+    "/rooms/a%3Bb, /rooms/a;b",
+    "/rooms/%C3%A9, /rooms/\u00e9"
+  })
+  void theNamespaceIsThePathAsRoutesSeeIt(String path, String namespace) throws Exception {
+    bodyOfUpgrade(path, "");
+    assertEquals("open {logged_in=true, name=ada}", nextOfApplication());
+    var handshake = service.nextAsked().request().getHandshake();
+    assertEquals(path, handshake.getUrl());
+    assertEquals(namespace, handshake.getNamespace());
   }
 
   @Test
@@ -182,6 +199,16 @@ class SpringWebSocketTest {
     report.result(
         Command.newBuilder().setCommandId("c").setSend(Send.newBuilder().addSocketIds(id).setEvent("news")).build());
     assertEquals("news", client.next());
+  }
+
+  @Test
+  void aCloseThatNoServerCanSendIsADisconnect() throws Exception {
+    Client client = connect("/chat");
+    String id = report.nextEvent().getOpened().getSocketId();
+    Command disconnect =
+        Command.newBuilder().setCommandId("c").setDisconnect(Disconnect.newBuilder().addSocketIds(id)).build();
+    assertEquals(List.of(id), report.result(disconnect).getDoneList());
+    assertEquals("closed 4505 disconnected", client.next());
   }
 
   @Test
