@@ -31,6 +31,9 @@ final class Authorizer {
             return thread;
           });
 
+  private static final int MAX_AUTH = 64 * 1024;
+  private static final int MAX_REQUEST = 256 * 1024;
+
   private final CauseLog causes = new CauseLog();
   private final AuthorizationServiceFutureStub stub;
   private final Settings settings;
@@ -61,17 +64,16 @@ final class Authorizer {
   /** Never fails: no answer is one, too. */
   private CompletableFuture<Answer> ask(Handshake handshake) {
     AuthorizeRequest request;
+    AuthorizationServiceFutureStub call = stub.withDeadlineAfter(settings.timeout().toNanos(), TimeUnit.NANOSECONDS);
     try {
       request = request(handshake);
-    } catch (IllegalArgumentException e) {
-      // The service would not take it. Some of it it could not even read, and would have to call that a fault of its own.
-      return CompletableFuture.completedFuture(
-          none(Status.INVALID_ARGUMENT.withDescription("handshake.auth: " + e.getMessage())));
-    }
-    Metadata trace = Tracing.current();
-    AuthorizationServiceFutureStub call = stub.withDeadlineAfter(settings.timeout().toNanos(), TimeUnit.NANOSECONDS);
-    if (!trace.keys().isEmpty()) {
-      call = call.withInterceptors(MetadataUtils.newAttachHeadersInterceptor(trace));
+      Metadata trace = Tracing.current();
+      if (!trace.keys().isEmpty()) {
+        call = call.withInterceptors(MetadataUtils.newAttachHeadersInterceptor(trace));
+      }
+    } catch (RuntimeException e) {
+      // The service would not take it, or could not even read it: then it would call that a fault of its own.
+      return CompletableFuture.completedFuture(none(Status.INVALID_ARGUMENT.withDescription(e.toString())));
     }
     CompletableFuture<Answer> answer = new CompletableFuture<>();
     ListenableFuture<AuthorizeResponse> response = call.authorize(request);
@@ -80,7 +82,6 @@ final class Authorizer {
         new FutureCallback<>() {
           @Override
           public void onSuccess(AuthorizeResponse decision) {
-            causes.well();
             answer.complete(new Answer(Decision.of(decision), Decision.user(decision), false));
           }
 
@@ -148,9 +149,14 @@ final class Authorizer {
             .setXdomain(handshake.xdomain())
             .setNamespace(handshake.namespace());
     if (!handshake.auth().isEmpty()) {
-      sent.setAuth(Structs.toStruct(handshake.auth()));
+      Struct auth = Structs.toStruct(handshake.auth());
+      Settings.require(auth.getSerializedSize() <= MAX_AUTH, "auth", "at most 64 KiB");
+      sent.setAuth(auth);
     }
-    return AuthorizeRequest.newBuilder().setHandshake(sent).setGatewayId(settings.gatewayId()).build();
+    AuthorizeRequest request =
+        AuthorizeRequest.newBuilder().setHandshake(sent).setGatewayId(settings.gatewayId()).build();
+    Settings.require(request.getSerializedSize() <= MAX_REQUEST, "a handshake", "at most 256 KiB");
+    return request;
   }
 
   private Answer none(Status status) {

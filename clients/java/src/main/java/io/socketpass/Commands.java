@@ -118,8 +118,6 @@ final class Commands {
   }
 
   private void warn(String what, Throwable thrown) {
-    // Nothing says when all is well again: each cause is told once a minute.
-    causes.well();
     causes.warn(what + ": " + thrown.getClass().getName(), what, thrown);
   }
 }

@@ -19,8 +19,7 @@ final class Mistakes {
     return switch (status.getCode()) {
       case UNAUTHENTICATED, PERMISSION_DENIED -> " (look at: token, tls)";
       case UNIMPLEMENTED -> " (look at: address, where something else than socketpass is)";
-      // A stream that is given up without a welcome ends with CANCELLED.
-      case UNAVAILABLE, DEADLINE_EXCEEDED, CANCELLED -> " (look at: address, tls)";
+      case UNAVAILABLE, DEADLINE_EXCEEDED -> " (look at: address, tls)";
       case ALREADY_EXISTS, ABORTED -> " (look at: gatewayId, which another process has)";
       default -> "";
     };

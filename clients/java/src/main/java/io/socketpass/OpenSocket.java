@@ -3,10 +3,15 @@ package io.socketpass;
 import com.google.protobuf.Struct;
 import com.google.protobuf.Timestamp;
 import io.socketpass.v1.Socket;
+import java.nio.charset.StandardCharsets;
 import java.time.Instant;
 
 /** A socket of this process, and what is reported of it: the user as the service knows it, whatever the application makes of it. */
 final class OpenSocket {
+  private static final int MAX_TEXT = 1024;
+  private static final int MAX_USER = 64 * 1024;
+  private static final CauseLog LEFT_OUT = new CauseLog();
+
   final String socketId;
   final SocketConnection connection;
   final long openedAt = System.nanoTime();
@@ -19,17 +24,17 @@ final class OpenSocket {
     reported =
         Socket.newBuilder()
             .setSocketId(socketId)
-            .setNamespace(handshake.namespace())
-            .setSessionId(admission.sessionId())
-            .setRemoteAddress(handshake.remoteAddress())
-            .setOrigin(handshake.header("origin"))
-            .setUser(admission.reported())
+            .setNamespace(fitting("namespace", handshake.namespace()))
+            .setSessionId(fitting("session_id", admission.sessionId()))
+            .setRemoteAddress(fitting("remote_address", handshake.remoteAddress()))
+            .setOrigin(fitting("origin", handshake.header("origin")))
+            .setUser(fitting(admission.reported()))
             .setConnectedAt(Timestamp.newBuilder().setSeconds(now.getEpochSecond()).setNanos(now.getNano()))
             .build();
   }
 
   synchronized void user(Struct user) {
-    reported = reported.toBuilder().setUser(user).build();
+    reported = reported.toBuilder().setUser(fitting(user)).build();
   }
 
   synchronized void data(Struct data) {
@@ -38,5 +43,21 @@ final class OpenSocket {
 
   Socket toProto() {
     return reported;
+  }
+
+  /** What the service would not take is left out: a batch must not fail for it. */
+  private static String fitting(String field, String text) {
+    return fits(field, text.getBytes(StandardCharsets.UTF_8).length, MAX_TEXT) ? text : "";
+  }
+
+  private static Struct fitting(Struct user) {
+    return fits("user", user.getSerializedSize(), MAX_USER) ? user : Struct.getDefaultInstance();
+  }
+
+  private static boolean fits(String field, int size, int most) {
+    if (size > most) {
+      LEFT_OUT.warn(field, "sockets are listed without a field, " + field + ": more than " + most + " bytes");
+    }
+    return size <= most;
   }
 }

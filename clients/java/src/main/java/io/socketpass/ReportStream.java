@@ -32,6 +32,9 @@ final class ReportStream implements ClientResponseObserver<ReportRequest, Report
   interface Owner {
     void welcomed();
 
+    /** The service has all that was open. */
+    void listed();
+
     void commanded(ReportStream stream, Command command);
 
     void rejected(Rejection rejection);
@@ -71,13 +74,15 @@ final class ReportStream implements ClientResponseObserver<ReportRequest, Report
   /** How much of what waits belongs to the first listing. */
   private int listing;
 
-  private boolean complete;
+  /** The batch that ends the first listing; 0 until it is sent. */
+  private long complete;
   private long sequence;
   private long acked;
   private long lastBatch;
   private Future<?> batch;
   private Future<?> signOfLife;
   private Future<?> giveUp;
+  private Status givenUp;
 
   ReportStream(ScheduledExecutorService loop, OpenSockets sockets, Hello hello, Owner owner) {
     this.loop = loop;
@@ -124,10 +129,11 @@ final class ReportStream implements ClientResponseObserver<ReportRequest, Report
     call.onCompleted();
   }
 
-  /** Gives the stream up: it ends, and another one begins. */
-  void cancel(String why) {
+  /** Gives the stream up: it ends with this status. */
+  void giveUp(Status why) {
     leaving = true;
-    call.cancel(why, null);
+    givenUp = why;
+    call.cancel(why.getDescription(), null);
   }
 
   @Override
@@ -168,7 +174,7 @@ final class ReportStream implements ClientResponseObserver<ReportRequest, Report
     forget(batch);
     forget(signOfLife);
     forget(giveUp);
-    owner.ended(status, welcomed);
+    owner.ended(givenUp == null ? status : givenUp, welcomed);
   }
 
   private void welcome(Welcome welcome) {
@@ -195,6 +201,9 @@ final class ReportStream implements ClientResponseObserver<ReportRequest, Report
   }
 
   private void acked(long upTo) {
+    if (complete > acked && complete <= upTo) {
+      owner.listed();
+    }
     acked = upTo;
     forget(giveUp);
     if (acked < sequence) {
@@ -204,7 +213,7 @@ final class ReportStream implements ClientResponseObserver<ReportRequest, Report
   }
 
   private void batchSoon() {
-    boolean due = !waiting.isEmpty() || !complete;
+    boolean due = !waiting.isEmpty() || complete == 0;
     boolean scheduled = batch != null && !batch.isDone();
     if (leaving || scheduled || !due || sequence - acked >= BATCHES_UNDER_WAY) {
       return;
@@ -240,8 +249,8 @@ final class ReportStream implements ClientResponseObserver<ReportRequest, Report
         next.addEvents(event);
       }
     }
-    if (!complete && listing == 0) {
-      complete = true;
+    if (complete == 0 && listing == 0) {
+      complete = sequence + 1;
       next.setComplete(true);
     }
     return next;
@@ -269,7 +278,7 @@ final class ReportStream implements ClientResponseObserver<ReportRequest, Report
 
   /** A replica that hangs ends no stream and holds its connections open: only the missing answer tells. */
   private void giveUpAfter(long nanos, String why) {
-    giveUp = loop.schedule(() -> cancel(why), nanos, TimeUnit.NANOSECONDS);
+    giveUp = loop.schedule(() -> giveUp(Status.DEADLINE_EXCEEDED.withDescription(why)), nanos, TimeUnit.NANOSECONDS);
   }
 
   private static void forget(Future<?> scheduled) {

@@ -103,12 +103,15 @@ final class Reporter implements ReportStream.Owner {
 
   @Override
   public void welcomed() {
-    pause = SHORTEST_PAUSE;
-    ends.well();
     if (loss != null) {
       loss.cancel(false);
     }
     log.log(Level.INFO, "socketpass listens to gateway {0}", hello.getGatewayId());
+  }
+
+  @Override
+  public void listed() {
+    pause = SHORTEST_PAUSE;
   }
 
   @Override
@@ -172,7 +175,7 @@ final class Reporter implements ReportStream.Owner {
     if (stream == null) {
       loop.schedule(this::open, LONGEST_PAUSE, TimeUnit.NANOSECONDS);
     } else {
-      stream.cancel("a fault of the client's own");
+      stream.giveUp(Status.INTERNAL.withDescription("a fault of the client's own"));
     }
   }
 

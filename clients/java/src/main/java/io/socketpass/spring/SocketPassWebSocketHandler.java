@@ -65,7 +65,8 @@ public class SocketPassWebSocketHandler extends WebSocketHandlerDecorator {
   @Override
   public void handleMessage(WebSocketSession raw, WebSocketMessage<?> message) throws Exception {
     WebSocketSession session = sessions.get(raw.getId());
-    if (session != null) {
+    // One that was told to close may say what it likes.
+    if (session != null && socketPass.isOpen(session.getId())) {
       super.handleMessage(session, message);
     }
   }
@@ -102,7 +103,7 @@ public class SocketPassWebSocketHandler extends WebSocketHandlerDecorator {
     @Override
     public CompletionStage<Void> close(Close close) {
       CloseStatus status = status(close);
-      return outbox.add(() -> session.close(status));
+      return outbox.add(0, () -> session.close(status));
     }
 
     @Override
@@ -112,7 +113,7 @@ public class SocketPassWebSocketHandler extends WebSocketHandlerDecorator {
       }
       WebSocketMessage<?> message = writer.apply(event);
       // What fails here fails with the session: its end is reported by the server.
-      outbox.add(() -> session.sendMessage(message));
+      outbox.add(message.getPayloadLength(), () -> session.sendMessage(message));
       return true;
     }
 
