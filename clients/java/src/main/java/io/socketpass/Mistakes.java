@@ -18,7 +18,7 @@ final class Mistakes {
   static String hint(Status status) {
     return switch (status.getCode()) {
       case UNAUTHENTICATED, PERMISSION_DENIED -> " (look at: token, tls)";
-      case UNIMPLEMENTED -> " (look at: address, where something else than socketpass is)";
+      case UNIMPLEMENTED, INTERNAL, UNKNOWN -> " (look at: address, where something else than socketpass may be)";
       case UNAVAILABLE, DEADLINE_EXCEEDED -> " (look at: address, tls)";
       case ALREADY_EXISTS, ABORTED -> " (look at: gatewayId, which another process has)";
       default -> "";

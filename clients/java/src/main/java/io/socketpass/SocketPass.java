@@ -136,7 +136,16 @@ public final class SocketPass implements AutoCloseable {
   /**
    * How many of the fleet's sockets match.
    *
-   * @param groupBy a path to count by, {@code user.team}; an empty text for the total alone
+   * @throws StatusRuntimeException if the service does not answer within 30 s, or refuses the filter
+   */
+  public SocketCount countSockets(String filter, Map<String, ?> params) {
+    return countSockets(filter, params, "");
+  }
+
+  /**
+   * How many of the fleet's sockets match, and how many of them by what they have at a path.
+   *
+   * @param groupBy the path to count by, {@code user.team}; null or an empty text for the total alone
    * @throws StatusRuntimeException if the service does not answer within 30 s, or refuses the filter
    */
   public SocketCount countSockets(String filter, Map<String, ?> params, String groupBy) {
@@ -146,7 +155,7 @@ public final class SocketPass implements AutoCloseable {
                 CountSocketsRequest.newBuilder()
                     .setFilter(filter)
                     .setParams(Structs.toStruct(params))
-                    .setGroupBy(groupBy)
+                    .setGroupBy(groupBy == null ? "" : groupBy)
                     .build()));
   }
 

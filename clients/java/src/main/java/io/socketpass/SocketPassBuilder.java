@@ -2,7 +2,6 @@ package io.socketpass;
 
 import java.time.Duration;
 import java.util.Map;
-import java.util.Objects;
 import java.util.function.BiConsumer;
 import java.util.function.Supplier;
 
@@ -46,7 +45,8 @@ public final class SocketPassBuilder {
 
   /** Gives the token, and is asked for every call, so that a token can be exchanged. It may wait for something. */
   public SocketPassBuilder token(Supplier<String> token) {
-    this.token = Objects.requireNonNull(token, "token");
+    Settings.require(token != null, "token", "what gives the token");
+    this.token = token;
     return this;
   }
 
@@ -86,19 +86,22 @@ public final class SocketPassBuilder {
 
   /** Is asked about handshakes that are accepted. */
   public SocketPassBuilder success(Hook success) {
-    this.success = Objects.requireNonNull(success, "success");
+    Settings.require(success != null, "success", "a Hook");
+    this.success = success;
     return this;
   }
 
   /** Is asked about handshakes that are rejected. */
   public SocketPassBuilder fail(Hook fail) {
-    this.fail = Objects.requireNonNull(fail, "fail");
+    Settings.require(fail != null, "fail", "a Hook");
+    this.fail = fail;
     return this;
   }
 
   /** Is told the socket's id and its user, when the user behind an open socket has changed. */
   public SocketPassBuilder userChanged(BiConsumer<String, Map<String, Object>> userChanged) {
-    this.userChanged = Objects.requireNonNull(userChanged, "userChanged");
+    Settings.require(userChanged != null, "userChanged", "what is told of it");
+    this.userChanged = userChanged;
     return this;
   }
 

@@ -19,11 +19,17 @@ import io.opentelemetry.api.trace.SpanContext;
 import io.opentelemetry.api.trace.TraceFlags;
 import io.opentelemetry.api.trace.TraceState;
 import io.opentelemetry.api.trace.propagation.W3CTraceContextPropagator;
+import io.opentelemetry.context.Context;
 import io.opentelemetry.context.propagation.ContextPropagators;
+import io.opentelemetry.context.propagation.TextMapGetter;
+import io.opentelemetry.context.propagation.TextMapPropagator;
+import io.opentelemetry.context.propagation.TextMapSetter;
 import io.socketpass.testing.ScriptedSocketPass;
 import io.socketpass.v1.AuthorizeResponse;
 import io.socketpass.v1.Reason;
 import java.time.Duration;
+import java.util.Collection;
+import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.concurrent.CompletableFuture;
@@ -34,6 +40,7 @@ import java.util.function.UnaryOperator;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.parallel.ResourceLock;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.EnumSource;
 
@@ -154,6 +161,17 @@ class AuthorizeTest {
     }
     assertNull(service.asked.poll());
     assertEquals(2, failed.get());
+
+    Handshake.Builder large = Handshake.builder().auth(Map.of("a", "x".repeat(65_536)));
+    Handshake.Builder larger = Handshake.builder().header("cookie", "x".repeat(262_144));
+    Handshake.Builder foreign = Handshake.builder().auth(Map.of("a", new Object()));
+    for (Handshake.Builder handshake : List.of(large, larger, foreign)) {
+      try (SocketPass socketPass =
+          SocketPass.builder().address(service.address()).onUnavailable(OnUnavailable.ACCEPT).build()) {
+        assertFalse(socketPass.authorize(handshake.build()).accepted());
+      }
+    }
+    assertNull(service.asked.poll());
   }
 
   @Test
@@ -335,6 +353,7 @@ class AuthorizeTest {
   }
 
   @Test
+  @ResourceLock("OpenTelemetry")
   void theTraceGoesOn() throws Exception {
     authorize(b -> b);
     assertNull(header(service.nextAsked().metadata(), "traceparent"));
@@ -352,6 +371,45 @@ class AuthorizeTest {
     assertEquals(
         "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01",
         header(service.nextAsked().metadata(), "traceparent"));
+  }
+
+  @Test
+  @ResourceLock("OpenTelemetry")
+  void ofTheTraceGoesOnWhatGrpcCanCarry() throws Exception {
+    Map<String, String> fields = new LinkedHashMap<>();
+    TextMapPropagator own =
+        new TextMapPropagator() {
+          @Override
+          public Collection<String> fields() {
+            return fields.keySet();
+          }
+
+          @Override
+          public <C> void inject(Context context, C carrier, TextMapSetter<C> setter) {
+            fields.forEach((name, value) -> setter.set(carrier, name, value));
+          }
+
+          @Override
+          public <C> Context extract(Context context, C carrier, TextMapGetter<C> getter) {
+            return context;
+          }
+        };
+    fields.put("x trace", "no name");
+    fields.put("trace-bin", "no bytes");
+    fields.put("x-text", "\u00e9");
+    fields.put("x-trace", "1");
+    GlobalOpenTelemetry.set(OpenTelemetry.propagating(ContextPropagators.create(own)));
+    try {
+      assertTrue(authorize(b -> b).accepted());
+      Metadata sent = service.nextAsked().metadata();
+      assertEquals("1", header(sent, "x-trace"));
+      assertNull(header(sent, "x-text"));
+      fields.put("x-more", "x".repeat(8 * 1024));
+      assertTrue(authorize(b -> b).accepted());
+      assertNull(header(service.nextAsked().metadata(), "x-trace"));
+    } finally {
+      GlobalOpenTelemetry.resetForTest();
+    }
   }
 
   private static String header(Metadata metadata, String name) {

@@ -72,6 +72,8 @@ class FleetTest {
     assertEquals(Arrays.asList("red", null), new ArrayList<>(count.groups().keySet()));
     assertEquals(2, count.groups().get("red"));
     assertEquals(SEEN, count.view());
+    assertEquals(3, socketPass.countSockets("true", Map.of()).total());
+    assertEquals(3, socketPass.countSockets("true", Map.of(), null).total());
   }
 
   @Test

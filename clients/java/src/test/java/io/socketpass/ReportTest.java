@@ -185,6 +185,37 @@ class ReportTest {
   }
 
   @Test
+  void whatTheServiceWouldNotTakeIsLeftOut() throws Exception {
+    ReportCall call = connect(SocketPass.builder());
+    call.welcome(60_000);
+    Decision decision = new Decision(true, Reason.REASON_AUTHORIZED, "", false, USER, "s".repeat(1025), null);
+    Handshake handshake =
+        Handshake.builder().namespace("/" + "n".repeat(1024)).header("origin", "o".repeat(1025)).build();
+    Admission admission = Admission.granted(decision, Structs.toStruct(Map.of("text", "x".repeat(65_536))));
+    socketPass.opened("a", handshake, admission, new RecordedConnection());
+    Socket listed = call.nextEvent().getOpened();
+    assertEquals("a", listed.getSocketId());
+    assertEquals("", listed.getNamespace() + listed.getOrigin() + listed.getSessionId());
+    assertEquals(0, listed.getUser().getFieldsCount());
+  }
+
+  @Test
+  void aListingThatIsNotTakenIsNotRepeatedWithoutAPause() throws Exception {
+    ReportCall call = connect(SocketPass.builder());
+    long last = 0;
+    for (int i = 0; i < 5; i++) {
+      call.withoutAcks().welcome(60_000);
+      call.listing();
+      long before = System.nanoTime();
+      call.end(Status.RESOURCE_EXHAUSTED);
+      call = service.nextReport();
+      last = TimeUnit.NANOSECONDS.toMillis(System.nanoTime() - before);
+    }
+    // Half of 3,200 ms at least.
+    assertTrue(last >= 1_590, last + " ms");
+  }
+
+  @Test
   void whoIsLetInWithoutADecisionHasAUserOfItsOwn() throws Exception {
     service.authorize = ScriptedSocketPass.failing(Status.INTERNAL);
     connect(SocketPass.builder().onUnavailable(OnUnavailable.ACCEPT));
@@ -249,7 +280,7 @@ class ReportTest {
   }
 
   @Test
-  void pausesGrowUntilAWelcome() throws Exception {
+  void pausesGrowUntilAListingIsTaken() throws Exception {
     ReportCall call = connect(SocketPass.builder());
     List<Long> pauses = new ArrayList<>();
     for (int i = 0; i < 4; i++) {
@@ -262,6 +293,10 @@ class ReportTest {
     assertTrue(pauses.get(0) >= 90 && pauses.get(3) >= 790, pauses.toString());
     call.welcome(60_000);
     call.listing();
+    open("a");
+    call.nextEvent();
+    // What comes afterwards is said when the listing's ack has been heard.
+    assertNull(call.nextOrNull(100));
     long before = System.nanoTime();
     call.end(Status.INTERNAL);
     service.nextReport();

@@ -4,16 +4,21 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import io.socketpass.testing.Certificates;
+import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.time.temporal.ChronoUnit;
 import java.util.Map;
+import java.util.function.Supplier;
 import java.util.function.UnaryOperator;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.Arguments;
 import org.junit.jupiter.params.provider.MethodSource;
+import org.junit.jupiter.params.provider.ValueSource;
 
 class SettingsTest {
   private static final Duration FOREVER = ChronoUnit.FOREVER.getDuration();
@@ -35,7 +40,12 @@ class SettingsTest {
         of(b -> b.tls(new Tls(null, missing, null)), "tls takes cert and key together"),
         of(b -> b.tls(new Tls(null, null, missing)), "tls takes cert and key together"),
         of(b -> b.tls(Tls.system().with(missing, missing)), "tls.cert takes a PEM file that can be read, not no-such.pem"),
-        of(b -> b.tls(Tls.trusting(Path.of("pom.xml"))), null),
+        of(b -> b.tls(Tls.trusting(Path.of("pom.xml"))), "tls.ca takes a PEM file with certificates, not pom.xml"),
+        of(b -> b.tls(Tls.trusting(null)), "tls.ca takes a PEM file"),
+        of(b -> b.token((Supplier<String>) null), "token takes what gives the token"),
+        of(b -> b.success(null), "success takes a Hook"),
+        of(b -> b.fail(null), "fail takes a Hook"),
+        of(b -> b.userChanged(null), "userChanged takes what is told of it"),
         of(b -> b.token(""), "token takes visible ASCII characters"),
         of(b -> b.token("to ken"), "token takes visible ASCII characters"),
         of(b -> b.gatewayId(""), "gatewayId takes 1 to 256 bytes without control characters"),
@@ -50,19 +60,28 @@ class SettingsTest {
         of(b -> b.closeAfterLoss(null), "closeAfterLoss takes a duration above zero, 292 years at most"),
         of(b -> b.timeout(FOREVER), "timeout takes a duration above zero, 292 years at most"),
         of(b -> b.closeAfterLoss(FOREVER), "closeAfterLoss takes a duration above zero, 292 years at most"),
-        of(b -> b.userProperty(""), "userProperty takes a name"))
-        .filter(arguments -> arguments.get()[1] != null);
+        of(b -> b.userProperty(""), "userProperty takes a name"));
   }
 
   private static Arguments of(UnaryOperator<SocketPassBuilder> setting, String message) {
     return Arguments.of(setting, message);
   }
 
+  @ParameterizedTest
+  @ValueSource(strings = {"http://127.0.0.1:50051", "xds:///socketpass", "dns:///"})
+  void aTargetThatGrpcDoesNotKnowIsRefusedByName(String address) {
+    var refused = assertThrows(IllegalArgumentException.class, () -> SocketPass.builder().address(address).build());
+    assertTrue(refused.getMessage().startsWith("address takes HOST:PORT"), refused.getMessage());
+  }
+
   @Test
-  void aFileThatIsNoPemIsRefused() {
-    var builder = SocketPass.builder().tls(Tls.trusting(Path.of("pom.xml")));
+  void aKeyThatIsNotInPkcs8IsRefusedByName(@TempDir Path folder) throws Exception {
+    Certificates mine = Certificates.make(folder, "mine");
+    Path old = Files.writeString(folder.resolve("old.key"), "-----BEGIN RSA PRIVATE KEY-----\n");
+    var builder = SocketPass.builder().tls(Tls.system().with(mine.cert(), old));
     var refused = assertThrows(IllegalArgumentException.class, builder::build);
-    assertTrue(refused.getMessage().startsWith("tls takes PEM files: "), refused.getMessage());
+    assertTrue(refused.getMessage().startsWith("tls.key takes a PEM file with a key in PKCS#8"), refused.getMessage());
+    assertTrue(refused.getMessage().endsWith(old.toString()), refused.getMessage());
   }
 
   @Test
