@@ -18,6 +18,7 @@ import io.socketpass.v1.Disconnect;
 import io.socketpass.v1.Reason;
 import io.socketpass.v1.Send;
 import io.socketpass.v1.UserChanged;
+import java.io.IOException;
 import java.net.Socket;
 import java.net.URI;
 import java.net.http.HttpClient;
@@ -212,6 +213,21 @@ class SpringWebSocketTest {
   }
 
   @Test
+  void whatASocketSaysThatWasToldToCloseIsNotHeard() throws Exception {
+    try (Socket socket = new Socket("127.0.0.1", server.port())) {
+      upgrade(socket, "/chat", "");
+      String id = report.nextEvent().getOpened().getSocketId();
+      assertTrue(nextOfApplication().startsWith("open"));
+      report.result(
+          Command.newBuilder().setCommandId("c").setDisconnect(Disconnect.newBuilder().addSocketIds(id)).build());
+      // A masked frame with the text "x".
+      socket.getOutputStream().write(new byte[] {(byte) 0x81, (byte) 0x81, 0, 0, 0, 0, 'x'});
+    }
+    // It has gone without another word.
+    assertTrue(nextOfApplication().startsWith("close"));
+  }
+
+  @Test
   void closingTellsEverybody() throws Exception {
     Client client = connect("/chat");
     report.nextEvent();
@@ -241,12 +257,7 @@ class SpringWebSocketTest {
   private String bodyOfUpgrade(String path, String... headers) throws Exception {
     try (Socket socket = new Socket("127.0.0.1", server.port())) {
       socket.setSoTimeout(45_000);
-      String request =
-          "GET " + path + " HTTP/1.1\r\nHost: 127.0.0.1\r\nUpgrade: websocket\r\nConnection: Upgrade, close\r\n"
-              + "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n"
-              + String.join("", headers)
-              + "\r\n";
-      socket.getOutputStream().write(request.getBytes(StandardCharsets.ISO_8859_1));
+      upgrade(socket, path, headers);
       if (headers.length > 0) {
         socket.getInputStream().read();
         return "";
@@ -254,6 +265,15 @@ class SpringWebSocketTest {
       String response = new String(socket.getInputStream().readAllBytes(), StandardCharsets.UTF_8);
       return response.substring(response.indexOf('{'), response.lastIndexOf('}') + 1);
     }
+  }
+
+  private static void upgrade(Socket socket, String path, String... headers) throws IOException {
+    String request =
+        "GET " + path + " HTTP/1.1\r\nHost: 127.0.0.1\r\nUpgrade: websocket\r\nConnection: Upgrade, close\r\n"
+            + "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n"
+            + String.join("", headers)
+            + "\r\n";
+    socket.getOutputStream().write(request.getBytes(StandardCharsets.ISO_8859_1));
   }
 
   private final class Application extends TextWebSocketHandler {
@@ -264,6 +284,9 @@ class SpringWebSocketTest {
 
     @Override
     protected void handleTextMessage(WebSocketSession session, TextMessage message) throws Exception {
+      if (message.getPayload().equals("x")) {
+        application.add("heard");
+      }
       Object said = message.getPayload().equals("whoami") ? session.getAttributes().get("user") : message.getPayload();
       session.sendMessage(new TextMessage("echo " + said));
     }
