@@ -282,6 +282,19 @@ impl Shared {
     }
 }
 
+/// The application has done with it. If the fleet has it closed, that task gives it up.
+impl Drop for TrackedWebSocket {
+    fn drop(&mut self) {
+        let mut state = self.shared.lock();
+        if state.close.is_none() {
+            state.socket = None;
+            state.outbox.clear();
+        }
+        drop(state);
+        self.shared.wake();
+    }
+}
+
 /// What the fleet can do with the WebSocket.
 struct Commanded {
     shared: Arc<Shared>,
