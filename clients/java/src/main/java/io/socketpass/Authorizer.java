@@ -73,7 +73,7 @@ final class Authorizer {
       }
     } catch (RuntimeException e) {
       // The service would not take it, or could not even read it: then it would call that a fault of its own.
-      return CompletableFuture.completedFuture(none(Status.INVALID_ARGUMENT.withDescription(e.toString())));
+      return CompletableFuture.completedFuture(none("preparing", Status.INVALID_ARGUMENT.withDescription(e.toString())));
     }
     CompletableFuture<Answer> answer = new CompletableFuture<>();
     ListenableFuture<AuthorizeResponse> response = call.authorize(request);
@@ -87,7 +87,8 @@ final class Authorizer {
 
           @Override
           public void onFailure(Throwable thrown) {
-            answer.complete(none(Status.fromThrowable(thrown)));
+            Status status = Status.fromThrowable(thrown);
+            answer.complete(none(status.getCode().name(), status));
           }
         },
         MoreExecutors.directExecutor());
@@ -159,12 +160,12 @@ final class Authorizer {
     return request;
   }
 
-  private Answer none(Status status) {
+  private Answer none(String cause, Status status) {
     boolean own = Mistakes.own(status);
     String consequence =
         own || settings.onUnavailable() == OnUnavailable.REJECT ? "rejected" : "let in without a user";
     causes.warn(
-        status.getCode().name(),
+        cause,
         "no decision, handshakes are " + consequence + ": " + Mistakes.describe(status) + Mistakes.hint(status));
     return new Answer(Decision.NONE, Decision.NOBODY, own);
   }
