@@ -138,7 +138,7 @@ final class Subject {
     return switch (line.path("do").asText()) {
       case "authorize" -> authorize(line);
       case "memory" -> Map.of("bytes", memory());
-      case "filter" -> Map.of("sockets", socketPass.filterSockets(filter, params).stream().map(Subject::members).toList());
+      case "filter" -> Map.of("sockets", socketPass.filterSockets(filter, params).sockets().stream().map(Subject::members).toList());
       case "count" -> Map.of("total", socketPass.countSockets(filter, params, "").total());
       case "send" -> {
         List<?> args = Lines.JSON.convertValue(line.get("args"), List.class);

@@ -24,17 +24,23 @@ public class Chat {
     Configuration configuration = new Configuration();
     configuration.setHostname(setting("HOST", "127.0.0.1"));
     configuration.setPort(Integer.parseInt(setting("PORT", "3004")));
+    // Otherwise it cannot be started again for a minute.
+    configuration.getSocketConfig().setReuseAddress(true);
     SocketPass socketPass =
         SocketPass.builder()
             .address(setting("SOCKETPASS_ADDR", "127.0.0.1:50051"))
             .token(System.getenv("SOCKETPASS_TOKEN"))
             .gatewayId(ROOM)
             .build();
-    new Chat(socketPass).serve(new SocketIOServer(configuration));
-    System.out.println("listening on http://" + configuration.getHostname() + ":" + configuration.getPort());
-
     // On SIGTERM: every socket is told, and is off the list.
     Runtime.getRuntime().addShutdownHook(new Thread(socketPass::close));
+    try {
+      new Chat(socketPass).serve(new SocketIOServer(configuration));
+    } catch (Exception e) {
+      e.printStackTrace();
+      System.exit(1);
+    }
+    System.out.println("listening on http://" + configuration.getHostname() + ":" + configuration.getPort());
   }
 
   private Chat(SocketPass socketPass) {
@@ -56,7 +62,7 @@ public class Chat {
 
   private void who(SocketIOClient client, String filter) {
     List<Map<String, Object>> online = new ArrayList<>();
-    for (var socket : socketPass.filterSockets(filter, Map.of())) {
+    for (var socket : socketPass.filterSockets(filter, Map.of()).sockets()) {
       Map<String, Object> person = new HashMap<>(Map.of("room", socket.gatewayId()));
       for (String field : List.of("id", "name", "role")) {
         person.put(field, socket.user().get(field));

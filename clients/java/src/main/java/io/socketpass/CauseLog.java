@@ -5,23 +5,22 @@ import java.util.HashMap;
 import java.util.Map;
 import java.util.concurrent.TimeUnit;
 
-/** Logs each cause once, not once for each try, until all is well again; and if that changes often, once a minute. */
+/** Logs each cause once a minute at most, whatever comes between. */
 final class CauseLog {
   private static final long SELDOM = TimeUnit.MINUTES.toNanos(1);
 
   private final System.Logger log = System.getLogger("io.socketpass");
-  private final Map<String, Long> known = new HashMap<>();
+  private final Map<String, Long> lately = new HashMap<>();
 
-  synchronized void warn(String cause, String message) {
-    if (known.putIfAbsent(cause, System.nanoTime()) == null) {
-      log.log(Level.WARNING, message);
-    }
+  void warn(String cause, String message) {
+    warn(cause, message, null);
   }
 
-  synchronized void well() {
-    if (!known.isEmpty()) {
-      long now = System.nanoTime();
-      known.values().removeIf(logged -> now - logged > SELDOM);
+  synchronized void warn(String cause, String message, Throwable thrown) {
+    long now = System.nanoTime();
+    lately.values().removeIf(logged -> now - logged > SELDOM);
+    if (lately.putIfAbsent(cause, now) == null) {
+      log.log(Level.WARNING, message, thrown);
     }
   }
 }

@@ -35,15 +35,23 @@ final class Channels {
   private Channels() {}
 
   static ManagedChannel open(Settings settings) {
-    return builder(settings)
+    ManagedChannelBuilder<?> builder = builder(settings);
+    try {
+      return configured(builder).build();
+    } catch (IllegalArgumentException e) {
+      throw new IllegalArgumentException("address takes HOST:PORT, or a target of gRPC's own: " + e.getMessage(), e);
+    }
+  }
+
+  private static ManagedChannelBuilder<?> configured(ManagedChannelBuilder<?> builder) {
+    return builder
         .defaultLoadBalancingPolicy("round_robin")
         .defaultServiceConfig(RETRY)
         // A connection that is dead is noticed within fifteen seconds, without calls too.
         .keepAliveTime(10, TimeUnit.SECONDS)
         .keepAliveTimeout(5, TimeUnit.SECONDS)
         .keepAliveWithoutCalls(true)
-        .maxInboundMessageSize(MAX_ANSWER)
-        .build();
+        .maxInboundMessageSize(MAX_ANSWER);
   }
 
   private static ManagedChannelBuilder<?> builder(Settings settings) {
@@ -55,7 +63,7 @@ final class Channels {
     try {
       return Grpc.newChannelBuilder(target, credentials(tls));
     } catch (IOException | RuntimeException e) {
-      throw new IllegalArgumentException("tls takes PEM files: " + e.getMessage(), e);
+      throw new IllegalArgumentException("tls takes PEM files that go together: " + e.getMessage(), e);
     }
   }
 

@@ -1,5 +1,7 @@
 package io.socketpass;
 
+import java.nio.charset.StandardCharsets;
+
 /**
  * How a socket is closed.
  *
@@ -10,13 +12,22 @@ public record Close(int code, String reason) {
   static final Close SERVICE_UNAVAILABLE = new Close(4000, "service_unavailable");
   static final Close GATEWAY_DRAINING = new Close(4001, "gateway_draining");
   static final Close DENIED_BY_POLICY = new Close(4504, "denied_by_policy");
+  static final Close DISCONNECTED = new Close(4505, "disconnected");
+
+  /** What a close frame has room for. */
+  private static final int MAX_REASON = 123;
 
   /** Whether the client need not come back. */
   public boolean isFinal() {
     return code >= 4500;
   }
 
-  static Close of(io.socketpass.v1.Close close) {
-    return new Close(close.getCode(), close.getReason());
+  /** As the service has it, or the other one if no server could close a socket like that. */
+  static Close of(io.socketpass.v1.Close close, Close otherwise) {
+    boolean usable =
+        close.getCode() >= 4000
+            && close.getCode() <= 4999
+            && close.getReason().getBytes(StandardCharsets.UTF_8).length <= MAX_REASON;
+    return usable ? new Close(close.getCode(), close.getReason()) : otherwise;
   }
 }

@@ -4,7 +4,6 @@ import io.socketpass.v1.Command;
 import io.socketpass.v1.Disconnect;
 import io.socketpass.v1.Send;
 import io.socketpass.v1.UserChanged;
-import java.lang.System.Logger.Level;
 import java.util.List;
 import java.util.Map;
 import java.util.concurrent.CompletableFuture;
@@ -13,9 +12,12 @@ import java.util.function.Predicate;
 
 /** Carries out what the fleet commands. */
 final class Commands {
-  private final System.Logger log = System.getLogger("io.socketpass");
+  private final CauseLog causes = new CauseLog();
   private final OpenSockets sockets;
   private final BiConsumer<String, Map<String, Object>> userChanged;
+  /** The application may take its time, and no command waits for it. */
+  private final Loop telling =
+      new Loop("socketpass-user-changed", thrown -> warn("userChanged failed", thrown));
 
   Commands(OpenSockets sockets, BiConsumer<String, Map<String, Object>> userChanged) {
     this.sockets = sockets;
@@ -32,29 +34,45 @@ final class Commands {
     };
   }
 
-  /** Closes the socket, which is listed no more from now on; complete when its client was told. */
+  /**
+   * Closes the socket, which is listed no more from then on; complete when its client was told. One that cannot be closed stays
+   * listed.
+   */
   CompletableFuture<Void> close(OpenSocket socket, Close close) {
-    if (sockets.remove(socket.socketId) != null) {
-      try {
-        return socket.connection.close(close).toCompletableFuture();
-      } catch (RuntimeException e) {
-        log.log(Level.WARNING, "a socket did not close as it should", e);
-      }
+    if (sockets.get(socket.socketId) != socket) {
+      // One that was gone already is closed, too.
+      return CompletableFuture.completedFuture(null);
     }
-    return CompletableFuture.completedFuture(null);
+    CompletableFuture<Void> told;
+    try {
+      told = socket.connection.close(close).toCompletableFuture();
+    } catch (RuntimeException e) {
+      told = CompletableFuture.failedFuture(e);
+    }
+    if (!told.isCompletedExceptionally()) {
+      sockets.remove(socket);
+    }
+    told.whenComplete(
+        (nothing, thrown) -> {
+          if (thrown != null) {
+            warn("a socket could not be closed", thrown);
+          }
+        });
+    return told;
+  }
+
+  /** What the application is to be told still, it is told. */
+  void stop() {
+    telling.shutdown();
   }
 
   private List<String> disconnect(Disconnect disconnect) {
-    Close close = Close.of(disconnect.getClose());
+    Close close = Close.of(disconnect.getClose(), Close.DISCONNECTED);
     return done(
         disconnect.getSocketIdsList(),
         socketId -> {
           OpenSocket socket = sockets.get(socketId);
-          if (socket != null) {
-            close(socket, close);
-          }
-          // One that was gone already is disconnected, too.
-          return true;
+          return socket == null || !close(socket, close).isCompletedExceptionally();
         });
   }
 
@@ -69,7 +87,6 @@ final class Commands {
   }
 
   private List<String> changeUser(UserChanged changed) {
-    Map<String, Object> user = Structs.toMap(changed.getUser());
     return done(
         changed.getSocketIdsList(),
         socketId -> {
@@ -77,9 +94,10 @@ final class Commands {
           if (socket == null) {
             return false;
           }
-          socket.user(user);
-          socket.connection.userChanged(user);
-          userChanged.accept(socketId, user);
+          socket.user(changed.getUser());
+          Map<String, Object> itsOwn = Structs.toMap(changed.getUser());
+          socket.connection.userChanged(itsOwn);
+          telling.execute(() -> userChanged.accept(socketId, itsOwn));
           return true;
         });
   }
@@ -92,10 +110,14 @@ final class Commands {
               try {
                 return serve.test(socketId);
               } catch (RuntimeException e) {
-                log.log(Level.WARNING, "a command failed for a socket", e);
+                warn("a command failed for a socket", e);
                 return false;
               }
             })
         .toList();
+  }
+
+  private void warn(String what, Throwable thrown) {
+    causes.warn(what + ": " + thrown.getClass().getName(), what, thrown);
   }
 }

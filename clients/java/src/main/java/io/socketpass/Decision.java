@@ -1,5 +1,6 @@
 package io.socketpass;
 
+import com.google.protobuf.Struct;
 import io.socketpass.v1.AuthorizeResponse;
 import io.socketpass.v1.Reason;
 import java.util.Map;
@@ -24,29 +25,37 @@ public record Decision(
     String sessionId,
     Close close) {
 
-  static final Map<String, Object> NOBODY = Map.of("logged_in", false);
+  static final Struct NOBODY = Structs.toStruct(Map.of("logged_in", false));
 
   /** Stands in where the service gave none. */
   static final Decision NONE =
-      new Decision(
-          false,
-          Reason.REASON_UNSPECIFIED,
-          "Authorization service unavailable",
-          true,
-          NOBODY,
-          "",
-          Close.SERVICE_UNAVAILABLE);
+      rejection(Reason.REASON_UNSPECIFIED, "Authorization service unavailable", true, Close.SERVICE_UNAVAILABLE);
+
+  /** Stands in while the client closes. */
+  static final Decision DRAINING =
+      rejection(Reason.REASON_GATEWAY_DRAINING, "Gateway is shutting down", false, Close.GATEWAY_DRAINING);
+
+  private static Decision rejection(Reason reason, String message, boolean error, Close close) {
+    return new Decision(false, reason, message, error, Map.of("logged_in", false), "", close);
+  }
 
   static Decision of(AuthorizeResponse response) {
+    // A reason that cannot be read comes from a service that is newer: nobody is let in on one.
+    boolean known =
+        response.getReason() != Reason.REASON_UNSPECIFIED && response.getReason() != Reason.UNRECOGNIZED;
+    boolean accepted = response.getAccepted() && known;
     return new Decision(
-        // A reason that cannot be read comes from a service that is newer: nobody is let in on one.
-        response.getAccepted() && response.getReason() != Reason.REASON_UNSPECIFIED,
+        accepted,
         response.getReason(),
         response.getMessage(),
         response.getError(),
-        response.hasUser() ? Structs.toMap(response.getUser()) : NOBODY,
+        Structs.toMap(user(response)),
         response.getSessionId(),
-        response.hasClose() ? Close.of(response.getClose()) : null);
+        accepted ? null : Close.of(response.getClose(), Close.SERVICE_UNAVAILABLE));
+  }
+
+  static Struct user(AuthorizeResponse response) {
+    return response.hasUser() ? response.getUser() : NOBODY;
   }
 
   /** Whether the service was kept from deciding, or did not answer. */

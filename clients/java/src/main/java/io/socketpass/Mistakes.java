@@ -14,13 +14,12 @@ final class Mistakes {
     };
   }
 
-  /** The setting to look at, in brackets, or nothing. */
+  /** The setting to look at, in brackets, or nothing: a field that the service does not take is named by its own words. */
   static String hint(Status status) {
     return switch (status.getCode()) {
-      case UNAUTHENTICATED -> " (look at: token, tls)";
-      case PERMISSION_DENIED -> " (look at: token, gatewayId)";
-      // A stream that is given up without a welcome ends with CANCELLED.
-      case UNIMPLEMENTED, UNAVAILABLE, DEADLINE_EXCEEDED, CANCELLED -> " (look at: address, tls)";
+      case UNAUTHENTICATED, PERMISSION_DENIED -> " (look at: token, tls)";
+      case UNIMPLEMENTED, INTERNAL, UNKNOWN -> " (look at: address, where something else than socketpass may be)";
+      case UNAVAILABLE, DEADLINE_EXCEEDED -> " (look at: address, tls)";
       case ALREADY_EXISTS, ABORTED -> " (look at: gatewayId, which another process has)";
       default -> "";
     };

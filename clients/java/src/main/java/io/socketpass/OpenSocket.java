@@ -3,54 +3,61 @@ package io.socketpass;
 import com.google.protobuf.Struct;
 import com.google.protobuf.Timestamp;
 import io.socketpass.v1.Socket;
+import java.nio.charset.StandardCharsets;
 import java.time.Instant;
-import java.util.Map;
 
-/** A socket of this process, and what is reported of it. */
+/** A socket of this process, and what is reported of it: the user as the service knows it, whatever the application makes of it. */
 final class OpenSocket {
+  private static final int MAX_TEXT = 1024;
+  private static final int MAX_USER = 64 * 1024;
+  private static final CauseLog LEFT_OUT = new CauseLog();
+
   final String socketId;
   final SocketConnection connection;
   final long openedAt = System.nanoTime();
-  private final Instant connectedAt = Instant.now();
-  private final String namespace;
-  private final String sessionId;
-  private final String remoteAddress;
-  private final String origin;
-  private volatile Map<String, Object> user;
-  private volatile Struct data;
+  private volatile Socket reported;
 
   OpenSocket(String socketId, Handshake handshake, Admission admission, SocketConnection connection) {
     this.socketId = socketId;
     this.connection = connection;
-    namespace = handshake.namespace();
-    sessionId = admission.sessionId();
-    remoteAddress = handshake.remoteAddress();
-    origin = handshake.header("origin");
-    user = admission.user();
+    Instant now = Instant.now();
+    reported =
+        Socket.newBuilder()
+            .setSocketId(socketId)
+            .setNamespace(fitting("namespace", handshake.namespace()))
+            .setSessionId(fitting("session_id", admission.sessionId()))
+            .setRemoteAddress(fitting("remote_address", handshake.remoteAddress()))
+            .setOrigin(fitting("origin", handshake.header("origin")))
+            .setUser(fitting(admission.reported()))
+            .setConnectedAt(Timestamp.newBuilder().setSeconds(now.getEpochSecond()).setNanos(now.getNano()))
+            .build();
   }
 
-  void user(Map<String, Object> user) {
-    this.user = user;
+  synchronized void user(Struct user) {
+    reported = reported.toBuilder().setUser(fitting(user)).build();
   }
 
-  void data(Struct data) {
-    this.data = data;
+  synchronized void data(Struct data) {
+    reported = reported.toBuilder().setData(data).build();
   }
 
   Socket toProto() {
-    Socket.Builder socket =
-        Socket.newBuilder()
-            .setSocketId(socketId)
-            .setNamespace(namespace)
-            .setSessionId(sessionId)
-            .setRemoteAddress(remoteAddress)
-            .setOrigin(origin)
-            .setUser(Structs.toStruct(user))
-            .setConnectedAt(
-                Timestamp.newBuilder().setSeconds(connectedAt.getEpochSecond()).setNanos(connectedAt.getNano()));
-    if (data != null) {
-      socket.setData(data);
+    return reported;
+  }
+
+  /** What the service would not take is left out: a batch must not fail for it. */
+  private static String fitting(String field, String text) {
+    return fits(field, text.getBytes(StandardCharsets.UTF_8).length, MAX_TEXT) ? text : "";
+  }
+
+  private static Struct fitting(Struct user) {
+    return fits("user", user.getSerializedSize(), MAX_USER) ? user : Struct.getDefaultInstance();
+  }
+
+  private static boolean fits(String field, int size, int most) {
+    if (size > most) {
+      LEFT_OUT.warn(field, "sockets are listed without a field, " + field + ": more than " + most + " bytes");
     }
-    return socket.build();
+    return size <= most;
   }
 }

@@ -1,5 +1,8 @@
 package io.socketpass;
 
+import io.socketpass.v1.DisconnectSocketsResponse;
+import io.socketpass.v1.SendToSocketsResponse;
+
 /**
  * What came of a command to the fleet's sockets.
  *
@@ -7,7 +10,16 @@ package io.socketpass;
  * @param done those of them for which it is so now
  * @param failed those whose gateway could not
  * @param unreachable those whose gateway did not answer
+ * @param view how much the answer knows
  */
-public record Outcome(long matched, long done, long failed, long unreachable) {
-  static final Outcome NOTHING = new Outcome(0, 0, 0, 0);
+public record Outcome(long matched, long done, long failed, long unreachable, View view) {
+  static Outcome of(SendToSocketsResponse sent) {
+    return new Outcome(
+        sent.getMatched(), sent.getDone(), sent.getFailed(), sent.getUnreachable(), View.of(sent.getView()));
+  }
+
+  static Outcome of(DisconnectSocketsResponse ended) {
+    return new Outcome(
+        ended.getMatched(), ended.getDone(), ended.getFailed(), ended.getUnreachable(), View.of(ended.getView()));
+  }
 }

@@ -17,6 +17,7 @@ import io.socketpass.v1.Welcome;
 import java.util.HashSet;
 import java.util.Iterator;
 import java.util.LinkedHashSet;
+import java.util.List;
 import java.util.Set;
 import java.util.concurrent.Future;
 import java.util.concurrent.ScheduledExecutorService;
@@ -31,6 +32,9 @@ final class ReportStream implements ClientResponseObserver<ReportRequest, Report
   interface Owner {
     void welcomed();
 
+    /** The service has all that was open. */
+    void listed();
+
     void commanded(ReportStream stream, Command command);
 
     void rejected(Rejection rejection);
@@ -44,8 +48,8 @@ final class ReportStream implements ClientResponseObserver<ReportRequest, Report
   private static final long BATCH_EVERY = TimeUnit.MILLISECONDS.toNanos(20);
   private static final int EVENTS_A_BATCH = 500;
 
-  /** A user and data may take 128 KiB together, and a message 4 MiB. */
-  private static final int BYTES_A_BATCH = 3 * 1024 * 1024;
+  /** The last event may go beyond it: a user and data may take 128 KiB together, and a message 4 MiB. */
+  private static final int BYTES_A_BATCH = 1024 * 1024;
 
   private static final int BATCHES_UNDER_WAY = 16;
 
@@ -70,13 +74,15 @@ final class ReportStream implements ClientResponseObserver<ReportRequest, Report
   /** How much of what waits belongs to the first listing. */
   private int listing;
 
-  private boolean complete;
+  /** The batch that ends the first listing; 0 until it is sent. */
+  private long complete;
   private long sequence;
   private long acked;
   private long lastBatch;
   private Future<?> batch;
   private Future<?> signOfLife;
   private Future<?> giveUp;
+  private Status givenUp;
 
   ReportStream(ScheduledExecutorService loop, OpenSockets sockets, Hello hello, Owner owner) {
     this.loop = loop;
@@ -102,13 +108,15 @@ final class ReportStream implements ClientResponseObserver<ReportRequest, Report
     }
   }
 
-  void result(Command command, Iterable<String> done) {
+  void result(Command command, List<String> done) {
     if (leaving) {
       return;
     }
     if (command.hasDisconnect()) {
-      // The result alone takes them off the list.
-      done.forEach(told::remove);
+      Set<String> listed = new HashSet<>(command.getDisconnect().getSocketIdsList());
+      done.forEach(listed::remove);
+      told.addAll(listed);
+      listed.forEach(this::changed);
     }
     CommandResult result =
         CommandResult.newBuilder().setCommandId(command.getCommandId()).addAllDone(done).build();
@@ -121,9 +129,11 @@ final class ReportStream implements ClientResponseObserver<ReportRequest, Report
     call.onCompleted();
   }
 
-  private void cancel(String why) {
+  /** Gives the stream up: it ends with this status. */
+  void giveUp(Status why) {
     leaving = true;
-    call.cancel(why, null);
+    givenUp = why;
+    call.cancel(why.getDescription(), null);
   }
 
   @Override
@@ -134,11 +144,19 @@ final class ReportStream implements ClientResponseObserver<ReportRequest, Report
         response.getAck().getRejectedList().forEach(owner::rejected);
         acked(response.getAck().getSequence());
       }
-      case COMMAND -> owner.commanded(this, response.getCommand());
+      case COMMAND -> command(response.getCommand());
       case MESSAGE_NOT_SET -> {
         // Of a newer version.
       }
     }
+  }
+
+  private void command(Command command) {
+    if (command.hasDisconnect()) {
+      // The result alone takes them off the list: they are disconnected, and did not go by themselves.
+      command.getDisconnect().getSocketIdsList().forEach(told::remove);
+    }
+    owner.commanded(this, command);
   }
 
   @Override
@@ -156,7 +174,7 @@ final class ReportStream implements ClientResponseObserver<ReportRequest, Report
     forget(batch);
     forget(signOfLife);
     forget(giveUp);
-    owner.ended(status, welcomed);
+    owner.ended(givenUp == null ? status : givenUp, welcomed);
   }
 
   private void welcome(Welcome welcome) {
@@ -177,12 +195,15 @@ final class ReportStream implements ClientResponseObserver<ReportRequest, Report
   }
 
   private void signOfLife() {
-    if (System.nanoTime() - lastBatch >= lease / 8 && sequence - acked < BATCHES_UNDER_WAY) {
-      send();
+    if (!leaving && System.nanoTime() - lastBatch >= lease / 8 && sequence - acked < BATCHES_UNDER_WAY) {
+      send(next());
     }
   }
 
   private void acked(long upTo) {
+    if (complete > acked && complete <= upTo) {
+      owner.listed();
+    }
     acked = upTo;
     forget(giveUp);
     if (acked < sequence) {
@@ -192,7 +213,7 @@ final class ReportStream implements ClientResponseObserver<ReportRequest, Report
   }
 
   private void batchSoon() {
-    boolean due = !waiting.isEmpty() || !complete;
+    boolean due = !waiting.isEmpty() || complete == 0;
     boolean scheduled = batch != null && !batch.isDone();
     if (leaving || scheduled || !due || sequence - acked >= BATCHES_UNDER_WAY) {
       return;
@@ -202,17 +223,19 @@ final class ReportStream implements ClientResponseObserver<ReportRequest, Report
   }
 
   private void sendAndGoOn() {
-    send();
+    if (!leaving) {
+      Batch.Builder next = next();
+      if (next.getEventsCount() > 0 || next.getComplete()) {
+        send(next);
+      }
+    }
     // This one counts as done only when it has returned.
     batch = null;
     batchSoon();
   }
 
-  private void send() {
-    if (leaving) {
-      return;
-    }
-    Batch.Builder next = Batch.newBuilder().setSequence(++sequence);
+  private Batch.Builder next() {
+    Batch.Builder next = Batch.newBuilder();
     int bytes = 0;
     for (Iterator<String> ids = waiting.iterator();
         ids.hasNext() && next.getEventsCount() < EVENTS_A_BATCH && bytes < BYTES_A_BATCH; ) {
@@ -226,10 +249,15 @@ final class ReportStream implements ClientResponseObserver<ReportRequest, Report
         next.addEvents(event);
       }
     }
-    if (!complete && listing == 0) {
-      complete = true;
+    if (complete == 0 && listing == 0) {
+      complete = sequence + 1;
       next.setComplete(true);
     }
+    return next;
+  }
+
+  private void send(Batch.Builder next) {
+    next.setSequence(++sequence);
     lastBatch = System.nanoTime();
     if (sequence == acked + 1) {
       giveUpAfter(lease / 2, "batches wait for their ack");
@@ -250,7 +278,7 @@ final class ReportStream implements ClientResponseObserver<ReportRequest, Report
 
   /** A replica that hangs ends no stream and holds its connections open: only the missing answer tells. */
   private void giveUpAfter(long nanos, String why) {
-    giveUp = loop.schedule(() -> cancel(why), nanos, TimeUnit.NANOSECONDS);
+    giveUp = loop.schedule(() -> giveUp(Status.DEADLINE_EXCEEDED.withDescription(why)), nanos, TimeUnit.NANOSECONDS);
   }
 
   private static void forget(Future<?> scheduled) {

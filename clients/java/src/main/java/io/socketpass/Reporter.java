@@ -13,9 +13,7 @@ import java.util.UUID;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.ExecutionException;
 import java.util.concurrent.Future;
-import java.util.concurrent.ScheduledThreadPoolExecutor;
 import java.util.concurrent.ThreadLocalRandom;
-import java.util.concurrent.ThreadPoolExecutor;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.TimeoutException;
 
@@ -28,9 +26,9 @@ final class Reporter implements ReportStream.Owner {
   private final System.Logger log = System.getLogger("io.socketpass");
   private final CauseLog ends = new CauseLog();
   private final CauseLog rejections = new CauseLog();
-  private final ScheduledThreadPoolExecutor loop = thread("socketpass-report");
+  private final Loop loop = new Loop("socketpass-report", this::failed);
   /** Sockets may take their time to close; the stream must not wait for them. */
-  private final ScheduledThreadPoolExecutor commanding = thread("socketpass-commands");
+  private final Loop commanding = new Loop("socketpass-commands", this::commandFailed);
 
   private final ManagedChannel channel;
   private final RegistryServiceStub stub;
@@ -62,6 +60,7 @@ final class Reporter implements ReportStream.Owner {
   }
 
   void start() {
+    sockets.onChange(this::changed);
     loop.execute(
         () -> {
           lost();
@@ -98,17 +97,21 @@ final class Reporter implements ReportStream.Owner {
     } finally {
       loop.shutdownNow();
       commanding.shutdownNow();
+      commands.stop();
     }
   }
 
   @Override
   public void welcomed() {
-    pause = SHORTEST_PAUSE;
-    ends.well();
     if (loss != null) {
       loss.cancel(false);
     }
     log.log(Level.INFO, "socketpass listens to gateway {0}", hello.getGatewayId());
+  }
+
+  @Override
+  public void listed() {
+    pause = SHORTEST_PAUSE;
   }
 
   @Override
@@ -139,7 +142,6 @@ final class Reporter implements ReportStream.Owner {
       over.complete(null);
       return;
     }
-    ends.warn(status.getCode().name(), "the stream ended: " + Mistakes.describe(status) + Mistakes.hint(status));
     if (welcomed) {
       lost();
     }
@@ -152,17 +154,33 @@ final class Reporter implements ReportStream.Owner {
       pause = Math.min(2 * pause, LONGEST_PAUSE);
     }
     loop.schedule(this::open, wait, TimeUnit.NANOSECONDS);
+    ends.warn(status.getCode().name(), "the stream ended: " + Mistakes.describe(status) + Mistakes.hint(status));
   }
 
   private void open() {
-    if (leaving) {
+    if (leaving || stream != null) {
       return;
     }
     // gRPC's own pauses between connections grow to two minutes.
     channel.resetConnectBackoff();
-    stream = new ReportStream(loop, sockets, hello, this);
-    stub.report(stream);
-    stream.start();
+    ReportStream next = new ReportStream(loop, sockets, hello, this);
+    stub.report(next);
+    next.start();
+    stream = next;
+  }
+
+  /** A fault of the client's own ends a stream at most, and never the reporting. */
+  private void failed(Throwable fault) {
+    log.log(Level.ERROR, "a fault of the client's own: everything is listed again", fault);
+    if (stream == null) {
+      loop.schedule(this::open, LONGEST_PAUSE, TimeUnit.NANOSECONDS);
+    } else {
+      stream.giveUp(Status.INTERNAL.withDescription("a fault of the client's own"));
+    }
+  }
+
+  private void commandFailed(Throwable fault) {
+    log.log(Level.ERROR, "a command was not carried out", fault);
   }
 
   private void leave() {
@@ -193,20 +211,5 @@ final class Reporter implements ReportStream.Owner {
         commanding.execute(() -> commands.close(socket, Close.SERVICE_UNAVAILABLE));
       }
     }
-  }
-
-  private static ScheduledThreadPoolExecutor thread(String name) {
-    ScheduledThreadPoolExecutor executor =
-        new ScheduledThreadPoolExecutor(
-            1,
-            task -> {
-              Thread thread = new Thread(task, name);
-              thread.setDaemon(true);
-              return thread;
-            },
-            // What comes after the client's end has nobody to hear it.
-            new ThreadPoolExecutor.DiscardPolicy());
-    executor.setRemoveOnCancelPolicy(true);
-    return executor;
   }
 }

@@ -1,10 +1,14 @@
 package io.socketpass;
 
+import java.io.ByteArrayInputStream;
+import java.io.IOException;
 import java.net.InetAddress;
 import java.net.UnknownHostException;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.security.cert.CertificateException;
+import java.security.cert.CertificateFactory;
 import java.time.Duration;
 import java.util.HexFormat;
 import java.util.Map;
@@ -29,7 +33,13 @@ record Settings(
     String userProperty) {
 
   private static final Pattern HOST_AND_PORT = Pattern.compile("(\\[[^\\]\\s]+]|[^:/\\s\\[\\]]+):(\\d{1,5})");
+  private static final String PKCS8 = "-----BEGIN PRIVATE KEY-----";
   private static final Pattern VISIBLE_ASCII = Pattern.compile("[!-~]+");
+
+  /** What a clock counts up to. */
+  private static final Duration LONGEST = Duration.ofNanos(Long.MAX_VALUE);
+
+  static final String A_DURATION = "a duration above zero, 292 years at most";
 
   Settings {
     address(address);
@@ -44,8 +54,8 @@ record Settings(
             require(bytes(name) >= 1 && bytes(name) <= 63 && value != null && bytes(value) <= 256,
                 "labels", "names of 1 to 63 bytes and values of at most 256"));
     labels = Map.copyOf(labels);
-    require(positive(timeout), "timeout", "a duration above zero");
-    require(closeAfterLoss == null || positive(closeAfterLoss), "closeAfterLoss", "a duration above zero");
+    require(possible(timeout), "timeout", A_DURATION);
+    require(closeAfterLoss == null || possible(closeAfterLoss), "closeAfterLoss", A_DURATION);
     require(onUnavailable != null, "onUnavailable", "REJECT or ACCEPT");
     require(userProperty != null && !userProperty.isEmpty(), "userProperty", "a name");
   }
@@ -78,17 +88,38 @@ record Settings(
 
   private static void tls(Tls tls) {
     require((tls.cert() == null) == (tls.key() == null), "tls", "cert and key together");
-    readable(tls.ca(), "tls.ca");
-    readable(tls.cert(), "tls.cert");
-    readable(tls.key(), "tls.key");
+    certificates(tls.ca(), "tls.ca");
+    certificates(tls.cert(), "tls.cert");
+    if (tls.key() != null) {
+      String key = new String(read(tls.key(), "tls.key"), StandardCharsets.ISO_8859_1);
+      require(key.contains(PKCS8), "tls.key", "a PEM file with a key in PKCS#8 (" + PKCS8 + "), not " + tls.key());
+    }
   }
 
-  private static void readable(Path file, String setting) {
-    require(file == null || Files.isReadable(file), setting, "a PEM file that can be read, not " + file);
+  private static void certificates(Path file, String setting) {
+    if (file == null) {
+      return;
+    }
+    boolean found;
+    try {
+      CertificateFactory x509 = CertificateFactory.getInstance("X.509");
+      found = !x509.generateCertificates(new ByteArrayInputStream(read(file, setting))).isEmpty();
+    } catch (CertificateException e) {
+      found = false;
+    }
+    require(found, setting, "a PEM file with certificates, not " + file);
   }
 
-  private static boolean positive(Duration duration) {
-    return duration != null && duration.compareTo(Duration.ZERO) > 0;
+  private static byte[] read(Path file, String setting) {
+    try {
+      return Files.readAllBytes(file);
+    } catch (IOException e) {
+      throw new IllegalArgumentException(setting + " takes a PEM file that can be read, not " + file, e);
+    }
+  }
+
+  private static boolean possible(Duration duration) {
+    return duration != null && duration.compareTo(Duration.ZERO) > 0 && duration.compareTo(LONGEST) <= 0;
   }
 
   private static int bytes(String text) {

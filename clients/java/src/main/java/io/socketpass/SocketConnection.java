@@ -8,7 +8,10 @@ import java.util.concurrent.CompletionStage;
  * thread of the client's own, one after the other: whatever may have to wait for a slow peer is to be handed on.
  */
 public interface SocketConnection {
-  /** Closes the socket and tells its client why; complete when that has been sent. */
+  /**
+   * Closes the socket and tells its client why; complete when that has been sent. If it throws, or gives what has failed already,
+   * the socket counts as open.
+   */
   CompletionStage<Void> close(Close close);
 
   /** Hands the event over to be sent, and says whether it could. */

@@ -7,15 +7,19 @@ import io.grpc.stub.AbstractStub;
 import io.socketpass.v1.AuthorizationServiceGrpc;
 import io.socketpass.v1.CountSocketsRequest;
 import io.socketpass.v1.DisconnectSocketsRequest;
+import io.socketpass.v1.DisconnectSocketsResponse;
 import io.socketpass.v1.FilterSocketsRequest;
 import io.socketpass.v1.RegistryServiceGrpc;
 import io.socketpass.v1.RegistryServiceGrpc.RegistryServiceBlockingStub;
 import io.socketpass.v1.SendToSocketsRequest;
+import io.socketpass.v1.SendToSocketsResponse;
 import java.time.Duration;
 import java.util.ArrayList;
+import java.util.Iterator;
 import java.util.List;
 import java.util.Map;
 import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicBoolean;
 
 /**
@@ -25,6 +29,9 @@ import java.util.concurrent.atomic.AtomicBoolean;
 public final class SocketPass implements AutoCloseable {
   private static final Duration PATIENCE = Duration.ofSeconds(5);
   private static final int MAX_DATA = 64 * 1024;
+
+  /** Commands are settled after ten seconds at the latest, and a large fleet's answer takes its time. */
+  private static final Duration ANSWER_WITHIN = Duration.ofSeconds(30);
 
   private final OpenSockets sockets = new OpenSockets();
   private final AtomicBoolean closing = new AtomicBoolean();
@@ -38,7 +45,9 @@ public final class SocketPass implements AutoCloseable {
   SocketPass(Settings settings) {
     channel = Channels.open(settings);
     registry = withToken(RegistryServiceGrpc.newBlockingStub(channel), settings);
-    authorizer = new Authorizer(withToken(AuthorizationServiceGrpc.newFutureStub(channel), settings), settings);
+    authorizer =
+        new Authorizer(
+            withToken(AuthorizationServiceGrpc.newFutureStub(channel), settings), settings, closing::get);
     commands = new Commands(sockets, settings.userChanged());
     reporter =
         new Reporter(
@@ -59,12 +68,12 @@ public final class SocketPass implements AutoCloseable {
 
   /** Asks what becomes of a handshake, and waits for it; the hooks are called on this thread. */
   public Admission authorize(Handshake handshake) {
-    return authorizer.admit(handshake, authorizer.ask(handshake).join());
+    return authorizer.authorize(handshake);
   }
 
-  /** Asks what becomes of a handshake; never fails. The hooks are called on a thread of gRPC's. */
+  /** Asks what becomes of a handshake; never fails. The hooks are called on another thread. */
   public CompletableFuture<Admission> authorizeAsync(Handshake handshake) {
-    return authorizer.ask(handshake).thenApply(answer -> authorizer.admit(handshake, answer));
+    return authorizer.authorizeAsync(handshake);
   }
 
   /**
@@ -75,7 +84,6 @@ public final class SocketPass implements AutoCloseable {
   public void opened(String socketId, Handshake handshake, Admission admission, SocketConnection connection) {
     OpenSocket socket = new OpenSocket(socketId, handshake, admission, connection);
     sockets.add(socket);
-    reporter.changed(socketId);
     if (closing.get()) {
       commands.close(socket, Close.GATEWAY_DRAINING);
     }
@@ -83,9 +91,7 @@ public final class SocketPass implements AutoCloseable {
 
   /** Reports that a socket is not open any more; nothing if it is not. */
   public void closed(String socketId) {
-    if (sockets.remove(socketId) != null) {
-      reporter.changed(socketId);
-    }
+    sockets.remove(socketId);
   }
 
   /** Whether the socket was opened and neither closed nor disconnected by the fleet since. */
@@ -97,17 +103,12 @@ public final class SocketPass implements AutoCloseable {
    * Sets what the application says of a socket, for filters: {@code socket.data}.
    *
    * @return whether the socket is open
-   * @throws IllegalArgumentException if it is larger than 64 KiB or holds something else than JSON values
+   * @throws IllegalArgumentException if it is larger than 64 KiB, deeper than 24 levels, or holds something else than JSON values
    */
   public boolean setData(String socketId, Map<String, ?> data) {
     Struct struct = Structs.toStruct(data);
     Settings.require(struct.getSerializedSize() <= MAX_DATA, "data", "at most 64 KiB");
-    OpenSocket socket = sockets.get(socketId);
-    if (socket != null) {
-      socket.data(struct);
-      reporter.changed(socketId);
-    }
-    return socket != null;
+    return sockets.setData(socketId, struct);
   }
 
   /**
@@ -115,56 +116,66 @@ public final class SocketPass implements AutoCloseable {
    *
    * @param filter CEL over {@code user}, {@code socket}, {@code gateway} and {@code params}; everybody is {@code true}
    * @param params values for the filter: put them here, never into its text
-   * @throws StatusRuntimeException if the service does not answer, or refuses the filter
+   * @throws StatusRuntimeException if the service does not answer within 30 s, or refuses the filter
    */
-  public List<FleetSocket> filterSockets(String filter, Map<String, ?> params) {
+  public FleetSockets filterSockets(String filter, Map<String, ?> params) {
     List<FleetSocket> matching = new ArrayList<>();
-    registry
-        .filterSockets(
-            FilterSocketsRequest.newBuilder().setFilter(filter).setParams(Structs.toStruct(params)).build())
-        .forEachRemaining(page -> page.getSocketsList().forEach(socket -> matching.add(FleetSocket.of(socket))));
-    return matching;
+    View view = View.of(io.socketpass.v1.View.getDefaultInstance());
+    for (var pages =
+            ask()
+                .filterSockets(
+                    FilterSocketsRequest.newBuilder().setFilter(filter).setParams(Structs.toStruct(params)).build());
+        pages.hasNext(); ) {
+      var page = pages.next();
+      page.getSocketsList().forEach(socket -> matching.add(FleetSocket.of(socket)));
+      view = View.of(page.getView());
+    }
+    return new FleetSockets(matching, view);
   }
 
   /**
    * How many of the fleet's sockets match.
    *
-   * @param groupBy a path to count by, {@code user.team}; an empty text for the total alone
-   * @throws StatusRuntimeException if the service does not answer, or refuses the filter
+   * @throws StatusRuntimeException if the service does not answer within 30 s, or refuses the filter
+   */
+  public SocketCount countSockets(String filter, Map<String, ?> params) {
+    return countSockets(filter, params, "");
+  }
+
+  /**
+   * How many of the fleet's sockets match, and how many of them by what they have at a path.
+   *
+   * @param groupBy the path to count by, {@code user.team}; null or an empty text for the total alone
+   * @throws StatusRuntimeException if the service does not answer within 30 s, or refuses the filter
    */
   public SocketCount countSockets(String filter, Map<String, ?> params, String groupBy) {
     return SocketCount.of(
-        registry.countSockets(
-            CountSocketsRequest.newBuilder()
-                .setFilter(filter)
-                .setParams(Structs.toStruct(params))
-                .setGroupBy(groupBy)
-                .build()));
+        ask()
+            .countSockets(
+                CountSocketsRequest.newBuilder()
+                    .setFilter(filter)
+                    .setParams(Structs.toStruct(params))
+                    .setGroupBy(groupBy == null ? "" : groupBy)
+                    .build()));
   }
 
   /**
    * Emits an event to the fleet's sockets that match, and waits until all is settled.
    *
-   * @throws StatusRuntimeException if the service does not answer, or refuses the filter
+   * @throws StatusRuntimeException if the service does not answer within 30 s, or refuses the filter
    */
   public Outcome sendToSockets(String filter, Map<String, ?> params, String event, List<?> args) {
     SendToSocketsRequest.Builder request =
         SendToSocketsRequest.newBuilder().setFilter(filter).setParams(Structs.toStruct(params)).setEvent(event);
     args.forEach(arg -> request.addArgs(Structs.toValue(arg)));
-    Outcome outcome = Outcome.NOTHING;
-    for (var answers = registry.sendToSockets(request.build()); answers.hasNext(); ) {
-      var answer = answers.next();
-      outcome =
-          new Outcome(answer.getMatched(), answer.getDone(), answer.getFailed(), answer.getUnreachable());
-    }
-    return outcome;
+    return Outcome.of(last(ask().sendToSockets(request.build()), SendToSocketsResponse.getDefaultInstance()));
   }
 
   /**
    * Disconnects the fleet's sockets that match, and waits until all is settled. Needs the role {@code admin}.
    *
    * @param close what to tell their clients; null: 4505, {@code disconnected}
-   * @throws StatusRuntimeException if the service does not answer, or refuses the filter
+   * @throws StatusRuntimeException if the service does not answer within 30 s, or refuses the filter
    */
   public Outcome disconnectSockets(String filter, Map<String, ?> params, Close close) {
     DisconnectSocketsRequest.Builder request =
@@ -172,18 +183,12 @@ public final class SocketPass implements AutoCloseable {
     if (close != null) {
       request.getCloseBuilder().setCode(close.code()).setReason(close.reason());
     }
-    Outcome outcome = Outcome.NOTHING;
-    for (var answers = registry.disconnectSockets(request.build()); answers.hasNext(); ) {
-      var answer = answers.next();
-      outcome =
-          new Outcome(answer.getMatched(), answer.getDone(), answer.getFailed(), answer.getUnreachable());
-    }
-    return outcome;
+    return Outcome.of(last(ask().disconnectSockets(request.build()), DisconnectSocketsResponse.getDefaultInstance()));
   }
 
   /**
-   * Closes every socket with 4001, {@code gateway_draining}, and takes them off the list; waits for that, at most 5 s. A
-   * socket that opens afterwards is closed at once.
+   * Closes every socket with 4001, {@code gateway_draining}, and takes them off the list; waits for that, at most 5 s. From its
+   * beginning on nobody is let in any more, and a socket that opens nevertheless is closed at once.
    */
   @Override
   public void close() {
@@ -197,6 +202,19 @@ public final class SocketPass implements AutoCloseable {
     } finally {
       channel.shutdownNow();
     }
+  }
+
+  private RegistryServiceBlockingStub ask() {
+    return registry.withDeadlineAfter(ANSWER_WITHIN.toNanos(), TimeUnit.NANOSECONDS);
+  }
+
+  /** Each answer counts anew; the last one has everything settled. */
+  private static <A> A last(Iterator<A> answers, A none) {
+    A last = none;
+    while (answers.hasNext()) {
+      last = answers.next();
+    }
+    return last;
   }
 
   private static <S extends AbstractStub<S>> S withToken(S stub, Settings settings) {

@@ -2,7 +2,6 @@ package io.socketpass;
 
 import java.time.Duration;
 import java.util.Map;
-import java.util.Objects;
 import java.util.function.BiConsumer;
 import java.util.function.Supplier;
 
@@ -38,15 +37,16 @@ public final class SocketPassBuilder {
     return this;
   }
 
-  /** What {@code socketpass token} made; default none. */
+  /** What {@code socketpass token} made; null, as {@code System.getenv} gives it, is none, which is the default. */
   public SocketPassBuilder token(String token) {
-    String checked = Settings.token(token);
-    return token(() -> checked);
+    this.token = token == null ? null : supplying(Settings.token(token));
+    return this;
   }
 
   /** Gives the token, and is asked for every call, so that a token can be exchanged. It may wait for something. */
   public SocketPassBuilder token(Supplier<String> token) {
-    this.token = Objects.requireNonNull(token, "token");
+    Settings.require(token != null, "token", "what gives the token");
+    this.token = token;
     return this;
   }
 
@@ -79,26 +79,29 @@ public final class SocketPassBuilder {
 
   /** How long a socket may be open without a stream until the client closes it; default for ever. */
   public SocketPassBuilder closeAfterLoss(Duration closeAfterLoss) {
-    Settings.require(closeAfterLoss != null, "closeAfterLoss", "a duration above zero");
+    Settings.require(closeAfterLoss != null, "closeAfterLoss", Settings.A_DURATION);
     this.closeAfterLoss = closeAfterLoss;
     return this;
   }
 
   /** Is asked about handshakes that are accepted. */
   public SocketPassBuilder success(Hook success) {
-    this.success = Objects.requireNonNull(success, "success");
+    Settings.require(success != null, "success", "a Hook");
+    this.success = success;
     return this;
   }
 
   /** Is asked about handshakes that are rejected. */
   public SocketPassBuilder fail(Hook fail) {
-    this.fail = Objects.requireNonNull(fail, "fail");
+    Settings.require(fail != null, "fail", "a Hook");
+    this.fail = fail;
     return this;
   }
 
   /** Is told the socket's id and its user, when the user behind an open socket has changed. */
   public SocketPassBuilder userChanged(BiConsumer<String, Map<String, Object>> userChanged) {
-    this.userChanged = Objects.requireNonNull(userChanged, "userChanged");
+    Settings.require(userChanged != null, "userChanged", "what is told of it");
+    this.userChanged = userChanged;
     return this;
   }
 
@@ -114,19 +117,26 @@ public final class SocketPassBuilder {
    * @throws IllegalArgumentException if a setting cannot be; the message names it
    */
   public SocketPass build() {
-    return new SocketPass(
-        new Settings(
-            address,
-            tls,
-            token,
-            gatewayId,
-            labels,
-            timeout,
-            onUnavailable,
-            closeAfterLoss,
-            success,
-            fail,
-            userChanged,
-            userProperty));
+    return new SocketPass(settings());
+  }
+
+  Settings settings() {
+    return new Settings(
+        address,
+        tls,
+        token,
+        gatewayId,
+        labels,
+        timeout,
+        onUnavailable,
+        closeAfterLoss,
+        success,
+        fail,
+        userChanged,
+        userProperty);
+  }
+
+  private static Supplier<String> supplying(String token) {
+    return () -> token;
   }
 }

@@ -14,6 +14,9 @@ final class Structs {
   /** The largest double up to which every whole number has one of its own. */
   private static final double SAFE = 0x1p53;
 
+  /** How deep an object or a list may be that the service takes. */
+  private static final int LEVELS = 24;
+
   private Structs() {}
 
   static Map<String, Object> toMap(Struct struct) {
@@ -45,13 +48,35 @@ final class Structs {
     return number == Math.rint(number) && Math.abs(number) <= SAFE ? (Object) (long) number : (Object) number;
   }
 
-  static Struct toStruct(Map<String, ?> map) {
+  /**
+   * As the service takes it.
+   *
+   * @throws IllegalArgumentException if it is deeper than 24 levels, or holds something else than JSON values
+   */
+  static Struct toStruct(Map<?, ?> map) {
+    return toStruct(map, 1);
+  }
+
+  /** The same for an argument of an event. */
+  static Value toValue(Object object) {
+    return toValue(object, 1);
+  }
+
+  private static Struct toStruct(Map<?, ?> map, int level) {
+    requireShallow(level);
     Struct.Builder struct = Struct.newBuilder();
-    map.forEach((name, value) -> struct.putFields(name, toValue(value)));
+    map.forEach((name, value) -> struct.putFields(name.toString(), toValue(value, level + 1)));
     return struct.build();
   }
 
-  static Value toValue(Object object) {
+  private static ListValue toListValue(Iterable<?> items, int level) {
+    requireShallow(level);
+    ListValue.Builder list = ListValue.newBuilder();
+    items.forEach(item -> list.addValues(toValue(item, level + 1)));
+    return list.build();
+  }
+
+  private static Value toValue(Object object, int level) {
     Value.Builder value = Value.newBuilder();
     if (object == null) {
       value.setNullValue(NullValue.NULL_VALUE);
@@ -60,11 +85,9 @@ final class Structs {
     } else if (object instanceof Number number) {
       value.setNumberValue(number.doubleValue());
     } else if (object instanceof Map<?, ?> map) {
-      Struct.Builder struct = value.getStructValueBuilder();
-      map.forEach((name, member) -> struct.putFields(name.toString(), toValue(member)));
+      value.setStructValue(toStruct(map, level));
     } else if (object instanceof Iterable<?> items) {
-      ListValue.Builder list = value.getListValueBuilder();
-      items.forEach(item -> list.addValues(toValue(item)));
+      value.setListValue(toListValue(items, level));
     } else if (object instanceof CharSequence || object instanceof Character || object instanceof Enum<?>) {
       value.setStringValue(object.toString());
     } else {
@@ -72,5 +95,11 @@ final class Structs {
           object.getClass().getName() + " is no JSON value: take a map, a list, a text, a number, a boolean or null");
     }
     return value.build();
+  }
+
+  private static void requireShallow(int level) {
+    if (level > LEVELS) {
+      throw new IllegalArgumentException("deeper than " + LEVELS + " levels");
+    }
   }
 }

@@ -1,7 +1,6 @@
 package io.socketpass;
 
 import java.nio.file.Path;
-import java.util.Objects;
 
 /**
  * TLS to socketpass, with PEM files.
@@ -18,7 +17,8 @@ public record Tls(Path ca, Path cert, Path key) {
 
   /** Trusts the authorities in this file. */
   public static Tls trusting(Path ca) {
-    return new Tls(Objects.requireNonNull(ca, "ca"), null, null);
+    Settings.require(ca != null, "tls.ca", "a PEM file");
+    return new Tls(ca, null, null);
   }
 
   /** The same, with a certificate of the client's own. */

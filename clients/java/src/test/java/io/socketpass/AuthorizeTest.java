@@ -11,6 +11,7 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import io.grpc.Metadata;
 import io.grpc.Status;
+import io.grpc.stub.StreamObserver;
 import io.opentelemetry.api.GlobalOpenTelemetry;
 import io.opentelemetry.api.OpenTelemetry;
 import io.opentelemetry.api.trace.Span;
@@ -18,12 +19,20 @@ import io.opentelemetry.api.trace.SpanContext;
 import io.opentelemetry.api.trace.TraceFlags;
 import io.opentelemetry.api.trace.TraceState;
 import io.opentelemetry.api.trace.propagation.W3CTraceContextPropagator;
+import io.opentelemetry.context.Context;
 import io.opentelemetry.context.propagation.ContextPropagators;
+import io.opentelemetry.context.propagation.TextMapGetter;
+import io.opentelemetry.context.propagation.TextMapPropagator;
+import io.opentelemetry.context.propagation.TextMapSetter;
 import io.socketpass.testing.ScriptedSocketPass;
 import io.socketpass.v1.AuthorizeResponse;
 import io.socketpass.v1.Reason;
 import java.time.Duration;
+import java.util.Collection;
+import java.util.LinkedHashMap;
+import java.util.List;
 import java.util.Map;
+import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicInteger;
 import java.util.concurrent.atomic.AtomicReference;
@@ -31,6 +40,7 @@ import java.util.function.UnaryOperator;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.parallel.ResourceLock;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.EnumSource;
 
@@ -119,8 +129,83 @@ class AuthorizeTest {
   @Test
   void aReasonThatCannotBeReadLetsNobodyIn() {
     service.authorize = (request, answer) -> answer(answer, AuthorizeResponse.newBuilder().setAccepted(true).build());
-    assertFalse(authorize(b -> b).accepted());
+    assertEquals(503, authorize(b -> b).httpStatus());
     assertFalse(authorize(b -> b.onUnavailable(OnUnavailable.ACCEPT)).accepted());
+    service.authorize =
+        (request, answer) -> answer(answer, AuthorizeResponse.newBuilder().setAccepted(true).setReasonValue(99).build());
+    assertFalse(authorize(b -> b).accepted());
+  }
+
+  @Test
+  void aPayloadThatTheServiceWouldNotTakeIsAMistakeOfTheClientsOwn() throws Exception {
+    Map<String, Object> auth = Map.of("a", 1L);
+    for (int level = 2; level <= 24; level++) {
+      auth = Map.of("a", auth);
+    }
+    AtomicInteger failed = new AtomicInteger();
+    try (SocketPass socketPass =
+        SocketPass.builder()
+            .address(service.address())
+            .onUnavailable(OnUnavailable.ACCEPT)
+            .fail(
+                (handshake, decision) -> {
+                  failed.incrementAndGet();
+                  return Verdict.accept();
+                })
+            .build()) {
+      assertTrue(socketPass.authorize(Handshake.builder().auth(auth).build()).accepted());
+      service.nextAsked();
+      Handshake deeper = Handshake.builder().auth(Map.of("a", List.of(), "b", auth)).build();
+      assertFalse(socketPass.authorize(deeper).accepted());
+      assertFalse(socketPass.authorizeAsync(deeper).get().accepted());
+    }
+    assertNull(service.asked.poll());
+    assertEquals(2, failed.get());
+
+    Handshake.Builder large = Handshake.builder().auth(Map.of("a", "x".repeat(65_536)));
+    Handshake.Builder larger = Handshake.builder().header("cookie", "x".repeat(262_144));
+    Handshake.Builder foreign = Handshake.builder().auth(Map.of("a", new Object()));
+    for (Handshake.Builder handshake : List.of(large, larger, foreign)) {
+      try (SocketPass socketPass =
+          SocketPass.builder().address(service.address()).onUnavailable(OnUnavailable.ACCEPT).build()) {
+        assertFalse(socketPass.authorize(handshake.build()).accepted());
+      }
+    }
+    assertNull(service.asked.poll());
+  }
+
+  @Test
+  void whoComesWhileTheClientClosesIsTurnedAway() throws Exception {
+    CompletableFuture<StreamObserver<AuthorizeResponse>> waiting = new CompletableFuture<>();
+    service.authorize = (request, answer) -> waiting.complete(answer);
+    SocketPass socketPass =
+        SocketPass.builder()
+            .address(service.address())
+            .onUnavailable(OnUnavailable.ACCEPT)
+            .fail((handshake, decision) -> Verdict.accept())
+            .build();
+    Handshake handshake = Handshake.builder().build();
+    CompletableFuture<Admission> underWay = socketPass.authorizeAsync(handshake);
+    waiting.get(45, TimeUnit.SECONDS);
+    service.asked.clear();
+    socketPass.close();
+    for (Admission late :
+        List.of(
+            underWay.get(45, TimeUnit.SECONDS),
+            socketPass.authorize(handshake),
+            socketPass.authorizeAsync(handshake).get())) {
+      assertFalse(late.accepted());
+      assertEquals(new Close(4001, "gateway_draining"), late.close());
+      assertEquals("Gateway is shutting down", late.message());
+      assertEquals(503, late.httpStatus());
+    }
+    assertNull(service.asked.poll());
+  }
+
+  @Test
+  void noTokenIsNone() throws Exception {
+    authorize(b -> b.token("secret").token(System.getenv("NO_SUCH_VARIABLE_OF_SOCKETPASS")));
+    assertNull(header(service.nextAsked().metadata(), "authorization"));
   }
 
   @Test
@@ -183,6 +268,10 @@ class AuthorizeTest {
     assertEquals(403, refused.httpStatus());
     assertTrue(authorize(b -> b.success((handshake, decision) -> Verdict.keep())).accepted());
 
+    service.authorize =
+        (request, answer) -> answer(answer, accepted("ada").toBuilder().setReason(Reason.REASON_NOT_LOGGED_IN).clearUser().build());
+    assertEquals(403, authorize(b -> b.success((handshake, decision) -> Verdict.reject("no"))).httpStatus());
+
     service.authorize = (request, answer) -> answer(answer, NOT_LOGGED_IN);
     Admission letIn = authorize(b -> b.fail((handshake, decision) -> Verdict.accept()));
     assertTrue(letIn.accepted());
@@ -197,7 +286,11 @@ class AuthorizeTest {
         (handshake, decision) -> {
           throw new Exception("a secret of the application");
         };
-    assertEquals("Refused by the application", authorize(b -> b.success(throwing)).message());
+    Admission failed = authorize(b -> b.success(throwing));
+    assertFalse(failed.accepted());
+    assertEquals("Authorization failed", failed.message());
+    assertEquals(new Close(4000, "service_unavailable"), failed.close());
+    assertEquals(503, failed.httpStatus());
     service.authorize = (request, answer) -> answer(answer, NOT_LOGGED_IN);
     assertEquals("not in", authorize(b -> b.fail(throwing)).message());
     assertFalse(authorize(b -> b.fail((handshake, decision) -> null)).accepted());
@@ -260,6 +353,7 @@ class AuthorizeTest {
   }
 
   @Test
+  @ResourceLock("OpenTelemetry")
   void theTraceGoesOn() throws Exception {
     authorize(b -> b);
     assertNull(header(service.nextAsked().metadata(), "traceparent"));
@@ -277,6 +371,45 @@ class AuthorizeTest {
     assertEquals(
         "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01",
         header(service.nextAsked().metadata(), "traceparent"));
+  }
+
+  @Test
+  @ResourceLock("OpenTelemetry")
+  void ofTheTraceGoesOnWhatGrpcCanCarry() throws Exception {
+    Map<String, String> fields = new LinkedHashMap<>();
+    TextMapPropagator own =
+        new TextMapPropagator() {
+          @Override
+          public Collection<String> fields() {
+            return fields.keySet();
+          }
+
+          @Override
+          public <C> void inject(Context context, C carrier, TextMapSetter<C> setter) {
+            fields.forEach((name, value) -> setter.set(carrier, name, value));
+          }
+
+          @Override
+          public <C> Context extract(Context context, C carrier, TextMapGetter<C> getter) {
+            return context;
+          }
+        };
+    fields.put("x trace", "no name");
+    fields.put("trace-bin", "no bytes");
+    fields.put("x-text", "\u00e9");
+    fields.put("x-trace", "1");
+    GlobalOpenTelemetry.set(OpenTelemetry.propagating(ContextPropagators.create(own)));
+    try {
+      assertTrue(authorize(b -> b).accepted());
+      Metadata sent = service.nextAsked().metadata();
+      assertEquals("1", header(sent, "x-trace"));
+      assertNull(header(sent, "x-text"));
+      fields.put("x-more", "x".repeat(8 * 1024));
+      assertTrue(authorize(b -> b).accepted());
+      assertNull(header(service.nextAsked().metadata(), "x-trace"));
+    } finally {
+      GlobalOpenTelemetry.resetForTest();
+    }
   }
 
   private static String header(Metadata metadata, String name) {

@@ -8,6 +8,7 @@ import static org.junit.jupiter.api.Assertions.assertNull;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import io.grpc.ManagedChannel;
 import io.grpc.Status;
 import io.socketpass.testing.RecordedConnection;
 import io.socketpass.testing.ReportCall;
@@ -16,6 +17,7 @@ import io.socketpass.v1.Batch;
 import io.socketpass.v1.Event;
 import io.socketpass.v1.Hello;
 import io.socketpass.v1.Reason;
+import io.socketpass.v1.RegistryServiceGrpc;
 import io.socketpass.v1.ReportRequest;
 import io.socketpass.v1.Socket;
 import java.time.Duration;
@@ -35,8 +37,10 @@ import org.junit.jupiter.params.provider.EnumSource;
 class ReportTest {
   private static final Handshake HANDSHAKE =
       Handshake.builder().header("Origin", "https://a.example").namespace("/chat").remoteAddress("203.0.113.7").build();
+  private static final Map<String, Object> USER = Map.of("logged_in", true, "id", 7L);
   private static final Admission ADMISSION =
-      new Admission(true, Map.of("logged_in", true, "id", 7L), "s-1", "", null, Decision.NONE);
+      Admission.granted(
+          new Decision(true, Reason.REASON_AUTHORIZED, "", false, USER, "s-1", null), Structs.toStruct(USER));
 
   private ScriptedSocketPass service;
   private SocketPass socketPass;
@@ -84,7 +88,7 @@ class ReportTest {
     assertEquals("s-1", socket.getSessionId());
     assertEquals("203.0.113.7", socket.getRemoteAddress());
     assertEquals("https://a.example", socket.getOrigin());
-    assertEquals(ADMISSION.user(), Structs.toMap(socket.getUser()));
+    assertEquals(USER, Structs.toMap(socket.getUser()));
     assertTrue(Math.abs(socket.getConnectedAt().getSeconds() - Instant.now().getEpochSecond()) < 60);
   }
 
@@ -156,7 +160,93 @@ class ReportTest {
       socketPass.setData("s" + i, Map.of("text", "x".repeat(60_000)));
     }
     call.welcome(60_000);
-    assertEquals(200, call.listing().size());
+    int listed = 0;
+    for (Batch batch = Batch.getDefaultInstance(); !batch.getComplete(); listed += batch.getEventsCount()) {
+      batch = call.nextBatch();
+      // About 1 MiB: the event that fills it is in it.
+      assertTrue(batch.getSerializedSize() < 1024 * 1024 + 64 * 1024, batch.getSerializedSize() + " bytes");
+    }
+    assertEquals(200, listed);
+  }
+
+  @Test
+  void whatTheApplicationWritesIntoItsUserIsItsOwn() throws Exception {
+    service.authorize = (request, answer) -> ScriptedSocketPass.answer(answer, ScriptedSocketPass.accepted("ada"));
+    ReportCall call = connect(SocketPass.builder());
+    call.welcome(60_000);
+    Admission admission = socketPass.authorize(HANDSHAKE);
+    admission.user().put("loginAt", Instant.now());
+    admission.user().remove("name");
+    socketPass.opened("a", HANDSHAKE, admission, new RecordedConnection());
+    assertEquals(
+        Map.of("logged_in", true, "name", "ada"), Structs.toMap(call.nextEvent().getOpened().getUser()));
+    open("b");
+    assertEquals("b", call.nextEvent().getOpened().getSocketId());
+  }
+
+  @Test
+  void whatTheServiceWouldNotTakeIsLeftOut() throws Exception {
+    ReportCall call = connect(SocketPass.builder());
+    call.welcome(60_000);
+    Decision decision = new Decision(true, Reason.REASON_AUTHORIZED, "", false, USER, "s".repeat(1025), null);
+    Handshake handshake =
+        Handshake.builder().namespace("/" + "n".repeat(1024)).header("origin", "o".repeat(1025)).build();
+    Admission admission = Admission.granted(decision, Structs.toStruct(Map.of("text", "x".repeat(65_536))));
+    socketPass.opened("a", handshake, admission, new RecordedConnection());
+    Socket listed = call.nextEvent().getOpened();
+    assertEquals("a", listed.getSocketId());
+    assertEquals("", listed.getNamespace() + listed.getOrigin() + listed.getSessionId());
+    assertEquals(0, listed.getUser().getFieldsCount());
+  }
+
+  @Test
+  void aListingThatIsNotTakenIsNotRepeatedWithoutAPause() throws Exception {
+    ReportCall call = connect(SocketPass.builder());
+    long last = 0;
+    for (int i = 0; i < 5; i++) {
+      call.withoutAcks().welcome(60_000);
+      call.listing();
+      long before = System.nanoTime();
+      call.end(Status.RESOURCE_EXHAUSTED);
+      call = service.nextReport();
+      last = TimeUnit.NANOSECONDS.toMillis(System.nanoTime() - before);
+    }
+    // Half of 3,200 ms at least.
+    assertTrue(last >= 1_590, last + " ms");
+  }
+
+  @Test
+  void whoIsLetInWithoutADecisionHasAUserOfItsOwn() throws Exception {
+    service.authorize = ScriptedSocketPass.failing(Status.INTERNAL);
+    connect(SocketPass.builder().onUnavailable(OnUnavailable.ACCEPT));
+    socketPass.authorize(HANDSHAKE).user().put("seen", true);
+    assertEquals(Map.of("logged_in", false), socketPass.authorize(HANDSHAKE).user());
+  }
+
+  @Test
+  void aFaultOfItsOwnEndsAStreamAndNotTheReporting() throws Exception {
+    Settings settings = SocketPass.builder().address(service.address()).settings();
+    ManagedChannel channel = Channels.open(settings);
+    OpenSockets sockets = new OpenSockets();
+    Reporter reporter =
+        new Reporter(
+            channel, RegistryServiceGrpc.newStub(channel), sockets, new Commands(sockets, (id, user) -> {}), settings);
+    reporter.start();
+    try {
+      ReportCall first = service.nextReport();
+      first.welcome(60_000);
+      first.listing();
+      sockets.add(new OpenSocket("a", HANDSHAKE, ADMISSION, new RecordedConnection()));
+      first.nextEvent();
+      // Nobody has a socket without a name: the task that is to tell of it fails.
+      reporter.changed(null);
+      first.cancelled.get(45, TimeUnit.SECONDS);
+      ReportCall second = service.nextReport();
+      second.welcome(60_000);
+      assertEquals("a", second.listing().get(0).getSocketId());
+    } finally {
+      channel.shutdownNow();
+    }
   }
 
   @Test
@@ -190,7 +280,7 @@ class ReportTest {
   }
 
   @Test
-  void pausesGrowUntilAWelcome() throws Exception {
+  void pausesGrowUntilAListingIsTaken() throws Exception {
     ReportCall call = connect(SocketPass.builder());
     List<Long> pauses = new ArrayList<>();
     for (int i = 0; i < 4; i++) {
@@ -203,6 +293,10 @@ class ReportTest {
     assertTrue(pauses.get(0) >= 90 && pauses.get(3) >= 790, pauses.toString());
     call.welcome(60_000);
     call.listing();
+    open("a");
+    call.nextEvent();
+    // What comes afterwards is said when the listing's ack has been heard.
+    assertNull(call.nextOrNull(100));
     long before = System.nanoTime();
     call.end(Status.INTERNAL);
     service.nextReport();
@@ -268,6 +362,7 @@ class ReportTest {
     assertNull(service.reports.poll());
     RecordedConnection late = open("b");
     assertEquals(new Close(4001, "gateway_draining"), late.closed.get());
+    assertFalse(socketPass.isOpen("b"));
     socketPass.close();
   }
 
@@ -298,7 +393,7 @@ class ReportTest {
     call.welcome(60_000);
     Decision refused =
         new Decision(false, Reason.REASON_NOT_LOGGED_IN, "no", false, Map.of("id", 1L), "s-1", new Close(4501, "x"));
-    socketPass.opened("a", HANDSHAKE, Admission.granted(refused), new RecordedConnection());
+    socketPass.opened("a", HANDSHAKE, Admission.grantedAnyway(refused), new RecordedConnection());
     Event event = call.nextEvent();
     assertEquals("", event.getOpened().getSessionId());
     assertEquals(Map.of("logged_in", false), Structs.toMap(event.getOpened().getUser()));

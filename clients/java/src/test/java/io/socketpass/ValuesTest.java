@@ -39,6 +39,20 @@ class ValuesTest {
   }
 
   @Test
+  void whatIsTooDeepForTheServiceIsRefused() {
+    assertEquals(nested(24), Structs.toMap(Structs.toStruct(nested(24))));
+    assertThrows(IllegalArgumentException.class, () -> Structs.toStruct(nested(25)));
+    assertThrows(IllegalArgumentException.class, () -> Structs.toStruct(Map.of("a", List.of(nested(23)))));
+    Map<String, Object> itself = new LinkedHashMap<>();
+    itself.put("a", itself);
+    assertThrows(IllegalArgumentException.class, () -> Structs.toStruct(itself));
+  }
+
+  private static Map<String, Object> nested(int levels) {
+    return levels == 1 ? Map.of("a", 1L) : Map.of("a", nested(levels - 1));
+  }
+
+  @Test
   void jsonIsWritten() {
     assertEquals(
         "{\"text\":\"é\\\"\\\\\\u000a\",\"whole\":4711,\"half\":0.5,\"yes\":true,\"nothing\":null,\"list\":[1,null,{\"a\":[]}]}",
@@ -51,7 +65,7 @@ class ValuesTest {
     Decision decision = new Decision(true, Reason.REASON_AUTHORIZED, "", false, Map.of(), "secret", null);
     Handshake handshake =
         Handshake.builder().header("cookie", "secret").url("/?session_id=secret").auth(Map.of("a", "secret")).build();
-    String printed = handshake + " " + decision + " " + Admission.granted(decision);
+    String printed = handshake + " " + decision + " " + Admission.granted(decision, Decision.NOBODY);
     assertFalse(printed.contains("secret"), printed);
   }
 

@@ -48,12 +48,11 @@ final class Door {
       refuse(head, name, Map.of("message", "Invalid namespace"), loop);
       return;
     }
-    Map<String, Object> auth = parse(name, payload);
+    Handshake handshake = handshake(head.getHandshakeData(), parse(name, payload), name);
     String id = Sockets.id(head.getSessionId(), namespace);
     if (sockets.isOpen(head, name) || !asked.add(id)) {
       return;
     }
-    Handshake handshake = handshake(head.getHandshakeData(), auth, name);
     socketPass
         .authorizeAsync(handshake)
         .whenCompleteAsync(

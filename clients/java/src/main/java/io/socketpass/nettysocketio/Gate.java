@@ -40,7 +40,10 @@ final class Gate extends ChannelInboundHandlerAdapter {
   @Override
   public void channelRead(ChannelHandlerContext context, Object message) throws IOException {
     if (message instanceof PacketsMessage packets) {
-      packets(context, packets);
+      // Polls and a WebSocket of one client come on several threads: what is found out here must hold when netty-socketio reads.
+      synchronized (packets.getClient()) {
+        packets(context, packets);
+      }
     } else if (message instanceof FullHttpRequest request && isOfAnotherVersion(request)) {
       request.release();
       refuseVersion(context);
@@ -84,12 +87,14 @@ final class Gate extends ChannelInboundHandlerAdapter {
       return;
     }
     String namespace = Packets.namespace(packet);
-    boolean leaves = Packets.isDisconnect(packet);
-    if (sockets.isOpen(head, namespace)) {
+    if (!sockets.isOpen(head, namespace)) {
+      return;
+    }
+    if (Packets.isDisconnect(packet)) {
+      // netty-socketio might find another namespace in it.
+      sockets.left(head, namespace);
+    } else {
       context.fireChannelRead(one);
-      if (leaves) {
-        sockets.left(head, namespace);
-      }
     }
   }
 

@@ -5,7 +5,9 @@ import com.corundumstudio.socketio.SocketIOChannelInitializer;
 import com.corundumstudio.socketio.SocketIOClient;
 import com.corundumstudio.socketio.handler.ClientHead;
 import com.corundumstudio.socketio.namespace.NamespacesHub;
+import io.netty.channel.Channel;
 import io.netty.channel.ChannelPipeline;
+import io.netty.channel.WriteBufferWaterMark;
 import io.socketpass.SocketPass;
 import java.util.Map;
 
@@ -21,6 +23,8 @@ import java.util.Map;
  * One that is rejected hears {@code connect_error}; no listener of the application hears of it.
  */
 public class SocketPassInitializer extends SocketIOChannelInitializer {
+  private static final WriteBufferWaterMark WAITING = new WriteBufferWaterMark(512 * 1024, 1024 * 1024);
+
   private final SocketPass socketPass;
   private Sockets sockets;
   private Gate gate;
@@ -43,11 +47,22 @@ public class SocketPassInitializer extends SocketIOChannelInitializer {
 
   @Override
   public void start(Configuration configuration, NamespacesHub namespaces) {
+    // Otherwise clients would choose their ids, and one could take another's.
+    configuration.setRandomSession(true);
     super.start(configuration, namespaces);
     lobby = new Lobby(configuration);
     sockets = new Sockets(socketPass, lobby);
     Door door = new Door(socketPass, namespaces, sockets, lobby, configuration.getJsonSupport());
     gate = new Gate(configuration, door, sockets);
+  }
+
+  @Override
+  protected void initChannel(Channel channel) throws Exception {
+    super.initChannel(channel);
+    // What waits for a client that reads nothing has a bound; as netty has it, it is less than an event may have.
+    if (channel.config().getWriteBufferHighWaterMark() < WAITING.high()) {
+      channel.config().setWriteBufferWaterMark(WAITING);
+    }
   }
 
   @Override

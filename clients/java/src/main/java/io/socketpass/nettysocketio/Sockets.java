@@ -28,8 +28,11 @@ final class Sockets {
   /** A client that was told to go is waited for: the transport would be gone before what it was told. */
   private static final long GRACE_SECONDS = 2;
 
+  /** Packets for a client that does not come for them. */
+  private static final int MOST_WAITING = 256;
+
   /** By client and namespace. */
-  private final Map<UUID, Map<String, Connection>> connections = new ConcurrentHashMap<>();
+  private final Map<ClientHead, Map<String, Connection>> connections = new ConcurrentHashMap<>();
 
   private final SocketPass socketPass;
   private final Lobby lobby;
@@ -49,7 +52,8 @@ final class Sockets {
   }
 
   boolean isOpen(ClientHead head, String namespace) {
-    return socketPass.isOpen(head.getSessionId() + namespace);
+    return connections.getOrDefault(head, Map.of()).containsKey(namespace)
+        && socketPass.isOpen(head.getSessionId() + namespace);
   }
 
   void open(ClientHead head, NamespaceClient client, Handshake handshake, Admission admission, EventLoop loop) {
@@ -57,17 +61,20 @@ final class Sockets {
     client.set(userKey(socketPass, namespace), admission.user());
     Connection connection = new Connection(head, client, loop);
     connections
-        .computeIfAbsent(head.getSessionId(), id -> new ConcurrentHashMap<>())
+        .computeIfAbsent(head, id -> new ConcurrentHashMap<>())
         .put(namespace.getName(), connection);
     socketPass.opened(id(head.getSessionId(), namespace), handshake, admission, connection);
   }
 
   /** A client has left a namespace. */
   void left(ClientHead head, String namespace) {
-    Map<String, Connection> ofClient = connections.getOrDefault(head.getSessionId(), Map.of());
+    Map<String, Connection> ofClient = connections.getOrDefault(head, Map.of());
     Connection connection = ofClient.get(namespace);
     if (connection != null) {
       ofClient.remove(namespace);
+      if (connection.isIn()) {
+        connection.client.onDisconnect();
+      }
       connection.ended();
     }
     if (!head.getNamespaces().isEmpty()) {
@@ -81,7 +88,7 @@ final class Sockets {
 
   /** A connection has ended. */
   void ended(ClientHead head) {
-    Map<String, Connection> ofClient = connections.remove(head.getSessionId());
+    Map<String, Connection> ofClient = connections.remove(head);
     if (ofClient != null) {
       ofClient.values().forEach(Connection::ended);
     }
@@ -133,7 +140,7 @@ final class Sockets {
 
     @Override
     public boolean send(SocketEvent event) {
-      if (!head.isConnected()) {
+      if (!head.isConnected() || isFull()) {
         return false;
       }
       client.sendEvent(event.name(), event.args().toArray());
@@ -143,6 +150,17 @@ final class Sockets {
     @Override
     public void userChanged(Map<String, Object> user) {
       client.set(userKey(socketPass, client.getNamespace()), user);
+    }
+
+    /** Whether much waits for a client that takes nothing in. */
+    private boolean isFull() {
+      return head.getCurrentTransport() == Transport.POLLING
+          ? head.getPacketsQueue(Transport.POLLING).size() >= MOST_WAITING
+          : !head.isWritable();
+    }
+
+    private boolean isIn() {
+      return head.getChildClient((Namespace) client.getNamespace()) == client;
     }
 
     private void ended() {
@@ -177,8 +195,7 @@ final class Sockets {
     }
 
     private void leave() {
-      if (head.getChildClient(client.getNamespace()) == client) {
-        client.onDisconnect();
+      if (isIn()) {
         left(head, client.getNamespace().getName());
       }
       if (lobby.holdsOnly(head)) {

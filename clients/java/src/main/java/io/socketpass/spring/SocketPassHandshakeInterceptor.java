@@ -8,8 +8,10 @@ import java.net.InetSocketAddress;
 import java.net.URI;
 import java.nio.charset.StandardCharsets;
 import java.util.Map;
+import java.util.stream.Collectors;
 import org.springframework.http.HttpStatusCode;
 import org.springframework.http.MediaType;
+import org.springframework.http.server.PathContainer;
 import org.springframework.http.server.ServerHttpRequest;
 import org.springframework.http.server.ServerHttpResponse;
 import org.springframework.web.socket.WebSocketHandler;
@@ -77,9 +79,16 @@ public final class SocketPassHandshakeInterceptor implements HandshakeIntercepto
         Handshake.builder()
             .url(query == null ? uri.getRawPath() : uri.getRawPath() + "?" + query)
             .remoteAddress(address(request.getRemoteAddress()))
-            .namespace(uri.getRawPath());
+            .namespace(path(uri));
     request.getHeaders().forEach((name, values) -> values.forEach(value -> handshake.header(name, value)));
     return handshake.build();
+  }
+
+  /** As routes match it: decoded, segment by segment, and without parameters ({@code ;v=1}). */
+  private static String path(URI uri) {
+    return PathContainer.parsePath(uri.getRawPath()).elements().stream()
+        .map(element -> element instanceof PathContainer.PathSegment segment ? segment.valueToMatch() : element.value())
+        .collect(Collectors.joining());
   }
 
   private static String address(InetSocketAddress address) {

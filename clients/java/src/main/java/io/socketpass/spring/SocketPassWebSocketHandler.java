@@ -65,7 +65,8 @@ public class SocketPassWebSocketHandler extends WebSocketHandlerDecorator {
   @Override
   public void handleMessage(WebSocketSession raw, WebSocketMessage<?> message) throws Exception {
     WebSocketSession session = sessions.get(raw.getId());
-    if (session != null) {
+    // One that was told to close may say what it likes.
+    if (session != null && socketPass.isOpen(session.getId())) {
       super.handleMessage(session, message);
     }
   }
@@ -101,7 +102,8 @@ public class SocketPassWebSocketHandler extends WebSocketHandlerDecorator {
 
     @Override
     public CompletionStage<Void> close(Close close) {
-      return outbox.add(() -> session.close(status(close)));
+      CloseStatus status = status(close);
+      return outbox.add(0, () -> session.close(status));
     }
 
     @Override
@@ -110,7 +112,8 @@ public class SocketPassWebSocketHandler extends WebSocketHandlerDecorator {
         return false;
       }
       WebSocketMessage<?> message = writer.apply(event);
-      outbox.add(() -> session.sendMessage(message));
+      // What fails here fails with the session: its end is reported by the server.
+      outbox.add(message.getPayloadLength(), () -> session.sendMessage(message));
       return true;
     }
 

@@ -12,7 +12,11 @@ import com.corundumstudio.socketio.AuthTokenResult;
 import com.corundumstudio.socketio.Configuration;
 import com.corundumstudio.socketio.SocketIOClient;
 import com.corundumstudio.socketio.SocketIOServer;
+import com.corundumstudio.socketio.messages.PacketsMessage;
 import io.grpc.Status;
+import io.netty.channel.ChannelHandlerContext;
+import io.netty.channel.ChannelInboundHandlerAdapter;
+import io.netty.channel.ChannelPipeline;
 import io.socket.client.IO;
 import io.socket.client.Socket;
 import io.socket.engineio.client.transports.Polling;
@@ -32,11 +36,14 @@ import java.net.URI;
 import java.net.http.HttpClient;
 import java.net.http.HttpRequest;
 import java.net.http.HttpResponse;
+import java.nio.charset.StandardCharsets;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
+import java.util.UUID;
 import java.util.concurrent.BlockingQueue;
 import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.LinkedBlockingQueue;
 import java.util.concurrent.TimeUnit;
 import org.json.JSONObject;
@@ -55,6 +62,9 @@ class NettySocketIoTest {
   private SocketPassInitializer initializer;
   private SocketIOServer server;
   private ReportCall report;
+  /** A packet that has passed the gate, and is not read yet. */
+  private final CountDownLatch held = new CountDownLatch(1);
+  private final CountDownLatch completed = new CountDownLatch(1);
   private int port;
 
   @BeforeEach
@@ -71,7 +81,7 @@ class NettySocketIoTest {
     configuration.setPort(port);
     configuration.getSocketConfig().setReuseAddress(true);
     server = new SocketIOServer(configuration);
-    initializer = new SocketPassInitializer(socketPass);
+    initializer = new Watched(socketPass);
     server.setPipelineFactory(initializer);
     for (String name : List.of("", "/chat")) {
       var namespace = server.addNamespace(name);
@@ -79,6 +89,7 @@ class NettySocketIoTest {
       namespace.addDisconnectListener(client -> application.add("disconnect " + name + " " + initializer.user(client)));
       namespace.addEventListener(
           "whoami", String.class, (client, data, ack) -> client.sendEvent("you", initializer.user(client)));
+      namespace.addEventListener("bin", Object.class, (client, data, ack) -> completed.countDown());
       namespace.addEventListener("hello", String.class, (client, data, ack) -> application.add("hello " + name));
     }
     server.start();
@@ -363,6 +374,51 @@ class NettySocketIoTest {
   }
 
   @Test
+  void nobodyChoosesAnId() throws Exception {
+    String id = UUID.randomUUID().toString();
+    RawWebSocket raw = new RawWebSocket(port, "io: " + id + "\r\nCookie: io=" + id + "\r\n");
+    raw.send("40/chat,");
+    assertFalse(report.nextEvent().getOpened().getSocketId().startsWith(id));
+    raw.close();
+  }
+
+  @ParameterizedTest
+  @ValueSource(strings = {"41/chat,", "41/chat,[", "41/chat,[\"a\"]", "41/chat?a=1,"})
+  void whoLeavesIsOutHoweverItIsSaid(String packet) throws Exception {
+    RawWebSocket raw = new RawWebSocket(port, "");
+    raw.send("40/chat,");
+    raw.send("40");
+    assertTrue(nextOfApplication().startsWith("connect"));
+    assertTrue(nextOfApplication().startsWith("connect"));
+    raw.send(packet);
+    assertTrue(nextOfApplication().startsWith("disconnect /chat"));
+    assertTrue(server.getNamespace("/chat").getAllClients().isEmpty());
+    assertEquals(1, server.getAllClients().size());
+    raw.close();
+  }
+
+  /** A WebSocket's frame is an attachment until a poll completes it: then netty-socketio would read a packet. */
+  @Test
+  void whatPassesAsAnAttachmentIsReadAsOne() throws Exception {
+    RawWebSocket raw = new RawWebSocket(port, "");
+    raw.send("40/chat,");
+    String connected = raw.nextMessage();
+    String sid = new JSONObject(connected.substring(connected.indexOf('{'))).getString("sid");
+    raw.send("451-/chat,[\"bin\",{\"_placeholder\":true,\"num\":0}]");
+    raw.send("40{}");
+    held.await(45, TimeUnit.SECONDS);
+    HttpRequest poll =
+        HttpRequest.newBuilder(URI.create("http://127.0.0.1:" + port + "/socket.io/?EIO=4&transport=polling&sid=" + sid))
+            .POST(HttpRequest.BodyPublishers.ofString("2"))
+            .build();
+    HttpClient.newHttpClient().send(poll, HttpResponse.BodyHandlers.ofString());
+    raw.send("40/nowhere,");
+    assertEquals("44/nowhere,{\"message\":\"Invalid namespace\"}", raw.nextMessage());
+    assertTrue(server.getAllClients().isEmpty(), "in / without being asked about");
+    raw.close();
+  }
+
+  @Test
   void aConnectionThatIsInNoNamespaceEnds() throws Exception {
     service.authorize = (request, answer) -> answer(answer, rejected(Reason.REASON_NOT_LOGGED_IN, "no", 4501));
     RawWebSocket raw = new RawWebSocket(port, "");
@@ -414,5 +470,31 @@ class NettySocketIoTest {
       raw.close();
     }
     assertFalse(server.getAllClients().isEmpty());
+  }
+
+  /** Holds one packet up between the gate and netty-socketio, until an event has come by another way or for a second. */
+  private final class Watched extends SocketPassInitializer {
+    Watched(SocketPass socketPass) {
+      super(socketPass);
+    }
+
+    @Override
+    protected void addSocketioHandlers(ChannelPipeline pipeline) {
+      super.addSocketioHandlers(pipeline);
+      pipeline.addBefore(
+          PACKET_HANDLER,
+          "held",
+          new ChannelInboundHandlerAdapter() {
+            @Override
+            public void channelRead(ChannelHandlerContext context, Object message) throws Exception {
+              if (message instanceof PacketsMessage packets
+                  && packets.getContent().toString(StandardCharsets.UTF_8).equals("40{}")) {
+                held.countDown();
+                completed.await(1, TimeUnit.SECONDS);
+              }
+              context.fireChannelRead(message);
+            }
+          });
+    }
   }
 }

@@ -18,6 +18,7 @@ import io.socketpass.v1.Disconnect;
 import io.socketpass.v1.Reason;
 import io.socketpass.v1.Send;
 import io.socketpass.v1.UserChanged;
+import java.io.IOException;
 import java.net.Socket;
 import java.net.URI;
 import java.net.http.HttpClient;
@@ -33,6 +34,8 @@ import java.util.concurrent.TimeUnit;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
 import org.springframework.web.socket.CloseStatus;
 import org.springframework.web.socket.TextMessage;
 import org.springframework.web.socket.WebSocketHandler;
@@ -105,10 +108,10 @@ class SpringWebSocketTest {
     var handshake = service.nextAsked().request().getHandshake();
     assertEquals("connect.sid=x", handshake.getHeadersOrThrow("cookie"));
     assertEquals("/rooms/a%20b?x=1", handshake.getUrl());
-    assertEquals("/rooms/a%20b", handshake.getNamespace());
+    assertEquals("/rooms/a b", handshake.getNamespace());
     assertEquals("127.0.0.1", handshake.getRemoteAddress());
     var opened = report.nextEvent().getOpened();
-    assertEquals("/rooms/a%20b", opened.getNamespace());
+    assertEquals("/rooms/a b", opened.getNamespace());
     assertEquals("https://a.example", opened.getOrigin());
     assertEquals("s-ada", opened.getSessionId());
     client.socket.sendText("hi", true);
@@ -116,6 +119,21 @@ class SpringWebSocketTest {
     client.socket.sendClose(1000, "");
     assertEquals("close 1000", nextOfApplication());
     assertEquals(opened.getSocketId(), report.nextEvent().getClosed().getSocketId());
+  }
+
+  @ParameterizedTest
+  @CsvSource({
+    "/%63hat, /chat",
+    "/chat;v=1, /chat",
+    "/rooms/a%3Bb, /rooms/a;b",
+    "/rooms/%C3%A9, /rooms/\u00e9"
+  })
+  void theNamespaceIsThePathAsRoutesSeeIt(String path, String namespace) throws Exception {
+    bodyOfUpgrade(path, "");
+    assertEquals("open {logged_in=true, name=ada}", nextOfApplication());
+    var handshake = service.nextAsked().request().getHandshake();
+    assertEquals(path, handshake.getUrl());
+    assertEquals(namespace, handshake.getNamespace());
   }
 
   @Test
@@ -185,6 +203,31 @@ class SpringWebSocketTest {
   }
 
   @Test
+  void aCloseThatNoServerCanSendIsADisconnect() throws Exception {
+    Client client = connect("/chat");
+    String id = report.nextEvent().getOpened().getSocketId();
+    Command disconnect =
+        Command.newBuilder().setCommandId("c").setDisconnect(Disconnect.newBuilder().addSocketIds(id)).build();
+    assertEquals(List.of(id), report.result(disconnect).getDoneList());
+    assertEquals("closed 4505 disconnected", client.next());
+  }
+
+  @Test
+  void whatASocketSaysThatWasToldToCloseIsNotHeard() throws Exception {
+    try (Socket socket = new Socket("127.0.0.1", server.port())) {
+      upgrade(socket, "/chat", "");
+      String id = report.nextEvent().getOpened().getSocketId();
+      assertTrue(nextOfApplication().startsWith("open"));
+      report.result(
+          Command.newBuilder().setCommandId("c").setDisconnect(Disconnect.newBuilder().addSocketIds(id)).build());
+      // A masked frame with the text "x".
+      socket.getOutputStream().write(new byte[] {(byte) 0x81, (byte) 0x81, 0, 0, 0, 0, 'x'});
+    }
+    // It has gone without another word.
+    assertTrue(nextOfApplication().startsWith("close"));
+  }
+
+  @Test
   void closingTellsEverybody() throws Exception {
     Client client = connect("/chat");
     report.nextEvent();
@@ -214,12 +257,7 @@ class SpringWebSocketTest {
   private String bodyOfUpgrade(String path, String... headers) throws Exception {
     try (Socket socket = new Socket("127.0.0.1", server.port())) {
       socket.setSoTimeout(45_000);
-      String request =
-          "GET " + path + " HTTP/1.1\r\nHost: 127.0.0.1\r\nUpgrade: websocket\r\nConnection: Upgrade, close\r\n"
-              + "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n"
-              + String.join("", headers)
-              + "\r\n";
-      socket.getOutputStream().write(request.getBytes(StandardCharsets.ISO_8859_1));
+      upgrade(socket, path, headers);
       if (headers.length > 0) {
         socket.getInputStream().read();
         return "";
@@ -227,6 +265,15 @@ class SpringWebSocketTest {
       String response = new String(socket.getInputStream().readAllBytes(), StandardCharsets.UTF_8);
       return response.substring(response.indexOf('{'), response.lastIndexOf('}') + 1);
     }
+  }
+
+  private static void upgrade(Socket socket, String path, String... headers) throws IOException {
+    String request =
+        "GET " + path + " HTTP/1.1\r\nHost: 127.0.0.1\r\nUpgrade: websocket\r\nConnection: Upgrade, close\r\n"
+            + "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n"
+            + String.join("", headers)
+            + "\r\n";
+    socket.getOutputStream().write(request.getBytes(StandardCharsets.ISO_8859_1));
   }
 
   private final class Application extends TextWebSocketHandler {
@@ -237,6 +284,9 @@ class SpringWebSocketTest {
 
     @Override
     protected void handleTextMessage(WebSocketSession session, TextMessage message) throws Exception {
+      if (message.getPayload().equals("x")) {
+        application.add("heard");
+      }
       Object said = message.getPayload().equals("whoami") ? session.getAttributes().get("user") : message.getPayload();
       session.sendMessage(new TextMessage("echo " + said));
     }

@@ -8,7 +8,7 @@ import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CompletionStage;
 
 /** A socket of which the test sees what was asked of it. */
-public final class RecordedConnection implements SocketConnection {
+public class RecordedConnection implements SocketConnection {
   public final CompletableFuture<Close> closed = new CompletableFuture<>();
   public final CompletableFuture<SocketEvent> sent = new CompletableFuture<>();
   public final CompletableFuture<Map<String, Object>> user = new CompletableFuture<>();

@@ -59,8 +59,8 @@ public final class ReportCall implements StreamObserver<ReportRequest> {
   public synchronized void onCompleted() {
     if (!ended) {
       ended = true;
-      responses.onCompleted();
       completed.complete(null);
+      responses.onCompleted();
     }
   }
 
