@@ -46,6 +46,9 @@ class _Guard:
         # A version without it fails at once, with nobody let in.
         self._trigger = sio._trigger_event
         sio._trigger_event = self._trigger_event
+        # And here alone comes in what clients send.
+        self._events, self._acks = sio._handle_event, sio._handle_ack
+        sio._handle_event, sio._handle_ack = self._handle_event, self._handle_ack
         # python-socketio puts a client into its rooms before `connect`: it would hear what is sent to all.
         self._let_in: set[str] = set()
         self._participants = sio.manager.get_participants
@@ -54,17 +57,28 @@ class _Guard:
     def _get_participants(self, namespace: str, room: Any) -> Iterator[tuple[str, str]]:
         return (pair for pair in self._participants(namespace, room) if pair[0] in self._let_in)
 
+    async def _handle_event(self, eio_sid: str, namespace: str | None, id: int | None, data: Any) -> None:
+        # To clients `connect` and `disconnect` are names like others: the handlers are not theirs to call.
+        if self._is_open(eio_sid, namespace) and data and data[0] not in self._sio.reserved_events:
+            await self._events(eio_sid, namespace, id, data)
+
+    async def _handle_ack(self, eio_sid: str, namespace: str | None, id: int | None, data: Any) -> None:
+        if self._is_open(eio_sid, namespace):
+            await self._acks(eio_sid, namespace, id, data)
+
+    def _is_open(self, eio_sid: str, namespace: str | None) -> bool:
+        """Whether it has been let in, and not been told to close."""
+        return self._sio.manager.sid_from_eio_sid(eio_sid, namespace or "/") in self._passport.sockets
+
     async def _trigger_event(self, event: str, namespace: str, *args: Any) -> Any:
-        # Clients may send events that are called so, too: those come when the socket is connected, with their args.
-        if event == "connect" and len(args) > 1 and args[1] is self._sio.get_environ(args[0], namespace):
+        if event == "connect":
             return await self._connect(namespace, *args)
-        if event == "disconnect" and not self._sio.manager.is_connected(args[0], namespace):
-            try:
-                return await self._trigger(event, namespace, *args)
-            finally:
+        try:
+            return await self._trigger(event, namespace, *args)
+        finally:
+            if event == "disconnect":
                 self._let_in.discard(args[0])
                 self._passport.sockets.closed(args[0])
-        return await self._trigger(event, namespace, *args)
 
     async def _connect(self, namespace: str, sid: str, environ: dict[str, Any], auth: Any = None) -> Any:
         handshake = Handshake.from_scope(
