@@ -34,7 +34,7 @@ NO_ANSWER = [
 OWN_MISTAKES = {
     grpc.StatusCode.UNAUTHENTICATED: "token",
     grpc.StatusCode.PERMISSION_DENIED: "token",
-    grpc.StatusCode.INVALID_ARGUMENT: "gateway_id",
+    grpc.StatusCode.INVALID_ARGUMENT: "as the test says",
     grpc.StatusCode.UNIMPLEMENTED: "address",
 }
 
@@ -157,7 +157,7 @@ async def test_without_a_decision_the_setting_counts(
     if isinstance(answer, grpc.StatusCode):
         close = Close(4000, "service_unavailable")
         message = "Authorization service unavailable"
-        assert decision == Decision(False, Reason.UNSPECIFIED, message, True, ANONYMOUS, "", close)
+        assert decision == Decision(False, Reason.UNSPECIFIED, message, True, ANONYMOUS, "", close, is_fault=True)
 
 
 async def test_other_rejections_are_no_faults(service: ScriptedService) -> None:

@@ -1,4 +1,4 @@
-"""Lets handshakes in or not: the service's decision, then the application's own say."""
+"""What becomes of a decision: `on_unavailable`, then the application's own say."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import dataclasses
 import inspect
 from typing import Literal
 
-from socketpass.authorize import Authorizer
 from socketpass.decision import DENIED, SERVICE_UNAVAILABLE, Decision, Reason, anonymous, rejection
 from socketpass.errors import Refused
 from socketpass.handshake import Handshake
@@ -19,20 +18,17 @@ class Admission:
 
     def __init__(
         self,
-        authorizer: Authorizer,
         *,
         on_unavailable: Literal["reject", "accept"],
         success: Hook | None,
         fail: Hook | None,
     ) -> None:
-        self._authorizer = authorizer
         self._accept_unasked = on_unavailable == "accept"
         self._success = success
         self._fail = fail
 
-    async def decide(self, handshake: Handshake) -> Decision:
-        """The decision that counts, after hooks and `on_unavailable`."""
-        decision = await self._authorizer.decide(handshake)
+    async def decide(self, handshake: Handshake, decision: Decision) -> Decision:
+        """The decision that counts."""
         if decision.accepted:
             return await self._ask_success(handshake, decision)
         if decision.is_fault and self._accept_unasked:
@@ -60,7 +56,7 @@ class Admission:
         except Exception:
             logger.exception("the hook `fail` failed")
             return decision
-        return _let_in(decision) if say is True else decision
+        return _let_in(decision) if say is True and not decision.is_mistake else decision
 
 
 async def _call(hook: Hook | None, handshake: Handshake, decision: Decision) -> bool | None:

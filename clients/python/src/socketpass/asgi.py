@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import uuid
 from collections.abc import Awaitable, Callable, MutableMapping
+from contextlib import suppress
 from typing import Any
 
 from socketpass.client import SocketPass
-from socketpass.decision import Close, Decision, User
+from socketpass.decision import GATEWAY_DRAINING, Close, Decision, User
 from socketpass.handshake import Handshake
-from socketpass.sockets import Socket
+from socketpass.sockets import MOST_WAITING, DoesNotRead, Socket
+
+_CLOSED_WITHIN = 3.0
 
 Message = MutableMapping[str, Any]
 Scope = MutableMapping[str, Any]
@@ -70,7 +74,7 @@ class SocketPassMiddleware:
 class GuardedWebSocket:
     """One WebSocket between server and app: authorized, and seen when it opens and closes."""
 
-    __slots__ = ("_closed", "_passport", "_receive", "_scope", "_send", "_socket", "_write")
+    __slots__ = ("_end", "_passport", "_receive", "_scope", "_send", "_socket", "_waiting", "_write")
 
     def __init__(self, passport: SocketPass, scope: Scope, receive: Receive, send: Send, *, write: Write) -> None:
         self._passport = passport
@@ -79,7 +83,8 @@ class GuardedWebSocket:
         self._send = send
         self._write = write
         self._socket: Socket | None = None
-        self._closed = False
+        self._waiting = 0
+        self._end: Message | None = None
 
     async def authorize(self, *, reject_after_upgrade: bool) -> Socket:
         """The socket, to be listed when the app accepts it. Rejected when it is not let in."""
@@ -94,52 +99,69 @@ class GuardedWebSocket:
         return self._socket
 
     async def receive(self) -> Message:
-        """What the app receives."""
-        message = await self._receive()
-        if message["type"] == "websocket.disconnect":
-            self.ended()
-        return message
+        """What the app receives: the disconnect as soon as the socket is closed, whatever the client still sends."""
+        if self._end is None:
+            message = await self._receive()
+            if message["type"] == "websocket.disconnect":
+                self.ended(message.get("code", 1005), message.get("reason") or "")
+        return message if self._end is None else self._end
 
     async def send(self, message: Message) -> None:
         """What the app sends. OSError once the socket is closed, as servers have it."""
-        if self._closed:
+        if self._end is not None:
             if message["type"] == "websocket.close":
                 return
             raise OSError("the WebSocket is closed")
         if message["type"] == "websocket.close":
-            self.ended()
+            self.ended(message.get("code", 1000), message.get("reason") or "")
         await self._send(message)
         if message["type"] == "websocket.accept" and self._socket is not None:
             self._passport.sockets.opened(self._socket)
+            if self._passport.is_closing:
+                await self._socket.close(GATEWAY_DRAINING)
 
-    def ended(self) -> None:
+    def ended(self, code: int = 1006, reason: str = "") -> None:
         """It is not open any more."""
-        self._closed = True
+        if self._end is None:
+            self._end = {"type": "websocket.disconnect", "code": code, "reason": reason}
         if self._socket is not None:
             self._passport.sockets.closed(self._socket.id)
 
     async def close(self, close: Close) -> None:
         """For the client: closes it from outside the app, which receives the disconnect."""
-        self._closed = True
-        await self._send({"type": "websocket.close", "code": close.code, "reason": close.reason})
+        self.ended(close.code, close.reason)
+        await self._send_close(close)
 
     async def send_event(self, event: str, args: list[Any]) -> None:
         """For the client: an event that the fleet sends."""
-        await self.send({"type": "websocket.send", "text": self._write(event, args)})
+        if self._waiting > MOST_WAITING:
+            raise DoesNotRead
+        text = self._write(event, args)
+        self._waiting += len(text)
+        try:
+            await self.send({"type": "websocket.send", "text": text})
+        finally:
+            self._waiting -= len(text)
 
     async def put_user(self, user: User) -> None:
         """For the client: where the app looks for the user."""
         self._scope.setdefault("state", {})[self._passport.user_property] = user
 
+    async def _send_close(self, close: Close) -> None:
+        # Some servers wait for the client's answer; one that has gone needs none.
+        with suppress(asyncio.TimeoutError, OSError):
+            message = {"type": "websocket.close", "code": close.code, "reason": close.reason}
+            await asyncio.wait_for(self._send(message), _CLOSED_WITHIN)
+
     async def _reject(self, decision: Decision, close: Close, after_upgrade: bool) -> None:
-        self._closed = True
+        self.ended(close.code, close.reason)
         if (await self._receive())["type"] != "websocket.connect":
             return  # The client has gone.
         if after_upgrade:
             # Browsers give up without an answer to the subprotocols that they have asked for.
             subprotocol = next(iter(self._scope.get("subprotocols", ())), None)
             await self._send({"type": "websocket.accept", "subprotocol": subprotocol, "headers": []})
-            await self._send({"type": "websocket.close", "code": close.code, "reason": close.reason})
+            await self._send_close(close)
         elif "websocket.http.response" in self._scope.get("extensions", {}):
             body = {"code": close.code, "reason": close.reason, "message": decision.message}
             headers = [(b"content-type", b"application/json")]
@@ -148,4 +170,4 @@ class GuardedWebSocket:
             )
             await self._send({"type": "websocket.http.response.body", "body": json.dumps(body).encode()})
         else:
-            await self._send({"type": "websocket.close", "code": close.code, "reason": close.reason})
+            await self._send_close(close)

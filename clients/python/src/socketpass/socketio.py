@@ -11,9 +11,10 @@ import socketio
 from socketio.exceptions import ConnectionRefusedError
 
 from socketpass.client import SocketPass
-from socketpass.decision import Close, User
+from socketpass.decision import SERVICE_UNAVAILABLE, Close, Decision, User, draining
 from socketpass.errors import SettingError
 from socketpass.handshake import Handshake
+from socketpass.sockets import MOST_WAITING, DoesNotRead
 
 # A client that does not read must not be waited for.
 _HEARD_WITHIN: Final = 2.0
@@ -85,10 +86,8 @@ class _Guard:
             environ["asgi.scope"], namespace=namespace, auth=auth if isinstance(auth, dict) else None
         )
         decision = await self._passport.admit(handshake)
-        if decision.close is not None:
-            raise ConnectionRefusedError(
-                decision.message, {"code": decision.close.code, "reason": decision.close.reason}
-            )
+        if not decision.accepted:
+            raise _refusal(decision)
         self._refuse_if_gone(sid, namespace, environ)
         connection = _Connection(self._sio, sid, namespace, self._passport.user_property)
         socket = self._passport.make_socket(sid, handshake, decision, connection)
@@ -100,6 +99,8 @@ class _Guard:
             if answer is not False:
                 self._refuse_if_gone(sid, namespace, environ)
                 await connection.put_user(socket.user)  # Handlers like to save a session of their own.
+                if self._passport.is_closing:
+                    raise _refusal(draining())
                 self._passport.sockets.opened(socket)
             return answer
         finally:
@@ -122,6 +123,11 @@ class _Guard:
             raise ConnectionRefusedError("The client has gone")
 
 
+def _refusal(decision: Decision) -> ConnectionRefusedError:
+    close = decision.close or SERVICE_UNAVAILABLE
+    return ConnectionRefusedError(decision.message, {"code": close.code, "reason": close.reason})
+
+
 class _Connection:
     """A socket of python-socketio."""
 
@@ -135,7 +141,7 @@ class _Connection:
 
     async def close(self, close: Close) -> None:
         # Socket.IO cannot set a close code.
-        await self.send_event("socketpass:close", [{"code": close.code, "reason": close.reason}])
+        await self._emit("socketpass:close", [{"code": close.code, "reason": close.reason}])
         if close.is_final:
             await self._sio.disconnect(self._sid, self._namespace, ignore_queue=True)
         else:
@@ -147,8 +153,7 @@ class _Connection:
         Socket.IO's clients stay away from a namespace that has disconnected them, and come back by themselves when the
         connection is lost.
         """
-        eio_sid = self._sio.manager.eio_sid_from_sid(self._sid, self._namespace)
-        transport = self._sio.eio.sockets.get(eio_sid)
+        transport = self._transport()
         if transport is None:
             return
         with suppress(asyncio.TimeoutError):
@@ -159,8 +164,22 @@ class _Connection:
             await transport.queue.put(None)
 
     async def send_event(self, event: str, args: list[Any]) -> None:
+        if self._waiting() > MOST_WAITING:
+            raise DoesNotRead
+        await self._emit(event, args)
+
+    async def _emit(self, event: str, args: list[Any]) -> None:
         # The socket is this process' own: no message queue has to hear of it.
         await self._sio.emit(event, tuple(args), to=self._sid, namespace=self._namespace, ignore_queue=True)
+
+    def _transport(self) -> Any:
+        return self._sio.eio.sockets.get(self._sio.manager.eio_sid_from_sid(self._sid, self._namespace))
+
+    def _waiting(self) -> int:
+        """Bytes that the client has not fetched."""
+        transport = self._transport()
+        packets = () if transport is None else transport.queue._queue
+        return sum(len(packet.data or "") for packet in packets if packet is not None)
 
     async def put_user(self, user: User) -> None:
         session = await self._sio.get_session(self._sid, self._namespace)

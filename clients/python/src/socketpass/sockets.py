@@ -10,9 +10,22 @@ from google.protobuf.struct_pb2 import Struct
 
 from socketpass.decision import Close, Decision, User
 from socketpass.handshake import Handshake
-from socketpass.log import logger
+from socketpass.log import Causes
 from socketpass.v1 import registry_service_pb2 as pb
 from socketpass.values import from_struct, to_struct
+
+MOST_OBJECT = 64 << 10
+"""Bytes that the service takes of a user, and of data."""
+
+MOST_WAITING = 1 << 20
+"""Bytes that may wait for a client to read them."""
+
+
+class DoesNotRead(Exception):
+    """A client has not read what was sent to it."""
+
+    def __init__(self) -> None:
+        super().__init__(f"more than {MOST_WAITING:,} bytes wait for the client to read them")
 
 
 class Connection(Protocol):
@@ -67,12 +80,15 @@ class Socket:
 
     @property
     def data(self) -> dict[str, Any]:
-        """The application's own, which filters see as `socket.data`. Assign to it to change it, at any time."""
+        """The application's own, which filters see as `socket.data`. Assign to it to change it, at any time.
+
+        ValueError and TypeError where it is nothing that the service takes: JSON of at most 64 KiB and 24 levels.
+        """
         return {} if self._data is None else from_struct(self._data)
 
     @data.setter
     def data(self, data: Mapping[str, Any]) -> None:
-        self._data = to_struct(data)
+        self._data = to_struct(data, most=MOST_OBJECT)
         self._sockets.changed(self)
 
     async def close(self, close: Close) -> None:
@@ -90,7 +106,7 @@ class Socket:
         self._sockets.changed(self)
         await self._connection.put_user(user)
 
-    def to_message(self) -> pb.Socket:
+    def to_message(self, causes: Causes) -> pb.Socket:
         """As the service lists it."""
         message = pb.Socket(
             socket_id=self.id,
@@ -101,9 +117,9 @@ class Socket:
             data=self._data,
         )
         try:
-            message.user.CopyFrom(to_struct(self._user))
-        except (TypeError, ValueError) as error:  # The application has put something of its own into it.
-            logger.warning("socket %s is listed without its user: %s", self.id, error)
+            message.user.CopyFrom(to_struct(self._user, most=MOST_OBJECT))
+        except (TypeError, ValueError) as error:  # It may be large, or have something of the application's own in it.
+            causes.warn(("user", str(error)), "the registry lists socket %s without `user`: %s", self.id, error)
         message.connected_at.FromMicroseconds(int(self.connected_at * 1_000_000))
         return message
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
@@ -19,9 +20,11 @@ WELCOME_WITHIN = 20.0
 # What happens meanwhile goes out in one batch.
 BATCH_EVERY = 0.02
 EVENTS_A_BATCH = 500
-# Far from the 4 MiB that the service takes, also when the last event has a user and data of 64 KiB each.
+# Far from the 4 MiB that the service takes.
 BYTES_A_BATCH = 1 << 20
 BATCHES_UNDER_WAY = 16
+# Whoever takes a listing, or lives for so long, is no service that refuses it again and again.
+SETTLED_AFTER = 5.0
 # Silence is counted in ticks, so that an event loop that was blocked for long, acks waiting, counts as one.
 TICKS_OF_SILENCE = 8
 
@@ -38,7 +41,13 @@ class End:
 
     code: grpc.StatusCode
     details: str
-    welcomed: bool
+    welcomed: bool = False
+    settled: bool = False
+    """Whether it was well for a while, or the service has taken the whole list."""
+
+
+class _Ended(Exception):
+    """Nothing more comes."""
 
 
 class _GivenUp(Exception):
@@ -65,11 +74,11 @@ class Stream:
         self._on_welcome = on_welcome
         self._causes = causes
 
-        self._welcomed = False
+        self._welcomed_at: float | None = None
         self._sequence = 0
         self._acked = 0
         self._acks = asyncio.Event()
-        self._completed = False
+        self._completed_by: int | None = None
         self._unlisted = 0
         self._changed: dict[str, None] = {}
         self._told: set[str] = set()
@@ -90,7 +99,7 @@ class Stream:
                 part.result()
         except _GivenUp as error:
             given_up = str(error)
-        except (grpc.aio.AioRpcError, asyncio.InvalidStateError):
+        except (_Ended, grpc.aio.AioRpcError, asyncio.InvalidStateError):
             pass  # The status says it.
         finally:
             self._sockets.on_change(None)
@@ -100,11 +109,17 @@ class Stream:
             self._call.cancel()
             await asyncio.gather(*running, return_exceptions=True)
         if given_up is not None:
-            return End(grpc.StatusCode.UNAVAILABLE, given_up, self._welcomed)
+            return self._end(grpc.StatusCode.DEADLINE_EXCEEDED, given_up)
         code, details = await self._call.code(), await self._call.details() or ""
         if (code, details) == _LOST:
             code, details = grpc.StatusCode.UNAVAILABLE, "the stream ended while a message was on its way"
-        return End(code, details, self._welcomed)
+        return self._end(code, details)
+
+    def _end(self, code: grpc.StatusCode, details: str) -> End:
+        if self._welcomed_at is None:
+            return End(code, details)
+        is_taken = self._completed_by is not None and self._acked >= self._completed_by
+        return End(code, details, True, is_taken or time.monotonic() - self._welcomed_at >= SETTLED_AFTER)
 
     async def goodbye(self) -> None:
         """Takes all sockets off the list. The service ends the stream then."""
@@ -125,14 +140,14 @@ class Stream:
         while (response := await self._read()) is not None:
             if response.HasField("welcome"):
                 return response.welcome
-        raise _GivenUp("the stream ended without a welcome")
+        raise _Ended
 
     async def _begin(self) -> float:
         try:
             welcome = await asyncio.wait_for(self._greet(), WELCOME_WITHIN)
         except asyncio.TimeoutError:
             raise _GivenUp(f"no welcome within {WELCOME_WITHIN:.0f} s") from None
-        self._welcomed = True
+        self._welcomed_at = time.monotonic()
         self._changed = dict.fromkeys(self._sockets)
         self._unlisted = len(self._changed)
         self._sockets.on_change(self._change)
@@ -178,7 +193,7 @@ class Stream:
             while self._sequence - self._acked >= BATCHES_UNDER_WAY:
                 self._acks.clear()
                 await self._acks.wait()
-            if self._completed and not self._changed:
+            if self._completed_by is not None and not self._changed:
                 self._wake.clear()
                 # A sign of life when nothing changes.
                 with contextlib.suppress(asyncio.TimeoutError):
@@ -190,25 +205,30 @@ class Stream:
         self._sequence += 1
         batch = pb.Batch(sequence=self._sequence)
         size = 0
-        while self._changed and len(batch.events) < EVENTS_A_BATCH and size < BYTES_A_BATCH:
+        while self._changed and len(batch.events) < EVENTS_A_BATCH:
             id = next(iter(self._changed))
-            del self._changed[id]
-            self._unlisted -= 1
             event = self._event(id)
             if event is not None:
-                batch.events.append(event)
                 size += event.ByteSize()
-        if not self._completed and self._unlisted <= 0:
-            batch.complete = self._completed = True
+                if size > BYTES_A_BATCH and batch.events:
+                    break  # Told in the next batch.
+                batch.events.append(event)
+                if event.HasField("opened"):
+                    self._told.add(id)
+                else:
+                    self._told.remove(id)
+            del self._changed[id]
+            self._unlisted -= 1
+        if self._completed_by is None and self._unlisted <= 0:
+            batch.complete = True
+            self._completed_by = self._sequence
         return batch
 
     def _event(self, id: str) -> pb.Event | None:
         socket = self._sockets.get(id)
         if socket is not None:
-            self._told.add(id)
-            return pb.Event(opened=socket.to_message())
+            return pb.Event(opened=socket.to_message(self._causes))
         if id in self._told:
-            self._told.remove(id)
             return pb.Event(closed=pb.SocketClosed(socket_id=id))
         return None  # It opened and closed in between.
 
