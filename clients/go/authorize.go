@@ -5,12 +5,15 @@ import (
 	"encoding/json"
 	"net/http"
 
-	"go.opentelemetry.io/otel"
-	"google.golang.org/grpc/metadata"
+	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
+	"google.golang.org/protobuf/proto"
 
 	pb "github.com/socketpass/socketpass/clients/go/socketpassv1"
 )
+
+// As large a handshake may be, as a message.
+const maxHandshake = 256 << 10
 
 // Authorize asks socketpass about each request, and lets those that are accepted through to next, which finds the user in
 // their context. It belongs around the handler that upgrades to a WebSocket, inside whatever else changes the request.
@@ -45,7 +48,7 @@ func statusOf(d Decision) int {
 		return http.StatusForbidden
 	case ReasonTooManySockets:
 		return http.StatusTooManyRequests
-	case ReasonUnspecified, ReasonSessionMalformed, ReasonUserSourceFailed, ReasonStoreUnavailable:
+	case ReasonUnspecified, ReasonSessionMalformed, ReasonUserSourceFailed, ReasonStoreUnavailable, ReasonGatewayDraining:
 		return http.StatusServiceUnavailable
 	}
 	// Also for a reason that is not known here.
@@ -57,8 +60,13 @@ func statusOf(d Decision) int {
 
 // decide gives the answer that counts: the service's, as the settings and hooks leave it.
 func (c *Client) decide(r *http.Request, handshake *pb.Handshake) *pb.AuthorizeResponse {
+	if c.sockets.isShut() {
+		return whileClosing()
+	}
 	answer, err := c.ask(r.Context(), handshake)
 	switch {
+	case c.sockets.isShut(): // Since the question was put.
+		return whileClosing()
 	case err != nil && ownMistake(err):
 		c.heed(c.config.Fail, r, answer) // Is told, and may choose its words.
 		return answer
@@ -73,19 +81,18 @@ func (c *Client) decide(r *http.Request, handshake *pb.Handshake) *pb.AuthorizeR
 
 // ask puts the question. Without a decision the answer says so, and the error why.
 func (c *Client) ask(ctx context.Context, handshake *pb.Handshake) (*pb.AuthorizeResponse, error) {
-	call, cancel := context.WithTimeout(ctx, c.config.Timeout)
+	call, cancel := c.callWithin(ctx)
 	defer cancel()
-	answer, err := c.service.Authorize(traced(call), &pb.AuthorizeRequest{Handshake: handshake, GatewayId: c.config.GatewayID})
+	answer, err := c.authorize(call, &pb.AuthorizeRequest{Handshake: handshake, GatewayId: c.config.GatewayID})
 	if err != nil {
 		cause := status.Convert(err)
 		left := ctx.Err() != nil // The client, before there was an answer.
-		if !left && c.undecided.first(cause.Code().String()) {
+		if !left && c.undecided.due(cause.Code().String()) {
 			c.config.Logger.Warn("socketpass: no decision on a handshake",
 				"code", cause.Code().String(), "message", cause.Message(), "look_at", settingOf(err))
 		}
 		return noDecision(), err
 	}
-	c.undecided.forget()
 	if answer.User == nil {
 		answer.User = nobody
 	}
@@ -95,6 +102,29 @@ func (c *Client) ask(ctx context.Context, handshake *pb.Handshake) (*pb.Authoriz
 		answer.Close = unavailable
 	}
 	return answer, nil
+}
+
+// authorize calls the service, unless the handshake is too large for it. Whoever sends such a one must not have it taken for a
+// service that cannot answer.
+func (c *Client) authorize(ctx context.Context, request *pb.AuthorizeRequest) (*pb.AuthorizeResponse, error) {
+	if size := proto.Size(request); size > maxHandshake {
+		return nil, status.Errorf(codes.InvalidArgument, "the handshake has %d bytes; the client sends %d", size, maxHandshake)
+	}
+	return c.service.Authorize(traced(ctx), request)
+}
+
+// callWithin is the context of a call that ends with the request's, or when its time is over. It is no child: what a context
+// makes for its children it keeps as long as it lives, and a request lives as long as its socket.
+func (c *Client) callWithin(request context.Context) (context.Context, context.CancelFunc) {
+	call, cancel := context.WithTimeout(context.WithoutCancel(request), c.config.Timeout)
+	go func() {
+		select {
+		case <-request.Done():
+			cancel()
+		case <-call.Done():
+		}
+	}()
+	return call, cancel
 }
 
 // heed asks the application's hook, and does as it says.
@@ -129,34 +159,4 @@ func rejected(answer *pb.AuthorizeResponse) *pb.AuthorizeResponse {
 		return noDecision()
 	}
 	return answer
-}
-
-// traced sends the current trace along, as the propagator that is set writes it.
-func traced(ctx context.Context) context.Context {
-	carrier := carrier{}
-	otel.GetTextMapPropagator().Inject(ctx, carrier)
-	if len(carrier) == 0 {
-		return ctx
-	}
-	return metadata.NewOutgoingContext(ctx, metadata.MD(carrier))
-}
-
-// carrier lets a propagator write metadata.
-type carrier metadata.MD
-
-func (c carrier) Set(key, value string) { metadata.MD(c).Set(key, value) }
-
-func (c carrier) Get(key string) string {
-	if values := metadata.MD(c).Get(key); len(values) > 0 {
-		return values[0]
-	}
-	return ""
-}
-
-func (c carrier) Keys() []string {
-	keys := make([]string, 0, len(c))
-	for key := range c {
-		keys = append(keys, key)
-	}
-	return keys
 }

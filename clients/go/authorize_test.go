@@ -6,6 +6,7 @@ import (
 	"errors"
 	"net/http"
 	"reflect"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -192,7 +193,7 @@ func TestTheGatewaysOwnMistakesLetNobodyIn(t *testing.T) {
 	for code, setting := range map[codes.Code]string{
 		codes.Unauthenticated:  "look_at=\"Token, TLS\"",
 		codes.PermissionDenied: "look_at=Token",
-		codes.InvalidArgument:  "look_at=GatewayID",
+		codes.InvalidArgument:  "look_at=\"\"",
 		codes.Unimplemented:    "look_at=Address",
 	} {
 		asked := 0
@@ -314,6 +315,49 @@ func TestTheCurrentTraceGoesAlong(t *testing.T) {
 	}
 	if got := md[1].Get("traceparent"); len(got) != 1 || got[0] != "00-01000000000000000000000000000000-0200000000000000-01" {
 		t.Errorf("it is %q", got)
+	}
+}
+
+// loud is a propagator that writes whatever a browser made it carry.
+type loud struct {
+	propagation.TraceContext
+	carried map[string]string
+}
+
+func (l loud) Inject(_ context.Context, carrier propagation.TextMapCarrier) {
+	for key, value := range l.carried {
+		carrier.Set(key, value)
+	}
+}
+
+func TestWhatABrowserSendsMakesNoServiceUnavailable(t *testing.T) {
+	defer otel.SetTextMapPropagator(propagation.NewCompositeTextMapPropagator())
+	client, server, _ := begin(t, Config{OnUnavailable: Accept})
+	answers(server, scripted.Rejection(pb.Reason_REASON_NOT_LOGGED_IN, "not logged in", 4501, "not_logged_in"), nil)
+	rejects := func(what string, status int, r *http.Request) {
+		t.Helper()
+		if through, response := ask(client, r); through != nil || response.StatusCode != status {
+			t.Errorf("%s: %d", what, response.StatusCode)
+		}
+	}
+	for what, carried := range map[string]map[string]string{
+		"a name":  {"uberctx-a!": "b", "Good": "x"},
+		"a value": {"bad": "\x00\n", "good": "x"},
+	} {
+		otel.SetTextMapPropagator(loud{carried: carried})
+		rejects(what, http.StatusUnauthorized, get("/"))
+		_, md := server.Asked()
+		if got := md[len(md)-1]; len(got.Get("good")) != 1 || len(got.Get("bad")) != 0 {
+			t.Errorf("%s: the metadata is %v", what, got)
+		}
+	}
+	otel.SetTextMapPropagator(loud{carried: map[string]string{"baggage": strings.Repeat("x", maxTrace)}})
+	rejects("a long value", http.StatusUnauthorized, get("/"))
+	large := get("/")
+	large.Header.Set("X-Large", strings.Repeat("x", maxHandshake))
+	rejects("a large handshake", http.StatusServiceUnavailable, large)
+	if asked, _ := server.Asked(); len(asked) != 3 {
+		t.Errorf("the service is asked %d times", len(asked))
 	}
 }
 

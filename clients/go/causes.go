@@ -1,33 +1,33 @@
 package socketpass
 
-import "sync"
+import (
+	"sync"
+	"time"
+)
 
-// As many causes are kept apart; who has more is told again.
-const maxCauses = 1000
+const (
+	// The same cause is not logged again within.
+	causesApart = time.Minute
+	// As many causes are kept apart; who has more is told again.
+	maxCauses = 1000
+)
 
-// causes are what was logged already.
+// causes are what was logged already, and when.
 type causes struct {
 	mu     sync.Mutex
-	logged map[string]struct{}
+	logged map[string]time.Time
 }
 
-// first says whether the cause is a new one.
-func (c *causes) first(cause string) bool {
+// due says whether the cause is to be logged: it is a new one, or was logged a while ago.
+func (c *causes) due(cause string) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if _, ok := c.logged[cause]; ok {
+	if at, ok := c.logged[cause]; ok && time.Since(at) < causesApart {
 		return false
 	}
 	if c.logged == nil || len(c.logged) >= maxCauses {
-		c.logged = map[string]struct{}{}
+		c.logged = map[string]time.Time{}
 	}
-	c.logged[cause] = struct{}{}
+	c.logged[cause] = time.Now()
 	return true
-}
-
-// forget has everything logged again that happens again.
-func (c *causes) forget() {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	clear(c.logged)
 }

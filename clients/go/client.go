@@ -27,7 +27,8 @@ type Client struct {
 	registry  pb.RegistryServiceClient
 	sockets   *sockets
 	reporter  *reporter
-	undecided causes // Why handshakes got no decision, since the last that did.
+	turns     turns
+	undecided causes // Why handshakes got no decision.
 
 	closing sync.Once
 	closed  error
@@ -74,7 +75,7 @@ func (c *Client) Sockets() []*Socket { return c.sockets.all() }
 // [net/http.Server.Shutdown], which ends the making of sockets but leaves those alone that are made.
 func (c *Client) Close(ctx context.Context) error {
 	c.closing.Do(func() {
-		closeAll(ctx, c.sockets.shutAll(), draining)
+		closeAll(ctx, c.sockets.shutAll(), draining)()
 		if err := c.reporter.goodbye(ctx); err != nil {
 			c.closed = fmt.Errorf("socketpass: the registry was not told goodbye: %w", err)
 		}
@@ -83,37 +84,46 @@ func (c *Client) Close(ctx context.Context) error {
 	return c.closed
 }
 
-// closeAll closes sockets, and waits for it as long as it may take.
-func closeAll(ctx context.Context, sockets []*Socket, c *pb.Close) {
+// closeAll takes sockets off the list and closes them. What it gives waits for it, as long as it may take.
+func closeAll(ctx context.Context, sockets []*Socket, c *pb.Close) pending {
 	ctx, cancel := context.WithTimeout(ctx, closeWithin)
-	defer cancel()
-	each(ctx, sockets, func(s *Socket) bool {
+	for _, s := range sockets {
+		s.guest.client.sockets.takeOff(s)
+	}
+	closed := each(ctx, sockets, func(s *Socket) bool {
 		s.close(ctx, c)
 		return true
 	})
+	return func() []string {
+		defer cancel()
+		return closed()
+	}
 }
 
-// each does the same to all sockets at a time, and answers for which of them it was true when all were done, or ctx ended.
-func each(ctx context.Context, sockets []*Socket, do func(*Socket) bool) (ids []string) {
+// each does the same to all sockets, to each when it is done with what it was told before. What it gives waits until all are
+// done, or ctx ends, and answers for which of them it was true.
+func each(ctx context.Context, sockets []*Socket, do func(*Socket) bool) pending {
 	done := make(chan string, len(sockets)) // Whoever is late blocks nobody.
 	for _, s := range sockets {
-		go func() {
+		s.guest.client.turns.next(s, func() {
 			id := ""
 			if do(s) {
 				id = s.id
 			}
 			done <- id
-		}()
+		})
 	}
-	for range sockets {
-		select {
-		case id := <-done:
-			if id != "" {
-				ids = append(ids, id)
+	return func() (ids []string) {
+		for range sockets {
+			select {
+			case id := <-done:
+				if id != "" {
+					ids = append(ids, id)
+				}
+			case <-ctx.Done():
+				return ids
 			}
-		case <-ctx.Done():
-			return ids
 		}
+		return ids
 	}
-	return ids
 }

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
+	"net/http"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -48,10 +50,34 @@ func TestTheEnd(t *testing.T) {
 		if _, err := Track(r.Context(), late); !errors.Is(err, ErrClosed) || fmt.Sprint(late.closes()) != "[{4001 gateway_draining}]" {
 			t.Errorf("%v, closed with %v", err, late.closes())
 		}
-		if through, response := ask(client, get("/")); through != nil || response.StatusCode != 503 {
-			t.Errorf("%d", response.StatusCode)
-		}
 	})
+}
+
+func TestWhoComesWhileTheClientClosesIsRejected(t *testing.T) {
+	for _, config := range []Config{{}, {OnUnavailable: Accept}} {
+		config.Fail = func(*http.Request, *Decision) error {
+			t.Error("a hook is asked")
+			return nil
+		}
+		client, server, _ := begin(t, config)
+		asked := 0
+		server.Decide(func(context.Context, *pb.AuthorizeRequest) (*pb.AuthorizeResponse, error) {
+			asked++
+			client.Close(t.Context()) // While the decision is on its way.
+			return scripted.Ana(), nil
+		})
+		for range 2 {
+			through, response := ask(client, get("/"))
+			body, _ := io.ReadAll(response.Body)
+			if through != nil || response.StatusCode != 503 ||
+				string(body) != `{"code":4001,"reason":"gateway_draining","message":"Gateway is shutting down"}` {
+				t.Errorf("%d %s", response.StatusCode, body)
+			}
+		}
+		if asked != 1 {
+			t.Errorf("the service is asked %d times", asked)
+		}
+	}
 }
 
 func TestAGoodbyeThatNobodyAnswersIsNotWaitedForWithoutEnd(t *testing.T) {

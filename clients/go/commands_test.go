@@ -174,3 +174,37 @@ func TestACommandOfANewerServiceIsAnsweredWithNothingDone(t *testing.T) {
 		}
 	})
 }
+
+func TestInTheOrderOfTheCommands(t *testing.T) {
+	inItsOwnTime(t, Config{}, func(t *testing.T, client *Client, server *scripted.Server, _ *logs) {
+		conn := &fakeConn{}
+		socket := open(t, client, "/", conn)
+		report := welcomed(t, server)
+		listing(t, report)
+		const sends = 100
+		var expected []string
+		for i := range sends {
+			report.Command(&pb.Command{CommandId: fmt.Sprint("send ", i), Command: &pb.Command_Send{Send: &pb.Send{
+				SocketIds: []string{socket.ID()}, Event: "e", Args: []*structpb.Value{structpb.NewNumberValue(float64(i))},
+			}}})
+			expected = append(expected, fmt.Sprintf(`{"event":"e","args":[%d]}`, i))
+		}
+		report.Command(&pb.Command{CommandId: "close", Command: &pb.Command_Disconnect{Disconnect: &pb.Disconnect{
+			SocketIds: []string{socket.ID()},
+		}}})
+		for answers := 0; answers < sends+1; {
+			request := <-report.Requests
+			if result := request.GetCommandResult(); result == nil {
+				report.Ack(request.GetBatch().Sequence)
+			} else if answers++; len(result.Done) != 1 {
+				t.Errorf("%v", result)
+			}
+		}
+		if !slices.Equal(conn.sent, expected) {
+			t.Errorf("%d of %d came, or not in order", len(conn.sent), sends)
+		}
+		if got := fmt.Sprint(conn.closes()); got != "[{4505 disconnected}]" {
+			t.Errorf("closed with %v", got)
+		}
+	})
+}

@@ -50,6 +50,8 @@ const (
 	ReasonOriginNotAllowed       Reason = "ORIGIN_NOT_ALLOWED"
 	ReasonDeniedByPolicy         Reason = "DENIED_BY_POLICY"
 	ReasonTooManySockets         Reason = "TOO_MANY_SOCKETS"
+	// ReasonGatewayDraining is that of those who come while the client closes.
+	ReasonGatewayDraining Reason = "GATEWAY_DRAINING"
 )
 
 // Close is how a socket is closed. With a code of 4000 to 4499 the client may come back, with 4500 to 4999 it need not.
@@ -85,11 +87,18 @@ var (
 	unavailable = &pb.Close{Code: 4000, Reason: "service_unavailable"}
 	draining    = &pb.Close{Code: 4001, Reason: "gateway_draining"}
 	denied      = &pb.Close{Code: 4504, Reason: "denied_by_policy"}
+	// Of a service that does not say how.
+	disconnected = &pb.Close{Code: 4505, Reason: "disconnected"}
 )
 
 // noDecision is the answer of a service that gave none.
 func noDecision() *pb.AuthorizeResponse {
 	return &pb.AuthorizeResponse{Message: "Authorization service unavailable", Error: true, User: nobody, Close: unavailable}
+}
+
+// whileClosing is the answer to those who come when the client is closed or closes.
+func whileClosing() *pb.AuthorizeResponse {
+	return &pb.AuthorizeResponse{Reason: pb.Reason_REASON_GATEWAY_DRAINING, Message: "Gateway is shutting down", User: nobody, Close: draining}
 }
 
 func decisionOf(answer *pb.AuthorizeResponse) Decision {
@@ -140,7 +149,7 @@ func settingOf(err error) string {
 		return "Token, TLS"
 	case codes.PermissionDenied:
 		return "Token"
-	case codes.InvalidArgument, codes.AlreadyExists, codes.Aborted:
+	case codes.AlreadyExists, codes.Aborted:
 		return "GatewayID"
 	case codes.Unimplemented:
 		return "Address"

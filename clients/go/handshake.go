@@ -2,6 +2,7 @@ package socketpass
 
 import (
 	"net/http"
+	"net/url"
 	"strings"
 
 	pb "github.com/socketpass/socketpass/clients/go/socketpassv1"
@@ -14,7 +15,6 @@ func handshakeOf(r *http.Request) *pb.Handshake {
 		target = r.URL.RequestURI()
 	}
 	target = latin1(target)
-	path, _, _ := strings.Cut(target, "?")
 	headers := make(map[string]string, len(r.Header)+1)
 	headers["host"] = latin1(r.Host) // net/http takes it out of the others.
 	for name, values := range r.Header {
@@ -29,7 +29,16 @@ func handshakeOf(r *http.Request) *pb.Handshake {
 		}
 		headers[name] = value
 	}
-	return &pb.Handshake{Headers: headers, Url: target, RemoteAddress: latin1(r.RemoteAddr), Namespace: path}
+	return &pb.Handshake{Headers: headers, Url: target, RemoteAddress: latin1(r.RemoteAddr), Namespace: pathOf(r)}
+}
+
+// pathOf is the whole path as routers see it: of an encoded one a policy on `socket.namespace` would know nothing.
+func pathOf(r *http.Request) string {
+	path := r.URL.Path
+	if whole, err := url.ParseRequestURI(r.RequestURI); err == nil { // A handler before may have taken a part of it.
+		path = whole.Path
+	}
+	return strings.ToValidUTF8(path, "\uFFFD")
 }
 
 // latin1 reads each byte as a character, as Node does.

@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"maps"
 	"net/http"
+	"net/http/httptest"
 	"strings"
 	"testing"
 
@@ -38,7 +39,7 @@ func TestAHandshakeIsWhatTheClientSent(t *testing.T) {
 	default:
 		t.Errorf("x-forwarded-for is %q", h.Headers["x-forwarded-for"])
 	}
-	if h.Url != "/chat/r%C3%A4ume?session_id=s%3Aabc&x=ü" || h.Namespace != "/chat/r%C3%A4ume" {
+	if h.Url != "/chat/r%C3%A4ume?session_id=s%3Aabc&x=ü" || h.Namespace != "/chat/räume" {
 		t.Errorf("the url is %q, the namespace %q", h.Url, h.Namespace)
 	}
 	if h.RemoteAddress != "203.0.113.7:51234" || h.Xdomain || h.Auth != nil {
@@ -64,3 +65,20 @@ type discard struct{}
 func (discard) Header() http.Header         { return http.Header{} }
 func (discard) Write(p []byte) (int, error) { return len(p), nil }
 func (discard) WriteHeader(int)             {}
+
+func TestNamespaceIsThePathAsRoutersSeeIt(t *testing.T) {
+	for target, namespace := range map[string]string{
+		"/%61dmin":           "/admin",
+		"/caf%C3%A9?a=%61":   "/café",
+		"/%FF":               "/\uFFFD",
+		"http://host/%61b?a": "/ab",
+	} {
+		r := httptest.NewRequest("GET", target, nil)
+		handler := http.StripPrefix("/", http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+			if h := handshakeOf(r); h.Namespace != namespace || h.Url != target {
+				t.Errorf("of %q the namespace is %q, the url %q", target, h.Namespace, h.Url)
+			}
+		}))
+		handler.ServeHTTP(httptest.NewRecorder(), r)
+	}
+}

@@ -38,6 +38,6 @@ func (l *sockets) closeLost() {
 		l.lost = time.AfterFunc(next, l.closeLost)
 	}
 	if len(due) > 0 {
-		go closeAll(context.Background(), due, unavailable)
+		go func() { closeAll(context.Background(), due, unavailable)() }()
 	}
 }

@@ -100,7 +100,7 @@ type fakeConn struct {
 func (c *fakeConn) Send(_ context.Context, text []byte) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.broken {
+	if c.broken || len(c.closed) > 0 {
 		return errors.New("broken")
 	}
 	c.sent = append(c.sent, string(text))

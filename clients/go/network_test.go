@@ -282,8 +282,8 @@ func TestCallsGoRoundAllAddressesAndNoneIsLostWhenOneGoes(t *testing.T) {
 	before := counts()
 	asks(99)
 	for i, n := range counts() {
-		if n-before[i] != 33 {
-			t.Errorf("replica %d is asked %d times of 99", i, n-before[i])
+		if n := n - before[i]; n < 31 || n > 35 { // The stream has a turn, too.
+			t.Errorf("replica %d is asked %d times of 99", i, n)
 		}
 	}
 

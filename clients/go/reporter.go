@@ -32,7 +32,7 @@ type reporter struct {
 	encode   func(event string, args []any) ([]byte, error)
 	log      *slog.Logger
 
-	ends     causes // Why streams ended, since the last welcome.
+	ends     causes // Why streams ended.
 	refusals causes // Which fields the registry did not take.
 
 	ending   context.Context // Ends when goodbye is to be said.
@@ -84,12 +84,16 @@ func (r *reporter) run(ctx context.Context) {
 			return
 		}
 		failures++
-		if s.welcomed() {
+		if s.kept() { // A listing that is refused is not sent again without a pause.
 			failures = 0
 		}
 		r.tellEnd(err)
+		wait := pause(failures)
+		if s.welcomed() && status.Code(err) == codes.Unavailable { // A replica that goes sends its gateways on.
+			wait = mathrand.N(jitter)
+		}
 		select {
-		case <-time.After(pause(err, failures)):
+		case <-time.After(wait):
 		case <-r.ending.Done():
 			r.farewell = errNoStream
 			return
@@ -97,12 +101,9 @@ func (r *reporter) run(ctx context.Context) {
 	}
 }
 
-// pause is how long to wait after so many streams that were not welcomed. A replica that goes sends its gateways on at once.
-func pause(err error, failures int) time.Duration {
-	if status.Code(err) == codes.Unavailable && failures <= 1 {
-		return mathrand.N(jitter)
-	}
-	longest := min(longestPause, shortestPause<<min(failures, 10))
+// pause is how long to wait after so many streams since the last whose listing was kept.
+func pause(failures int) time.Duration {
+	longest := min(longestPause, shortestPause<<min(max(failures-1, 0), 10))
 	return longest/2 + mathrand.N(longest/2)
 }
 
@@ -112,7 +113,7 @@ func (r *reporter) tellEnd(err error) {
 	if s, ok := status.FromError(err); ok {
 		message = s.Message()
 	}
-	if r.ends.first(code.String()) {
+	if r.ends.due(code.String()) {
 		r.log.Warn("socketpass: the stream to the registry ended; another is opened",
 			"gateway_id", r.hello.GatewayId, "code", code.String(), "message", message, "look_at", settingOf(err))
 	}

@@ -18,6 +18,7 @@ const (
 	// take the whole message.
 	maxText = 1024
 	maxData = 64 << 10
+	maxUser = 64 << 10
 )
 
 // Conn is what the client does with a WebSocket. The packages coderws and gorillaws make one of a library's connection. Its
@@ -37,14 +38,14 @@ type Socket struct {
 	guest    *guest
 	conn     Conn
 	openedAt time.Time
-	released context.Context
-	release  context.CancelFunc
 
 	// Guarded by the mutex of sockets.
-	open   bool
-	queued bool             // Waits to be told of.
-	listed bool             // Was told of on this stream.
-	data   *structpb.Struct // Is never written to.
+	open     bool
+	queued   bool                 // Waits to be told of.
+	listed   bool                 // Was told of on this stream.
+	released bool                 // The application has done with it.
+	closing  []context.CancelFunc // Of those who close it, until then.
+	data     *structpb.Struct     // Is never written to.
 
 	changes userChanges
 }
@@ -58,10 +59,8 @@ func Track(ctx context.Context, conn Conn) (*Socket, error) {
 		return nil, ErrNotAuthorized
 	}
 	s := &Socket{id: rand.Text(), guest: g, conn: conn, openedAt: time.Now()}
-	s.released, s.release = context.WithCancel(context.Background())
 	if !g.client.sockets.add(s) {
-		closeAll(context.Background(), []*Socket{s}, draining)
-		s.release()
+		closeAll(context.Background(), []*Socket{s}, draining)()
 		return nil, ErrClosed
 	}
 	return s, nil
@@ -74,7 +73,7 @@ func (s *Socket) ID() string { return s.id }
 func (s *Socket) Namespace() string { return s.guest.namespace }
 
 // User is who is behind the socket now. The value is the caller's own.
-func (s *Socket) User() User { return s.guest.user.Load().AsMap() }
+func (s *Socket) User() User { return s.guest.user.Load().asMap() }
 
 // OnUserChanged has f called with the new user whenever the service says that it has changed, one call after another.
 func (s *Socket) OnUserChanged(f func(User)) { s.changes.listen(f) }
@@ -95,23 +94,19 @@ func (s *Socket) SetData(data any) error {
 
 // Release takes the socket off the list. It is called when the connection has ended, once the application reads and writes
 // it no more; again, it does nothing.
-func (s *Socket) Release() {
-	s.guest.client.sockets.remove(s)
-	s.release()
-}
+func (s *Socket) Release() { s.guest.client.sockets.release(s) }
 
-// close takes the socket off the list and ends its connection.
+// close ends the socket's connection.
 func (s *Socket) close(ctx context.Context, c *pb.Close) {
-	s.guest.client.sockets.remove(s)
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	defer context.AfterFunc(s.released, cancel)()
+	s.guest.client.sockets.atRelease(s, cancel)
 	s.conn.Close(ctx, int(c.GetCode()), c.GetReason())
 }
 
 // changeUser puts another user in the place of the one behind the socket, and tells the application.
 func (s *Socket) changeUser(user *structpb.Struct) {
-	s.guest.user.Store(user)
+	s.guest.user.Store(pack(user))
 	s.changes.tell(user)
 }
 
@@ -120,10 +115,10 @@ func (s *Socket) report() *pb.Socket {
 	return &pb.Socket{
 		SocketId:      s.id,
 		Namespace:     orNone(s.guest.namespace),
-		SessionId:     s.guest.answer.SessionId,
+		SessionId:     s.guest.decision.SessionID,
 		RemoteAddress: orNone(s.guest.remoteAddress),
 		Origin:        orNone(s.guest.origin),
-		User:          s.guest.user.Load(),
+		User:          s.guest.user.Load().report(),
 		Data:          s.data,
 		ConnectedAt:   timestamppb.New(s.openedAt),
 	}

@@ -1,6 +1,7 @@
 package socketpass
 
 import (
+	"context"
 	"sync"
 	"time"
 
@@ -56,9 +57,37 @@ func (l *sockets) add(s *Socket) bool {
 	return true
 }
 
-func (l *sockets) remove(s *Socket) {
+// release is the application's word that it has done with the socket.
+func (l *sockets) release(s *Socket) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	l.remove(s)
+	s.released = true
+	for _, cancel := range s.closing {
+		cancel()
+	}
+	s.closing = nil
+}
+
+// takeOff takes the socket off the list.
+func (l *sockets) takeOff(s *Socket) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.remove(s)
+}
+
+// atRelease calls cancel when the application has released the socket.
+func (l *sockets) atRelease(s *Socket, cancel context.CancelFunc) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if s.released {
+		cancel()
+		return
+	}
+	s.closing = append(s.closing, cancel)
+}
+
+func (l *sockets) remove(s *Socket) {
 	if s.open {
 		s.open = false
 		delete(l.open, s.id)
@@ -184,6 +213,13 @@ func (l *sockets) event(s *Socket) *pb.Event {
 		return &pb.Event{Event: &pb.Event_Closed{Closed: &pb.SocketClosed{SocketId: s.id}}}
 	}
 	return nil
+}
+
+// isShut says whether new ones are kept out.
+func (l *sockets) isShut() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.shut
 }
 
 // shutAll keeps new ones out, and gives those that are open.

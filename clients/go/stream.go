@@ -43,6 +43,7 @@ type stream struct {
 	lease           time.Duration // 0 until the welcome.
 	sequence, acked uint64
 	listed          bool
+	whole           uint64 // The sequence of the batch that ended the listing; 0 until then.
 	lastBatch       time.Time
 	results         []*pb.ReportRequest
 
@@ -112,6 +113,13 @@ func (s *stream) welcomed() bool {
 	return s.lease > 0
 }
 
+// kept says whether the service has the whole listing.
+func (s *stream) kept() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.whole > 0 && s.acked >= s.whole
+}
+
 // write sends until the stream ends, and says goodbye at the end. Why a message cannot be sent, read learns.
 func (s *stream) write(ctx context.Context) {
 	if s.call.Send(&pb.ReportRequest{Message: &pb.ReportRequest_Hello{Hello: s.hello}}) != nil {
@@ -172,6 +180,9 @@ func (s *stream) next() (message *pb.ReportRequest, wait time.Duration) {
 	s.sequence++
 	s.lastBatch = time.Now()
 	batch := &pb.Batch{Sequence: s.sequence, Events: events, Complete: listed && !s.listed}
+	if batch.Complete {
+		s.whole = s.sequence
+	}
 	s.listed = listed
 	return &pb.ReportRequest{Message: &pb.ReportRequest_Batch{Batch: batch}}, 0
 }
@@ -226,7 +237,6 @@ func (s *stream) begin(welcome *pb.Welcome) {
 	s.patience.Stop()
 	s.sockets.begin()
 	s.sockets.nudge()
-	s.ends.forget()
 	s.log.Info("socketpass: the stream to the registry is open", "gateway_id", s.hello.GatewayId, "lease", s.lease)
 }
 
@@ -238,7 +248,7 @@ func (s *stream) acknowledge(ack *pb.Ack) {
 	s.settle()
 	s.sockets.nudge()
 	for _, r := range ack.Rejected {
-		if s.refusals.first(r.Field + ": " + r.Message) {
+		if s.refusals.due(r.Field + ": " + r.Message) {
 			s.log.Warn("socketpass: the registry lists a socket without a field that it cannot take",
 				"socket_id", r.SocketId, "field", r.Field, "message", r.Message)
 		}

@@ -288,14 +288,14 @@ func TestWhateverItEndsWithAnotherStreamListsAgain(t *testing.T) {
 	}
 }
 
-func TestPausesDoubleUntilAWelcome(t *testing.T) {
+func TestPausesDoubleUntilAListing(t *testing.T) {
 	inItsOwnTime(t, Config{GatewayID: "chat-1"}, func(t *testing.T, _ *Client, server *scripted.Server, logs *logs) {
 		taken := status.Error(codes.AlreadyExists, "another process has it")
 		(<-server.Reports).End(taken)
 		for i := range 10 {
 			start := time.Now()
 			report := <-server.Reports
-			longest := min(longestPause, shortestPause<<(i+1))
+			longest := min(longestPause, shortestPause<<i)
 			if took := time.Since(start); took < longest/2 || took > longest {
 				t.Errorf("pause %d is %v", i, took)
 			}
@@ -306,12 +306,28 @@ func TestPausesDoubleUntilAWelcome(t *testing.T) {
 		}
 		welcomed(t, server).End(taken)
 		start := time.Now()
-		<-server.Reports
-		if took := time.Since(start); took > shortestPause {
-			t.Errorf("after a welcome the pause is %v", took)
+		report := welcomed(t, server)
+		if took := time.Since(start); took < longestPause/2 {
+			t.Errorf("after a welcome alone the pause is %v", took)
 		}
+		listing(t, report)
+		report.End(taken)
+		start = time.Now()
+		report = welcomed(t, server)
+		if took := time.Since(start); took > shortestPause {
+			t.Errorf("after a listing the pause is %v", took)
+		}
+		if n := logs.count("look_at=GatewayID"); n != 1 {
+			t.Errorf("within a minute it is logged %d times", n)
+		}
+		listing(t, report)
+		for begun := time.Now(); time.Since(begun) < causesApart; {
+			report.Ack(batch(t, report).Sequence)
+		}
+		report.End(taken)
+		<-server.Reports
 		if n := logs.count("look_at=GatewayID"); n != 2 {
-			t.Errorf("after a welcome it is logged %d times", n)
+			t.Errorf("after a minute it is logged %d times", n)
 		}
 	})
 }

@@ -1,4 +1,5 @@
 // How results look: a line each, colour on a terminal, and what was wrong below.
+const MOST_BYTES = 1_000 // That a client may add to a socket.
 const colours = { green: 32, red: 31, yellow: 33, dim: 2 }
 
 export class Report {
@@ -42,16 +43,31 @@ export class Report {
     for (const line of failed.log) this.#block(this.#paint('dim', `log: ${line}`))
   }
 
-  measured ({ language, kind, calls, accepted, wall_ms: wall, cpu_ms: cpu }) {
-    const figures = { language, kind, calls, accepted, cpuMsACall: cpu / calls, callsASecond: calls / wall * 1_000 }
+  measured ({ language, kind, authorize, memory }) {
+    const figures = { language, kind }
     this.measures.push(figures)
-    const [ms, rate] = [figures.cpuMsACall.toFixed(4), figures.callsASecond.toFixed(0)]
-    this.#line(`${language} ${kind}: ${ms} ms CPU an Authorize, ${rate} a second, ${accepted} of ${calls} accepted`)
+    if (authorize) {
+      const { calls, accepted, wall_ms: wall, cpu_ms: cpu } = authorize
+      Object.assign(figures, { calls, accepted, cpuMsACall: cpu / calls, callsASecond: calls / wall * 1_000 })
+      const [ms, rate] = [figures.cpuMsACall.toFixed(4), figures.callsASecond.toFixed(0)]
+      this.#line(`${language} ${kind}: ${ms} ms CPU an Authorize, ${rate} a second, ${accepted} of ${calls} accepted`)
+    }
+    if (memory) {
+      const { sockets, bare, withClient, added } = memory
+      Object.assign(figures, { sockets, bytesASocket: { bare, withClient, added } })
+      const [adds, of, to] = [added, bare, withClient].map(bytes => bytes.toFixed(0))
+      const text = `the client adds ${adds} bytes a socket (${of} without it, ${to} with it, ${sockets} sockets)`
+      this.#line(`${language} ${kind}: ${added < MOST_BYTES ? text : this.#paint('red', `${text}: ${MOST_BYTES} is too much`)}`)
+    }
   }
 
   // The exit status.
   close () {
-    if (this.measures.length) return this.#end({ measures: this.measures })
+    if (this.measures.length) {
+      this.#end({ measures: this.measures })
+      const tooMuch = this.measures.some(({ bytesASocket }) => bytesASocket?.added >= MOST_BYTES)
+      return tooMuch || this.results.length ? 1 : 0
+    }
     const failed = this.results.filter(({ failed }) => failed).length
     const passed = this.results.length - failed
     const seconds = (performance.now() - this.begun) / 1_000
@@ -70,7 +86,6 @@ export class Report {
 
   #end (figures) {
     if (this.json) process.stdout.write(JSON.stringify(figures, null, 2) + '\n')
-    return 0
   }
 
   #block (text) {

@@ -71,9 +71,13 @@ async function runCase (stage, { steps }) {
 
 async function runFault (services, client, kind, { fault, with: how = {} }) {
   const { default: play } = await import(`../faults/${fault}.js`)
-  const scene = new Scene(services, client, kind)
+  return await inScene(new Scene(services, client, kind), scene => play(scene, how))
+}
+
+// What fails in a scene has the log of its subjects.
+export async function inScene (scene, play) {
   try {
-    return await play(scene, how)
+    return await play(scene)
   } catch (error) {
     error.log = scene.subjects.flatMap(({ log }) => log)
     throw error
@@ -99,7 +103,7 @@ async function timed ({ name, limit }, play) {
   return { name, seconds: (performance.now() - begun) / 1_000, note, failed }
 }
 
-function told (error) {
+export function told (error) {
   const text = error instanceof Deviation ? error.message : error.stack
   return { text, step: error.step, log: (error.log ?? []).slice(-LOG_LINES) }
 }

@@ -11,7 +11,7 @@ import { Deviation, Happenings } from './until.js'
 export class Stage {
   happenings = new Happenings()
   browsers = new Map() // By the names that the case gives them.
-  names = { hostname: hostname(), long: 'x'.repeat(257) }
+  names = { hostname: hostname(), long: 'x'.repeat(257), deep: nested(60), large: { list: Array(200_000).fill(0) } }
   #handshakes = 0
 
   // `set`: what the cases that are played here have in common (cases.js).
@@ -125,6 +125,10 @@ export class Stage {
       return empty && current.sockets.size ? `${current.sockets.size} sockets stay listed that are closed` : undefined
     }, 15_000)
   }
+}
+
+function nested (levels) {
+  return levels === 1 ? {} : { a: nested(levels - 1) }
 }
 
 function names (files) {

@@ -3,6 +3,7 @@ import net from 'node:net'
 
 export class TcpProxy {
   #connections = new Set()
+  #swallows = false
 
   // `delay`: milliseconds that everything takes, each way.
   constructor (target, { delay = 0 } = {}) {
@@ -22,6 +23,11 @@ export class TcpProxy {
     for (const connection of this.#connections) connection.frozen = true
   }
 
+  // New connections are taken and nothing comes of them, or no more: those that are stay so.
+  swallow (swallows) {
+    this.#swallows = swallows
+  }
+
   close () {
     for (const { near, far } of this.#connections) {
       near.destroy()
@@ -32,7 +38,7 @@ export class TcpProxy {
 
   #connect (near) {
     const far = net.connect(this.port, this.host)
-    const connection = { near, far, frozen: false }
+    const connection = { near, far, frozen: this.#swallows }
     this.#connections.add(connection)
     const pass = (from, to) => {
       const later = act => setTimeout(() => connection.frozen || act(), this.delay)

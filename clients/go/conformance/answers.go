@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"os"
+	"runtime"
 	"sync"
 	"sync/atomic"
 	"syscall"
@@ -60,6 +61,8 @@ func (q question) answer(ctx context.Context, client *socketpass.Client) (object
 	switch q.Do {
 	case "authorize":
 		return q.authorize(client), nil
+	case "memory":
+		return memory(), nil
 	case "filter":
 		result, err := client.FilterSockets(ctx, q.Filter, q.Params)
 		sockets := []object{}
@@ -117,6 +120,15 @@ func (q question) authorize(client *socketpass.Client) object {
 		"wall_ms":  milliseconds(time.Since(begin)),
 		"cpu_ms":   milliseconds(cpuTime() - cpu),
 	}
+}
+
+// memory is what is live, the stacks of goroutines included.
+func memory() object {
+	var stats runtime.MemStats
+	runtime.GC()
+	runtime.GC() // What is kept in pools survives one.
+	runtime.ReadMemStats(&stats)
+	return object{"bytes": stats.HeapAlloc + stats.StackInuse}
 }
 
 // cpuTime is what the whole process has used.

@@ -37,13 +37,18 @@ func run() error {
 	if err := json.Unmarshal([]byte(os.Getenv("SUBJECT")), &settings); err != nil {
 		return err
 	}
-	client, err := socketpass.New(settings.config())
-	if err != nil {
-		return err
+	handler := settings.handler()
+	var client *socketpass.Client // None when the server is bare.
+	if !settings.Bare {
+		var err error
+		if client, err = socketpass.New(settings.config()); err != nil {
+			return err
+		}
+		handler = client.Authorize(handler)
 	}
 	mux := http.NewServeMux()
 	mux.HandleFunc("/off", http.NotFound)
-	mux.Handle("/", traced(client.Authorize(settings.handler())))
+	mux.Handle("/", traced(handler))
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		return err
@@ -61,7 +66,11 @@ func run() error {
 	}
 	ending, cancel := context.WithTimeout(context.Background(), 9*time.Second)
 	defer cancel()
-	if err := errors.Join(server.Shutdown(ending), client.Close(ending)); err != nil {
+	err = server.Shutdown(ending)
+	if client != nil {
+		err = errors.Join(err, client.Close(ending))
+	}
+	if err != nil {
 		slog.Error("the end", "error", err)
 	}
 	return nil

@@ -13,6 +13,7 @@ import (
 // settings are those of SUBJECT.
 type settings struct {
 	Kind               string
+	Bare               bool
 	Address            string
 	Token              string
 	TLS                *struct{ CA, Cert, Key string }
@@ -51,9 +52,9 @@ func (s settings) config() socketpass.Config {
 
 func (s settings) handler() http.Handler {
 	if s.Kind == "gorilla" {
-		return http.HandlerFunc(serveGorilla)
+		return http.HandlerFunc(s.serveGorilla)
 	}
-	return http.HandlerFunc(serveCoder)
+	return http.HandlerFunc(s.serveCoder)
 }
 
 func (s settings) success(_ *http.Request, d *socketpass.Decision) error {

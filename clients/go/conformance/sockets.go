@@ -20,24 +20,26 @@ var (
 	upgrader = gorilla.Upgrader{CheckOrigin: func(*http.Request) bool { return true }}
 )
 
-func serveCoder(w http.ResponseWriter, r *http.Request) {
+func (s settings) serveCoder(w http.ResponseWriter, r *http.Request) {
 	ctx := r.Context()
 	conn, err := websocket.Accept(w, r, options)
 	if err != nil {
 		return
 	}
 	defer conn.CloseNow()
-	socket, err := coderws.Track(ctx, conn)
-	if err != nil {
-		return
+	var socket *socketpass.Socket
+	if !s.Bare {
+		if socket, err = coderws.Track(ctx, conn); err != nil {
+			return
+		}
+		defer socket.Release()
 	}
-	defer socket.Release()
 	converse(ctx, socket,
 		func() ([]byte, error) { _, text, err := conn.Read(ctx); return text, err },
 		func(text []byte) error { return conn.Write(ctx, websocket.MessageText, text) })
 }
 
-func serveGorilla(w http.ResponseWriter, r *http.Request) {
+func (s settings) serveGorilla(w http.ResponseWriter, r *http.Request) {
 	conn, err := upgrader.Upgrade(w, r, nil)
 	if err != nil {
 		return
@@ -49,21 +51,25 @@ func serveGorilla(w http.ResponseWriter, r *http.Request) {
 		defer mu.Unlock()
 		return conn.WriteMessage(gorilla.TextMessage, text)
 	}
-	socket, err := gorillaws.Track(r.Context(), conn, write)
-	if err != nil {
-		return
+	var socket *socketpass.Socket
+	if !s.Bare {
+		if socket, err = gorillaws.Track(r.Context(), conn, write); err != nil {
+			return
+		}
+		defer socket.Release()
 	}
-	defer socket.Release()
 	converse(r.Context(), socket, func() ([]byte, error) { _, text, err := conn.ReadMessage(); return text, err }, write)
 }
 
-// converse says who is there, and again whenever it is asked.
+// converse says who is there, and again whenever it is asked. There is no socket in a bare server.
 func converse(ctx context.Context, socket *socketpass.Socket, read func() ([]byte, error), write func([]byte) error) {
-	say("opened", object{"socket_id": socket.ID()})
-	defer say("closed", object{"socket_id": socket.ID()})
-	socket.OnUserChanged(func(user socketpass.User) {
-		say("user_changed", object{"socket_id": socket.ID(), "user": user})
-	})
+	var id string
+	if socket != nil {
+		id = socket.ID()
+		socket.OnUserChanged(func(user socketpass.User) { say("user_changed", object{"socket_id": id, "user": user}) })
+	}
+	say("opened", object{"socket_id": id})
+	defer say("closed", object{"socket_id": id})
 	you := func() error {
 		text, err := json.Marshal(object{"event": "you", "args": []any{socketpass.UserFrom(ctx)}})
 		if err != nil {

@@ -9,7 +9,7 @@ import { SocketPass } from 'socketpass'
 import { WebSocketServer } from 'ws'
 
 const {
-  kind, timeoutMs, closeAfterLossMs, success, fail, rejectAfterUpgrade, unknownSetting, ...settings
+  kind, bare, timeoutMs, closeAfterLossMs, success, fail, rejectAfterUpgrade, unknownSetting, ...settings
 } = JSON.parse(process.env.SUBJECT)
 
 context.setGlobalContextManager(new AsyncLocalStorageContextManager().enable())
@@ -38,9 +38,9 @@ const hooks = success === undefined && fail === undefined
       }
     }
 
-let pass
+let pass // None when the server is bare.
 try {
-  pass = new SocketPass({
+  pass = bare ? undefined : new SocketPass({
     ...settings,
     ...hooks,
     timeout: timeoutMs,
@@ -52,7 +52,7 @@ try {
   process.exit(1)
 }
 
-pass.on('userChanged', (socket, user) => say({ event: 'user_changed', socket_id: pass.get(socket).socketId, user }))
+pass?.on('userChanged', (socket, user) => say({ event: 'user_changed', socket_id: pass.get(socket).socketId, user }))
 
 // --- The servers ------------------------------------------------------------------------------------------------------
 
@@ -65,7 +65,7 @@ function traced (headers, something) {
 
 function socketIo () {
   const io = new Server(server)
-  const authorize = pass.authorize()
+  const authorize = pass?.authorize() ?? ((_socket, next) => next())
   for (const namespace of [io.of('/'), io.of('/chat')]) {
     namespace.use((socket, next) => traced(socket.request.headers, () => authorize(socket, next)))
     namespace.on('connection', socket => {
@@ -80,13 +80,15 @@ function socketIo () {
 
 function ws () {
   const webSockets = new WebSocketServer({ noServer: true })
-  const upgrade = pass.upgrade(webSockets, { rejectAfterUpgrade })
+  const upgrade = pass?.upgrade(webSockets, { rejectAfterUpgrade }) ?? ((request, socket, head) => {
+    webSockets.handleUpgrade(request, socket, head, webSocket => webSockets.emit('connection', webSocket, request))
+  })
   server.on('upgrade', (request, socket, head) => {
     if (request.url.split('?')[0] === '/off') return socket.end('HTTP/1.1 404 Not Found\r\nConnection: close\r\n\r\n')
     traced(request.headers, () => upgrade(request, socket, head))
   })
   webSockets.on('connection', (socket, request) => {
-    const { socketId } = pass.get(socket)
+    const socketId = pass?.get(socket).socketId
     say({ event: 'opened', socket_id: socketId })
     socket.on('close', () => say({ event: 'closed', socket_id: socketId }))
     socket.on('error', () => {}) // Its close follows.
@@ -102,7 +104,7 @@ function ws () {
 server.listen(0, '127.0.0.1', () => say({ event: 'listening', port: server.address().port }))
 
 process.once('SIGTERM', async () => {
-  await pass.close()
+  await pass?.close()
   process.exit(0)
 })
 
@@ -127,8 +129,19 @@ async function authorize ({ calls, concurrency, cookie }) {
   return { calls, accepted, wall_ms: performance.now() - wall, cpu_ms: (user + system) / 1_000 }
 }
 
+/** What is live: Node is started with --expose-gc for it. */
+async function memory () {
+  for (let i = 0; i < 3; i++) {
+    globalThis.gc()
+    await new Promise(setImmediate) // What is told of collected objects is told then.
+  }
+  const { heapUsed, external } = process.memoryUsage()
+  return { bytes: heapUsed + external }
+}
+
 const asked = {
   authorize,
+  memory,
   async filter ({ filter, params }) {
     const { sockets } = await pass.filterSockets(filter, params)
     return {

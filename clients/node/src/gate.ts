@@ -48,9 +48,9 @@ export class Gate {
     return this.#open.get(socket)
   }
 
-  /** Puts a new user on the request, and tells the application. */
-  userChanged (socket: object, request: HandshakeRequest, user: User): void {
-    request[this.settings.userProperty] = user
+  /** Puts a new user on the request, where somebody still has it, and tells the application. */
+  userChanged (socket: object, request: HandshakeRequest | undefined, user: User): void {
+    if (request !== undefined) request[this.settings.userProperty] = user
     try {
       this.#told(socket, user)
     } catch (error) {

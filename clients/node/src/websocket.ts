@@ -93,9 +93,12 @@ function statusOf ({ reason, user }: Decision): number {
 
 class WsSocket extends OpenSocket {
   readonly socketId = randomUUID()
+  readonly namespace: string
+  readonly origin: string
   readonly remoteAddress: string // Kept: it is gone when the connection is.
   readonly socket: WebSocket
-  readonly #request: HandshakeRequest
+  // With all its headers it is larger than all else that is kept of a socket, and often nobody looks at it any more.
+  readonly #request: WeakRef<HandshakeRequest>
   readonly #gate: Gate
   readonly #serialize: NonNullable<UpgradeOptions['serialize']>
 
@@ -105,18 +108,12 @@ class WsSocket extends OpenSocket {
   ) {
     super(admission)
     this.socket = socket
-    this.#request = request
+    this.#request = new WeakRef(request)
     this.#gate = gate
     this.#serialize = serialize
+    this.namespace = pathOf(request)
+    this.origin = request.headers.origin ?? ''
     this.remoteAddress = request.socket.remoteAddress ?? ''
-  }
-
-  get namespace (): string {
-    return pathOf(this.#request)
-  }
-
-  get origin (): string {
-    return this.#request.headers.origin ?? ''
   }
 
   close ({ code, reason }: Close): void {
@@ -130,6 +127,6 @@ class WsSocket extends OpenSocket {
   }
 
   userChanged (user: User): void {
-    this.#gate.userChanged(this.socket, this.#request, user)
+    this.#gate.userChanged(this.socket, this.#request.deref(), user)
   }
 }

@@ -1,6 +1,7 @@
 """The subject of the conformance runner: what clients/conformance/SUBJECT.md says."""
 
 import asyncio
+import gc
 import json
 import os
 import resource
@@ -32,7 +33,10 @@ def say(event: str, **members: Any) -> None:
     print(json.dumps({"event": event, **members}), flush=True)
 
 
-def make_passport() -> SocketPass:
+def make_passport() -> SocketPass | None:
+    """None when the server is bare."""
+    if SUBJECT.get("bare"):
+        return None
     settings: dict[str, Any] = {}
     for member, setting in {
         "address": "address",
@@ -84,19 +88,20 @@ def user_changed(socket: Socket) -> None:
 Lifespan = Callable[[Any], Any]
 
 
-def socketio_app(passport: SocketPass, lifespan: Lifespan) -> Any:
+def socketio_app(passport: SocketPass | None, lifespan: Lifespan) -> Any:
     sio = socketio.AsyncServer(async_mode="asgi", cors_allowed_origins="*")
-    protect(sio, passport)
+    if passport is not None:
+        protect(sio, passport)
 
     def handle(namespace: str) -> None:
         async def connect(sid: str, environ: dict[str, Any], auth: Any) -> None:
-            opened: Socket = environ[SOCKET]
-            say("opened", socket_id=opened.id)
+            opened: Socket | None = environ.get(SOCKET)
+            say("opened", socket_id=opened and opened.id)
             await whoami(sid)
 
         async def whoami(sid: str) -> None:
             session = await sio.get_session(sid, namespace)
-            await sio.emit("you", session["user"], to=sid, namespace=namespace)
+            await sio.emit("you", session.get("user"), to=sid, namespace=namespace)
 
         def disconnect(sid: str, reason: str) -> None:
             say("closed", socket_id=sid)
@@ -109,12 +114,12 @@ def socketio_app(passport: SocketPass, lifespan: Lifespan) -> Any:
     return socketio.ASGIApp(sio, other_asgi_app=Starlette(lifespan=lifespan))
 
 
-async def talk(websocket: WebSocket, socket: Socket) -> None:
+async def talk(websocket: WebSocket, socket: Socket | None = None) -> None:
     async def you() -> None:
-        await websocket.send_json({"event": "you", "args": [websocket.state.user]})
+        await websocket.send_json({"event": "you", "args": [socket and websocket.state.user]})
 
     await websocket.accept()
-    say("opened", socket_id=socket.id)
+    say("opened", socket_id=socket and socket.id)
     try:
         await you()
         async for text in websocket.iter_text():
@@ -123,17 +128,19 @@ async def talk(websocket: WebSocket, socket: Socket) -> None:
     except WebSocketDisconnect:
         pass
     finally:
-        say("closed", socket_id=socket.id)
+        say("closed", socket_id=socket and socket.id)
 
 
 async def off(websocket: WebSocket) -> None:
     await websocket.close()
 
 
-def starlette_app(passport: SocketPass, lifespan: Lifespan) -> Any:
+def starlette_app(passport: SocketPass | None, lifespan: Lifespan) -> Any:
     async def endpoint(websocket: WebSocket) -> None:
         await talk(websocket, websocket.state.socket)
 
+    if passport is None:
+        return Starlette(routes=[WebSocketRoute("/{path:path}", talk)], lifespan=lifespan)
     authorized = Middleware(
         SocketPassMiddleware, passport=passport, reject_after_upgrade=SUBJECT.get("rejectAfterUpgrade", False)
     )
@@ -141,7 +148,7 @@ def starlette_app(passport: SocketPass, lifespan: Lifespan) -> Any:
     return Starlette(routes=routes, lifespan=lifespan)
 
 
-def fastapi_app(passport: SocketPass, lifespan: Lifespan) -> Any:
+def fastapi_app(passport: SocketPass | None, lifespan: Lifespan) -> Any:
     # Half of the time that a start takes: the other kinds need not wait for it.
     from fastapi import Depends, FastAPI
 
@@ -149,6 +156,13 @@ def fastapi_app(passport: SocketPass, lifespan: Lifespan) -> Any:
 
     app = FastAPI(lifespan=lifespan)
     app.websocket("/off")(off)
+    if passport is None:
+
+        @app.websocket("/{path:path}")
+        async def bare(websocket: WebSocket) -> None:
+            await talk(websocket)
+
+        return app
     authorized = AuthorizedSocket(passport, reject_after_upgrade=SUBJECT.get("rejectAfterUpgrade", False))
 
     @app.websocket("/{path:path}")
@@ -178,8 +192,8 @@ def traced(app: Any) -> Any:
 class Answers:
     """What the runner asks on standard input."""
 
-    def __init__(self, passport: SocketPass) -> None:
-        self._passport = passport
+    def __init__(self, passport: SocketPass | None) -> None:
+        self._passport: Any = passport  # A bare server is asked for its memory alone.
         self._answering: set[asyncio.Task[None]] = set()
 
     async def run(self) -> None:
@@ -219,6 +233,11 @@ class Answers:
             "wall_ms": (time.perf_counter() - wall) * 1000,
             "cpu_ms": (_cpu() - cpu) * 1000,
         }
+
+    async def memory(self, question: dict[str, Any]) -> dict[str, Any]:
+        gc.collect()
+        with open("/proc/self/statm") as statm:
+            return {"bytes": int(statm.read().split()[1]) * resource.getpagesize()}
 
     async def filter(self, question: dict[str, Any]) -> dict[str, Any]:
         found = await self._passport.filter_sockets(question["filter"], question.get("params"))
@@ -274,6 +293,9 @@ async def main() -> None:
 
     @asynccontextmanager
     async def lifespan(app: Any) -> AsyncIterator[None]:
+        if passport is None:
+            yield
+            return
         async with passport:
             passport.close_on(signal.SIGTERM, signal.SIGINT)
             yield

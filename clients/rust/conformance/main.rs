@@ -25,7 +25,7 @@ async fn main() -> Result<ExitCode, Box<dyn Error>> {
     let mut terminate = signal(SignalKind::terminate())?;
 
     let settings: Settings = serde_json::from_str(&std::env::var("SUBJECT")?)?;
-    let pass = match settings.builder().connect().await {
+    let pass = match settings.connect().await {
         Ok(pass) => pass,
         Err(error) => {
             say(&json!({"event": "error", "message": error.to_string()}));
@@ -33,18 +33,22 @@ async fn main() -> Result<ExitCode, Box<dyn Error>> {
         }
     };
 
-    let router = match settings.kind.as_str() {
-        "socketioxide" => servers::socket_io(&pass),
-        _ => servers::web_sockets(&pass, settings.reject_after_upgrade),
+    let router = match (settings.kind.as_str(), &pass) {
+        ("socketioxide", Some(pass)) => servers::socket_io(pass),
+        ("socketioxide", None) => servers::bare_socket_io(),
+        (_, Some(pass)) => servers::web_sockets(pass, settings.reject_after_upgrade),
+        (_, None) => servers::bare_web_sockets(),
     };
     let listener = TcpListener::bind("127.0.0.1:0").await?;
     say(&json!({"event": "listening", "port": listener.local_addr()?.port()}));
     let service = router.into_make_service_with_connect_info::<SocketAddr>();
     tokio::select! {
         served = axum::serve(listener, service) => served?,
-        () = orders::follow(&pass) => {}
+        () = orders::follow(pass.as_ref()) => {}
         _ = terminate.recv() => {}
     }
-    pass.close().await;
+    if let Some(pass) = pass {
+        pass.close().await;
+    }
     Ok(ExitCode::SUCCESS)
 }

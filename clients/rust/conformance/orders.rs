@@ -46,7 +46,8 @@ struct How {
 }
 
 /// Follows orders, one beside the other. It never ends: when nobody gives orders any more, the server goes on.
-pub async fn follow(pass: &SocketPass) {
+/// Without a client, in a bare server, it can be asked for its memory.
+pub async fn follow(pass: Option<&SocketPass>) {
     let (hear, mut lines) = mpsc::channel(16);
     // Tokio's standard input would keep the process from ending.
     std::thread::spawn(move || {
@@ -57,12 +58,12 @@ pub async fn follow(pass: &SocketPass) {
     let mut under_way = JoinSet::new();
     while let Some(line) = lines.recv().await {
         let Ok(order) = serde_json::from_str::<Order>(&line) else { continue };
-        let pass = pass.clone();
+        let pass = pass.cloned();
         under_way.spawn(async move {
             let id = order.id.clone();
             let mut answer = json!({"event": "answer", "id": id});
             if let (Value::Object(answer), Value::Object(result)) =
-                (&mut answer, carry_out(&pass, order).await)
+                (&mut answer, carry_out(pass.as_ref(), order).await)
             {
                 answer.extend(result);
             }
@@ -72,7 +73,11 @@ pub async fn follow(pass: &SocketPass) {
     std::future::pending::<()>().await;
 }
 
-async fn carry_out(pass: &SocketPass, order: Order) -> Value {
+async fn carry_out(pass: Option<&SocketPass>, order: Order) -> Value {
+    if order.r#do == "memory" {
+        return json!({"bytes": resident_bytes()});
+    }
+    let Some(pass) = pass else { return json!({"error": "there is no client"}) };
     let failed = |error: tonic::Status| json!({"error": error.message()});
     match order.r#do.as_str() {
         "authorize" => authorize(pass, order).await,
@@ -145,6 +150,13 @@ async fn authorize(pass: &SocketPass, order: Order) -> Value {
     let accepted: u64 = workers.join_all().await.into_iter().sum();
     let wall = began.elapsed().as_secs_f64() * 1_000.0;
     json!({"calls": order.calls, "accepted": accepted, "wall_ms": wall, "cpu_ms": cpu_ms() - cpu_before})
+}
+
+/// What the process has in memory, in bytes.
+fn resident_bytes() -> u64 {
+    const PAGE: u64 = 4096;
+    let statm = fs::read_to_string("/proc/self/statm").unwrap_or_default();
+    statm.split(' ').nth(1).and_then(|pages| pages.parse::<u64>().ok()).unwrap_or_default() * PAGE
 }
 
 /// CPU time of this process so far, from Linux' clock ticks of 10 ms.

@@ -50,12 +50,46 @@ async fn web_socket(upgrade: WebSocketUpgrade, admission: Admission) -> Response
     })
 }
 
+/// The same that lets everybody in and asks nobody.
+pub fn bare_web_sockets() -> Router {
+    Router::new()
+        .route("/off", any(async || StatusCode::NOT_FOUND))
+        .fallback(any(bare_web_socket))
+        .layer(from_fn(traced))
+}
+
+async fn bare_web_socket(upgrade: WebSocketUpgrade) -> Response {
+    upgrade.on_upgrade(async move |mut socket| {
+        say(&json!({"event": "opened"}));
+        let _ = socket.send(Message::text(r#"{"event":"you","args":[null]}"#)).await;
+        while let Some(Ok(_)) = socket.recv().await {}
+        say(&json!({"event": "closed"}));
+    })
+}
+
 /// Socket.IO with the namespaces `/` and `/chat`.
 pub fn socket_io(pass: &SocketPass) -> Router {
     let (layer, io) = SocketIo::new_layer();
     io.ns("/", pass.authorized(connected));
     io.ns("/chat", pass.authorized(connected));
     Router::new().layer(layer).layer(from_fn(traced))
+}
+
+/// The same that lets everybody in and asks nobody.
+pub fn bare_socket_io() -> Router {
+    let (layer, io) = SocketIo::new_layer();
+    io.ns("/", bare_connected);
+    io.ns("/chat", bare_connected);
+    Router::new().layer(layer).layer(from_fn(traced))
+}
+
+async fn bare_connected(socket: SocketRef) {
+    say(&json!({"event": "opened"}));
+    socket.on_disconnect(async || say(&json!({"event": "closed"})));
+    socket.on("whoami", async |socket: SocketRef| {
+        let _ = socket.emit("you", &Value::Null);
+    });
+    let _ = socket.emit("you", &Value::Null);
 }
 
 async fn connected(socket: SocketRef, Extension(user): Extension<User>, Extension(open): Extension<Socket>) {

@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, path::PathBuf, time::Duration};
 
 use serde::Deserialize;
 use serde_json::json;
-use socketpass_client::{Attempt, Builder, HookResult, OnUnavailable, SocketPass, Tls, Verdict};
+use socketpass_client::{Attempt, Builder, HookResult, OnUnavailable, SettingError, SocketPass, Tls, Verdict};
 
 use crate::says::say;
 
@@ -13,6 +13,7 @@ use crate::says::say;
 #[derive(Default)]
 pub struct Settings {
     pub kind: String,
+    pub bare: bool,
     pub reject_after_upgrade: bool,
     address: Option<String>,
     token: Option<String>,
@@ -34,7 +35,12 @@ struct TlsFiles {
 }
 
 impl Settings {
-    pub fn builder(&self) -> Builder {
+    /// The client; none when the server is bare.
+    pub async fn connect(&self) -> Result<Option<SocketPass>, SettingError> {
+        if self.bare { Ok(None) } else { self.builder().connect().await.map(Some) }
+    }
+
+    fn builder(&self) -> Builder {
         let mut builder = SocketPass::builder().user_changed(|socket| {
             say(&json!({"event": "user_changed", "socket_id": socket.id(), "user": socket.user()}));
         });

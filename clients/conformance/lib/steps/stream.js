@@ -88,6 +88,11 @@ export async function command (stage, { command, done, within }) {
   tell(setDifference(stage.fill(done), was, 'done'))
 }
 
+export async function commands (stage, { commands, done }) {
+  const all = await Promise.all(stage.fill(commands).map(one => stage.peer.command(one)))
+  for (const one of all) tell(setDifference(stage.fill(done), one, 'done'))
+}
+
 function tell (difference) {
   if (difference !== undefined) throw new Deviation(difference)
 }

@@ -1,4 +1,5 @@
 import com.corundumstudio.socketio.Configuration;
+import com.corundumstudio.socketio.SocketIOChannelInitializer;
 import com.corundumstudio.socketio.SocketIOClient;
 import com.corundumstudio.socketio.SocketIONamespace;
 import com.corundumstudio.socketio.SocketIOServer;
@@ -26,7 +27,7 @@ import java.util.Map;
 
 /** netty-socketio. */
 final class SocketIoServer implements Subject.Server {
-  private final SocketPassInitializer initializer;
+  private final SocketPassInitializer initializer; // None when the server is bare.
   private final SocketIOServer server;
   private final int port;
 
@@ -37,16 +38,16 @@ final class SocketIoServer implements Subject.Server {
     configuration.setPort(port);
     configuration.setJsonSupport(new WithNulls());
     server = new SocketIOServer(configuration);
-    initializer = new Traced(socketPass);
-    server.setPipelineFactory(initializer);
+    initializer = socketPass == null ? null : new Traced(socketPass);
+    server.setPipelineFactory(initializer == null ? new BareTraced() : initializer);
     for (String name : List.of("", "/chat")) {
       SocketIONamespace namespace = server.addNamespace(name);
       namespace.addConnectListener(
           client -> {
-            Lines.say("opened", "socket_id", initializer.socketId(client));
+            Lines.say("opened", "socket_id", id(client));
             you(client);
           });
-      namespace.addDisconnectListener(client -> Lines.say("closed", "socket_id", initializer.socketId(client)));
+      namespace.addDisconnectListener(client -> Lines.say("closed", "socket_id", id(client)));
       namespace.addEventListener("whoami", Object.class, (client, data, ack) -> you(client));
     }
     server.start();
@@ -63,12 +64,16 @@ final class SocketIoServer implements Subject.Server {
     server
         .getNamespace(namespace.equals("/") ? "" : namespace)
         .getAllClients()
-        .forEach(client -> sockets.put(initializer.socketId(client), initializer.user(client)));
+        .forEach(client -> sockets.put(id(client), initializer.user(client)));
     return sockets;
   }
 
   private void you(SocketIOClient client) {
-    client.sendEvent("you", initializer.user(client));
+    client.sendEvent("you", initializer == null ? Map.of() : initializer.user(client));
+  }
+
+  private String id(SocketIOClient client) {
+    return initializer == null ? null : initializer.socketId(client);
   }
 
   /** netty-socketio does not tell which port it was given. */
@@ -93,6 +98,15 @@ final class SocketIoServer implements Subject.Server {
       super(socketPass);
     }
 
+    @Override
+    protected void addSocketioHandlers(ChannelPipeline pipeline) {
+      super.addSocketioHandlers(pipeline);
+      pipeline.addAfter(HTTP_ENCODER, "trace", new Trace());
+    }
+  }
+
+  /** The same for a bare server. */
+  private static final class BareTraced extends SocketIOChannelInitializer {
     @Override
     protected void addSocketioHandlers(ChannelPipeline pipeline) {
       super.addSocketioHandlers(pipeline);

@@ -60,12 +60,14 @@ final class SpringServer implements Subject.Server {
     everywhere.addURLPattern("/*");
     context.addFilterMap(everywhere);
     AnnotationConfigWebApplicationContext spring = new AnnotationConfigWebApplicationContext();
-    Registrar registrar =
+    Registrar guarded =
         registry ->
             registry
                 .addHandler(new SocketPassWebSocketHandler(new Application(), socketPass), "/**")
                 .addInterceptors(new SocketPassHandshakeInterceptor(socketPass, rejectAfterUpgrade))
                 .setAllowedOriginPatterns("*");
+    Registrar bare = registry -> registry.addHandler(new Application(), "/**").setAllowedOriginPatterns("*");
+    Registrar registrar = socketPass == null ? bare : guarded;
     spring.addBeanFactoryPostProcessor(beans -> beans.registerSingleton("registrar", registrar));
     spring.register(WebSockets.class);
     Wrapper servlet = Tomcat.addServlet(context, "spring", new DispatcherServlet(spring));
@@ -94,7 +96,7 @@ final class SpringServer implements Subject.Server {
 
   @SuppressWarnings("unchecked")
   private static Map<String, Object> user(WebSocketSession session) {
-    return (Map<String, Object>) session.getAttributes().get("user");
+    return (Map<String, Object>) session.getAttributes().getOrDefault("user", Map.of());
   }
 
   private final class Application extends TextWebSocketHandler {

@@ -15,6 +15,7 @@ import io.socketpass.SocketPassBuilder;
 import io.socketpass.Tls;
 import io.socketpass.Verdict;
 import java.lang.management.ManagementFactory;
+import java.lang.management.MemoryMXBean;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.util.LinkedHashMap;
@@ -48,9 +49,9 @@ final class Subject {
     JsonNode settings = Lines.JSON.readTree(System.getenv("SUBJECT"));
     GlobalOpenTelemetry.set(
         OpenTelemetry.propagating(ContextPropagators.create(W3CTraceContextPropagator.getInstance())));
-    SocketPass socketPass;
+    SocketPass socketPass; // None when the server is bare.
     try {
-      socketPass = client(settings);
+      socketPass = settings.path("bare").asBoolean() ? null : client(settings);
     } catch (IllegalArgumentException e) {
       Lines.say("error", "message", e.getMessage());
       System.exit(1);
@@ -60,7 +61,9 @@ final class Subject {
         .addShutdownHook(
             new Thread(
                 () -> {
-                  socketPass.close();
+                  if (socketPass != null) {
+                    socketPass.close();
+                  }
                   // The JVM's own status would be the signal's.
                   Runtime.getRuntime().halt(0);
                 }));
@@ -134,6 +137,7 @@ final class Subject {
     Map<String, Object> params = Lines.map(line.get("params"));
     return switch (line.path("do").asText()) {
       case "authorize" -> authorize(line);
+      case "memory" -> Map.of("bytes", memory());
       case "filter" -> Map.of("sockets", socketPass.filterSockets(filter, params).stream().map(Subject::members).toList());
       case "count" -> Map.of("total", socketPass.countSockets(filter, params, "").total());
       case "send" -> {
@@ -199,6 +203,20 @@ final class Subject {
         "accepted", accepted.get(),
         "wall_ms", TimeUnit.NANOSECONDS.toMillis(System.nanoTime() - wall),
         "cpu_ms", TimeUnit.NANOSECONDS.toMillis(process.getProcessCpuTime() - cpu));
+  }
+
+  /** What is live on the heap, once collections find no more to free. */
+  private static long memory() {
+    MemoryMXBean memory = ManagementFactory.getMemoryMXBean();
+    long used = Long.MAX_VALUE;
+    for (long before = used, now; ; before = now) {
+      System.gc();
+      now = memory.getHeapMemoryUsage().getUsed();
+      used = Math.min(used, now);
+      if (now >= before - 10_000) {
+        return used;
+      }
+    }
   }
 
   private static void with(JsonNode settings, String name, Consumer<JsonNode> set) {
