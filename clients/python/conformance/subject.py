@@ -236,8 +236,7 @@ class Answers:
 
     async def memory(self, question: dict[str, Any]) -> dict[str, Any]:
         gc.collect()
-        with open("/proc/self/statm") as statm:
-            return {"bytes": int(statm.read().split()[1]) * resource.getpagesize()}
+        return {"bytes": _resident()}
 
     async def filter(self, question: dict[str, Any]) -> dict[str, Any]:
         found = await self._passport.filter_sockets(question["filter"], question.get("params"))
@@ -269,6 +268,11 @@ class Answers:
             if socket.namespace == question["namespace"]
         ]
         return {"sockets": sockets}
+
+
+def _resident() -> int:
+    with open("/proc/self/statm") as statm:
+        return int(statm.read().split()[1]) * resource.getpagesize()
 
 
 def _cpu() -> float:

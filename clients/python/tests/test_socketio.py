@@ -15,6 +15,7 @@ from socketio.exceptions import ConnectionError as RejectedError
 
 from socketpass import SettingError, Socket, SocketPass
 from socketpass.socketio import SOCKET, protect
+from socketpass.sockets import DoesNotRead
 from socketpass.v1 import registry_service_pb2 as pb
 from socketpass.v1.close_pb2 import Close
 from socketpass.values import to_struct, to_value
@@ -349,6 +350,53 @@ async def test_a_client_that_goes_meanwhile_is_not_listed(service: ScriptedServi
         await stream.welcome()
         assert await stream.complete() == {}
         assert not app.connected
+        assert not passport.sockets
+
+
+async def test_what_waits_for_a_client_that_does_not_read_is_bounded(service: ScriptedService) -> None:
+    passport = SocketPass(service.address)
+    async with serve(App(passport).asgi) as host, ClientSession() as eve:
+        polling = f"http://{host}/socket.io/?EIO=4&transport=polling"
+        async with eve.get(polling) as opened:
+            polling += "&sid=" + json.loads((await opened.text())[1:])["sid"]
+        await eve.post(polling, data="40")
+        (socket,) = passport.sockets.values()
+        for _ in range(3):
+            await socket.send("news", ["x" * 400_000])
+        with pytest.raises(DoesNotRead):
+            await socket.send("news", ["x" * 400_000])
+        async with eve.get(polling) as heard:
+            assert (await heard.text()).count('["news"') == 3
+        await socket.send("news", ["x" * 400_000])
+
+
+async def test_who_connects_after_the_end_is_refused(service: ScriptedService) -> None:
+    connecting, ended = asyncio.Event(), asyncio.Event()
+    passport = SocketPass(service.address)
+    app = App(passport)
+
+    @app.sio.on("connect", namespace="/slow")  # type: ignore[untyped-decorator]
+    async def connect(sid: str, environ: dict[str, Any]) -> None:
+        connecting.set()
+        await ended.wait()
+
+    async with serve(app.asgi) as host:
+        late = Browser(["/slow"])
+        coming = asyncio.create_task(
+            late.client.connect(
+                f"http://{host}", namespaces=["/slow"], transports=["websocket"], wait_timeout=REFUSED_WITHIN
+            )
+        )
+        await asyncio.wait_for(connecting.wait(), PATIENCE)
+        await passport.close()
+        ended.set()
+        expected = {
+            "message": "Gateway is shutting down",
+            "data": {"code": 4001, "reason": "gateway_draining"},
+        }
+        assert await late.hears() == ("connect_error", expected)
+        with pytest.raises(RejectedError):
+            await coming
         assert not passport.sockets
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import dataclasses
 import inspect
 from typing import Literal
@@ -19,10 +20,12 @@ class Admission:
     def __init__(
         self,
         *,
+        timeout: float,
         on_unavailable: Literal["reject", "accept"],
         success: Hook | None,
         fail: Hook | None,
     ) -> None:
+        self._timeout = timeout
         self._accept_unasked = on_unavailable == "accept"
         self._success = success
         self._fail = fail
@@ -37,7 +40,7 @@ class Admission:
 
     async def _ask_success(self, handshake: Handshake, decision: Decision) -> Decision:
         try:
-            say = await _call(self._success, handshake, decision)
+            say = await self._ask(self._success, handshake, decision)
         except Refused as refusal:
             close = refusal.close or DENIED
             return rejection(Reason.DENIED_BY_POLICY, refusal.message, error=False, close=close)
@@ -50,7 +53,7 @@ class Admission:
 
     async def _ask_fail(self, handshake: Handshake, decision: Decision) -> Decision:
         try:
-            say = await _call(self._fail, handshake, decision)
+            say = await self._ask(self._fail, handshake, decision)
         except Refused as refusal:
             return dataclasses.replace(decision, message=refusal.message, close=refusal.close or decision.close)
         except Exception:
@@ -58,12 +61,11 @@ class Admission:
             return decision
         return _let_in(decision) if say is True and not decision.is_mistake else decision
 
-
-async def _call(hook: Hook | None, handshake: Handshake, decision: Decision) -> bool | None:
-    if hook is None:
-        return None
-    say = hook(handshake, decision)
-    return await say if inspect.isawaitable(say) else say
+    async def _ask(self, hook: Hook | None, handshake: Handshake, decision: Decision) -> bool | None:
+        if hook is None:
+            return None
+        say = hook(handshake, decision)
+        return await asyncio.wait_for(say, self._timeout) if inspect.isawaitable(say) else say
 
 
 def _let_in(decision: Decision) -> Decision:

@@ -14,8 +14,6 @@ from socketpass.decision import GATEWAY_DRAINING, Close, Decision, User
 from socketpass.handshake import Handshake
 from socketpass.sockets import MOST_WAITING, DoesNotRead, Socket
 
-_CLOSED_WITHIN = 3.0
-
 Message = MutableMapping[str, Any]
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
@@ -74,7 +72,7 @@ class SocketPassMiddleware:
 class GuardedWebSocket:
     """One WebSocket between server and app: authorized, and seen when it opens and closes."""
 
-    __slots__ = ("_end", "_passport", "_receive", "_scope", "_send", "_socket", "_waiting", "_write")
+    __slots__ = ("_end", "_passport", "_receive", "_scope", "_send", "_socket", "_turn", "_waiting", "_write")
 
     def __init__(self, passport: SocketPass, scope: Scope, receive: Receive, send: Send, *, write: Write) -> None:
         self._passport = passport
@@ -83,6 +81,7 @@ class GuardedWebSocket:
         self._send = send
         self._write = write
         self._socket: Socket | None = None
+        self._turn = asyncio.Lock()
         self._waiting = 0
         self._end: Message | None = None
 
@@ -130,16 +129,19 @@ class GuardedWebSocket:
     async def close(self, close: Close) -> None:
         """For the client: closes it from outside the app, which receives the disconnect."""
         self.ended(close.code, close.reason)
-        await self._send_close(close)
+        with suppress(OSError):  # It has gone.
+            await self._in_turn({"type": "websocket.close", "code": close.code, "reason": close.reason})
 
     async def send_event(self, event: str, args: list[Any]) -> None:
         """For the client: an event that the fleet sends."""
+        if self._end is not None:
+            raise OSError("the WebSocket is closed")
         if self._waiting > MOST_WAITING:
             raise DoesNotRead
         text = self._write(event, args)
         self._waiting += len(text)
         try:
-            await self.send({"type": "websocket.send", "text": text})
+            await self._in_turn({"type": "websocket.send", "text": text})
         finally:
             self._waiting -= len(text)
 
@@ -147,11 +149,10 @@ class GuardedWebSocket:
         """For the client: where the app looks for the user."""
         self._scope.setdefault("state", {})[self._passport.user_property] = user
 
-    async def _send_close(self, close: Close) -> None:
-        # Some servers wait for the client's answer; one that has gone needs none.
-        with suppress(asyncio.TimeoutError, OSError):
-            message = {"type": "websocket.close", "code": close.code, "reason": close.reason}
-            await asyncio.wait_for(self._send(message), _CLOSED_WITHIN)
+    async def _in_turn(self, message: Message) -> None:
+        # While a client reads slowly servers let those that wait to send overtake one another.
+        async with self._turn:
+            await self._send(message)
 
     async def _reject(self, decision: Decision, close: Close, after_upgrade: bool) -> None:
         self.ended(close.code, close.reason)
@@ -161,7 +162,7 @@ class GuardedWebSocket:
             # Browsers give up without an answer to the subprotocols that they have asked for.
             subprotocol = next(iter(self._scope.get("subprotocols", ())), None)
             await self._send({"type": "websocket.accept", "subprotocol": subprotocol, "headers": []})
-            await self._send_close(close)
+            await self._send({"type": "websocket.close", "code": close.code, "reason": close.reason})
         elif "websocket.http.response" in self._scope.get("extensions", {}):
             body = {"code": close.code, "reason": close.reason, "message": decision.message}
             headers = [(b"content-type", b"application/json")]
@@ -170,4 +171,4 @@ class GuardedWebSocket:
             )
             await self._send({"type": "websocket.http.response.body", "body": json.dumps(body).encode()})
         else:
-            await self._send_close(close)
+            await self._send({"type": "websocket.close", "code": close.code, "reason": close.reason})

@@ -133,6 +133,7 @@ class SocketPass:
             channel=channel,
             authorizer=authorizer,
             admission=Admission(
+                timeout=settings.timeout,
                 on_unavailable=settings.on_unavailable,
                 success=settings.success,
                 fail=settings.fail,

@@ -72,7 +72,7 @@ class Reporter:
         pauses = 0
         while not self._leaving:
             end = await self._report()
-            if end.settled:
+            if end.listed:
                 pauses = 0
             if self._leaving:
                 return

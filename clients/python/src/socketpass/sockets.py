@@ -16,6 +16,7 @@ from socketpass.values import from_struct, to_struct
 
 MOST_OBJECT = 64 << 10
 """Bytes that the service takes of a user, and of data."""
+_MOST_TEXT = 1 << 10
 
 MOST_WAITING = 1 << 20
 """Bytes that may wait for a client to read them."""
@@ -108,20 +109,26 @@ class Socket:
 
     def to_message(self, causes: Causes) -> pb.Socket:
         """As the service lists it."""
-        message = pb.Socket(
-            socket_id=self.id,
-            namespace=self.namespace,
-            session_id=self._session_id,
-            remote_address=self.remote_address,
-            origin=self.origin,
-            data=self._data,
-        )
+        message = pb.Socket(socket_id=self.id, data=self._data)
+        for field, text in (
+            ("namespace", self.namespace),
+            ("session_id", self._session_id),
+            ("remote_address", self.remote_address),
+            ("origin", self.origin),
+        ):
+            if len(text.encode()) <= _MOST_TEXT:
+                setattr(message, field, text)
+            else:
+                self._is_listed_without(field, f"larger than {_MOST_TEXT:,} bytes", causes)
         try:
             message.user.CopyFrom(to_struct(self._user, most=MOST_OBJECT))
         except (TypeError, ValueError) as error:  # It may be large, or have something of the application's own in it.
-            causes.warn(("user", str(error)), "the registry lists socket %s without `user`: %s", self.id, error)
+            self._is_listed_without("user", str(error), causes)
         message.connected_at.FromMicroseconds(int(self.connected_at * 1_000_000))
         return message
+
+    def _is_listed_without(self, field: str, why: str, causes: Causes) -> None:
+        causes.warn((field, why), "the registry lists socket %s without `%s`: %s", self.id, field, why)
 
 
 class OpenSockets(Mapping[str, Socket]):

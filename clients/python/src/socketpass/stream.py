@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
@@ -23,8 +22,6 @@ EVENTS_A_BATCH = 500
 # Far from the 4 MiB that the service takes.
 BYTES_A_BATCH = 1 << 20
 BATCHES_UNDER_WAY = 16
-# Whoever takes a listing, or lives for so long, is no service that refuses it again and again.
-SETTLED_AFTER = 5.0
 # Silence is counted in ticks, so that an event loop that was blocked for long, acks waiting, counts as one.
 TICKS_OF_SILENCE = 8
 
@@ -42,8 +39,8 @@ class End:
     code: grpc.StatusCode
     details: str
     welcomed: bool = False
-    settled: bool = False
-    """Whether it was well for a while, or the service has taken the whole list."""
+    listed: bool = False
+    """Whether the service has taken the whole list."""
 
 
 class _Ended(Exception):
@@ -74,7 +71,7 @@ class Stream:
         self._on_welcome = on_welcome
         self._causes = causes
 
-        self._welcomed_at: float | None = None
+        self._welcomed = False
         self._sequence = 0
         self._acked = 0
         self._acks = asyncio.Event()
@@ -116,10 +113,8 @@ class Stream:
         return self._end(code, details)
 
     def _end(self, code: grpc.StatusCode, details: str) -> End:
-        if self._welcomed_at is None:
-            return End(code, details)
-        is_taken = self._completed_by is not None and self._acked >= self._completed_by
-        return End(code, details, True, is_taken or time.monotonic() - self._welcomed_at >= SETTLED_AFTER)
+        listed = self._completed_by is not None and self._acked >= self._completed_by
+        return End(code, details, self._welcomed, listed)
 
     async def goodbye(self) -> None:
         """Takes all sockets off the list. The service ends the stream then."""
@@ -147,7 +142,7 @@ class Stream:
             welcome = await asyncio.wait_for(self._greet(), WELCOME_WITHIN)
         except asyncio.TimeoutError:
             raise _GivenUp(f"no welcome within {WELCOME_WITHIN:.0f} s") from None
-        self._welcomed_at = time.monotonic()
+        self._welcomed = True
         self._changed = dict.fromkeys(self._sockets)
         self._unlisted = len(self._changed)
         self._sockets.on_change(self._change)
