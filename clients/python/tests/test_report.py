@@ -62,6 +62,13 @@ async def welcomed(service: ScriptedService, lease: float = 15) -> Stream:
     return opened
 
 
+async def test_says_that_all_is_well(service: ScriptedService, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO, "socketpass")
+    async with SocketPass(service.address, gateway_id="mine"):
+        await (await welcomed(service)).complete()
+    assert [record.message for record in caplog.records] == ["the stream to the registry is open, as mine"]
+
+
 async def test_lists_all_then_what_changes(service: ScriptedService) -> None:
     async with SocketPass(service.address) as passport:
         for number in range(1_200):

@@ -107,7 +107,7 @@ class Reporter:
             self._stream = None
 
     def _welcomed(self) -> None:
-        logger.info("reporting as %s", self._hello.gateway_id)
+        logger.info("the stream to the registry is open, as %s", self._hello.gateway_id)
         self._on_welcome()
 
 
