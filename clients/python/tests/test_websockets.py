@@ -383,6 +383,22 @@ async def test_what_waits_for_a_client_that_does_not_read_is_bounded(
         assert server.sent[-1] == {"type": "websocket.close", "code": 4505, "reason": "disconnected"}
 
 
+@both
+async def test_events_do_not_overtake_one_another(service: ScriptedService, make_app: MakeApp) -> None:
+    async with SocketPass(service.address) as passport, slowly(make_app(passport, [])) as (server, _):
+        (socket,) = passport.sockets.values()
+        server.reads.clear()
+        sending = [asyncio.create_task(socket.send("news", [number])) for number in range(2)]
+        await asyncio.sleep(0.1)
+        # The next comes just when the client reads again.
+        sending.append(asyncio.create_task(socket.send("news", [2])))
+        closing = asyncio.create_task(socket.close(CloseNow(4505, "disconnected")))
+        server.reads.set()
+        await asyncio.gather(*sending, closing)
+        assert [json.loads(message["text"])["args"] for message in server.sent[1:-1]] == [[0], [1], [2]]
+        assert server.sent[-1]["type"] == "websocket.close"
+
+
 async def test_who_is_accepted_after_the_end_is_closed(service: ScriptedService) -> None:
     decided, ended = asyncio.Event(), asyncio.Event()
 
@@ -404,7 +420,7 @@ async def test_who_is_accepted_after_the_end_is_closed(service: ScriptedService)
         ended.set()
         ws = await connecting
         with pytest.raises(ConnectionClosed) as raised:
-            await ws.recv()
+            await asyncio.wait_for(ws.recv(), PATIENCE)
         assert raised.value.rcvd is not None
         assert raised.value.rcvd.code == 4001
         assert not passport.sockets
