@@ -89,7 +89,7 @@ func (c *Client) ask(ctx context.Context, handshake *pb.Handshake) (*pb.Authoriz
 		left := ctx.Err() != nil // The client, before there was an answer.
 		if !left && c.undecided.due(cause.Code().String()) {
 			c.config.Logger.Warn("socketpass: no decision on a handshake",
-				"code", cause.Code().String(), "message", cause.Message(), "look_at", settingOf(err))
+				"code", cause.Code().String(), "message", reasonOfCall(err, c.config.Address), "look_at", settingOf(err))
 		}
 		return noDecision(), err
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"math"
+	"net"
 	"strings"
 	"time"
 
@@ -14,6 +15,9 @@ import (
 	"google.golang.org/grpc/keepalive"
 	"google.golang.org/grpc/status"
 )
+
+// How long a name is looked up for the log, before a handshake is answered.
+const lookupWithin = time.Second
 
 // Calls go round all addresses. What only asks is tried again when a replica goes.
 const serviceConfig = `{
@@ -65,6 +69,21 @@ func dial(c Config, transport credentials.TransportCredentials, more ...grpc.Dia
 		return nil, &SettingError{Setting: "Address", Message: err.Error(), Err: err}
 	}
 	return conn, nil
+}
+
+// reasonOfCall is what a call ended with, in words. Of a name that has no address gRPC says no more than that nobody is there.
+func reasonOfCall(err error, address string) string {
+	if host, _, split := net.SplitHostPort(address); split == nil && status.Code(err) == codes.Unavailable {
+		ctx, cancel := context.WithTimeout(context.Background(), lookupWithin)
+		defer cancel()
+		if _, err := net.DefaultResolver.LookupHost(ctx, host); err != nil {
+			return err.Error()
+		}
+	}
+	if s, ok := status.FromError(err); ok {
+		return s.Message()
+	}
+	return err.Error()
 }
 
 // bearer gives the token of each call.

@@ -29,6 +29,7 @@ type reporter struct {
 	registry pb.RegistryServiceClient
 	sockets  *sockets
 	hello    *pb.Hello
+	address  string
 	encode   func(event string, args []any) ([]byte, error)
 	log      *slog.Logger
 
@@ -47,6 +48,7 @@ func newReporter(registry pb.RegistryServiceClient, sockets *sockets, c Config) 
 		registry: registry,
 		sockets:  sockets,
 		hello:    &pb.Hello{GatewayId: c.GatewayID, Incarnation: rand.Text(), Labels: c.Labels},
+		address:  c.Address,
 		encode:   c.EncodeEvent,
 		log:      c.Logger,
 		ended:    make(chan struct{}),
@@ -109,12 +111,9 @@ func pause(failures int) time.Duration {
 
 // tellEnd tells an operator why a stream ended, once for each cause.
 func (r *reporter) tellEnd(err error) {
-	code, message := status.Code(err), err.Error()
-	if s, ok := status.FromError(err); ok {
-		message = s.Message()
-	}
+	code := status.Code(err)
 	if r.ends.due(code.String()) {
 		r.log.Warn("socketpass: the stream to the registry ended; another is opened",
-			"gateway_id", r.hello.GatewayId, "code", code.String(), "message", message, "look_at", settingOf(err))
+			"gateway_id", r.hello.GatewayId, "code", code.String(), "message", reasonOfCall(err, r.address), "look_at", settingOf(err))
 	}
 }

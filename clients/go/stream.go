@@ -89,8 +89,7 @@ func (s *stream) run(ctx context.Context) error {
 }
 
 func (s *stream) converse(ctx context.Context) (err error) {
-	// A connection that is not there is waited for: it is tried again in a time of its own.
-	s.call, err = s.registry.Report(ctx, grpc.WaitForReady(true))
+	s.call, err = s.registry.Report(ctx)
 	if err != nil {
 		return err
 	}

@@ -53,7 +53,7 @@ async function bytesASocket (scene, bare) {
   // A machine that has other things to do is no fault of the store's.
   const service = bare ? undefined : await scene.socketpass({ 'session.store_timeout': '10s' })
   const { cookie } = await scene.services.session({ passport: { user: USER } }, true)
-  const settings = bare ? { bare } : { address: service.address, gatewayId: 'measured', timeoutMs: WITHIN }
+  const settings = bare ? { bare } : { bare, address: service.address, gatewayId: 'measured', timeoutMs: WITHIN }
   const subject = await scene.subject(settings, { manyFiles: true })
   let there = 0
   const open = async sockets => {

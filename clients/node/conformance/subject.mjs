@@ -64,7 +64,7 @@ function traced (headers, something) {
 }
 
 function socketIo () {
-  const io = new Server(server)
+  const io = new Server(server, bare === undefined ? {} : { pingInterval: 3_600_000 })
   const authorize = pass?.authorize() ?? ((_socket, next) => next())
   for (const namespace of [io.of('/'), io.of('/chat')]) {
     namespace.use((socket, next) => traced(socket.request.headers, () => authorize(socket, next)))

@@ -1,4 +1,4 @@
-import type { Settings } from './settings'
+import { type Settings, isObject } from './settings'
 import type { Middleware } from './socketio'
 import { SocketPass } from './socketpass'
 
@@ -12,6 +12,6 @@ export interface Authorize extends Middleware {
  * errors: they belong to the service now.
  */
 export function authorize (settings: Settings = {}): Authorize {
-  const pass = new SocketPass({ goodbyeOnSigterm: true, ...settings })
+  const pass = new SocketPass(isObject(settings) ? { goodbyeOnSigterm: true, ...settings } : settings)
   return Object.assign(pass.authorize(), { pass })
 }

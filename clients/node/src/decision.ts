@@ -1,11 +1,13 @@
 import { status, type ServiceError } from '@grpc/grpc-js'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { failure, isFailure } from './failure'
 import type { AuthorizeResponse, Handshake } from './generated/socketpass/v1/authorization_service'
 import { Reason } from './generated/socketpass/v1/reason'
 import type { Log } from './log'
-import { type Answered, type Service, nobodyThere } from './service'
+import { authorizeRequest } from './messages'
+import type { Answered, Service } from './service'
 import type { User } from './settings'
-import { LEVELS, type Packed, isDeeper, pack } from './struct'
+import { type Packed, pack } from './struct'
 
 /** How a socket is closed: a WebSocket close code, 4000-4999, and a reason of at most 32 ASCII characters. */
 export interface Close {
@@ -32,6 +34,10 @@ export interface Decision {
 
 /** What is said without a decision, and to sockets that have been without a stream for too long. */
 export const UNAVAILABLE: Close = { code: 4000, reason: 'service_unavailable' }
+/** What every socket is told when the gateway closes. */
+export const DRAINING: Close = { code: 4001, reason: 'gateway_draining' }
+/** What somebody is told whom the application refuses. */
+export const DENIED: Close = { code: 4504, reason: 'denied_by_policy' }
 
 /** What came of asking. */
 export interface Answer {
@@ -52,17 +58,12 @@ const FAULTS = new Set<Reason>([
 // Whoever does not understand why somebody is let in does not let them in.
 const UNKNOWN_REASONS = new Set<Reason>([Reason.REASON_UNSPECIFIED, Reason.UNRECOGNIZED])
 
-// What the gateway itself does wrong, and the setting to look at. Such a handshake is rejected whatever `onUnavailable`
-// says: it would stay so.
-const OWN_MISTAKES = new Map<status, string>([
-  [status.UNAUTHENTICATED, 'look at `token`, or the certificate of `tls`'],
-  [status.PERMISSION_DENIED, 'look at `token`, or the certificate of `tls`: its role is too small'],
-  [status.INVALID_ARGUMENT, 'the handshake could not be read'],
-  [status.UNIMPLEMENTED, 'look at `address`: no socketpass is there']
+// What the gateway itself does wrong. Such a handshake is rejected whatever `onUnavailable` says: it would stay so.
+const OWN_MISTAKES = new Set<status>([
+  status.UNAUTHENTICATED, status.PERMISSION_DENIED, status.INVALID_ARGUMENT, status.UNIMPLEMENTED
 ])
 
-// Whether the service is away, or never was where it is looked for, these do not say.
-const AWAY = new Set<status>([status.UNAVAILABLE, status.DEADLINE_EXCEEDED])
+const LONGEST_REASON = 123
 
 const ATTEMPTS = 4
 const FIRST_PAUSE = 50
@@ -83,32 +84,32 @@ export class Decisions {
 
   /** Always answers: who cannot be decided on is rejected. */
   async decide (handshake: Handshake): Promise<Answer> {
-    // The service would not take it, and whoever sends such a thing should not find out what `onUnavailable` is.
-    if (isDeeper(handshake.auth, LEVELS)) return noAnswer(false)
     try {
-      const { answer, user } = await this.#authorize(handshake)
+      const { answer, user } = await this.#authorize(authorizeRequest(handshake, this.#gatewayId))
       if (answer.accepted && UNKNOWN_REASONS.has(answer.reason)) {
-        this.#log.trouble('authorize', 'newer', 'handshakes are rejected: the service is newer, and its reason for letting in is not known here')
+        this.#log.say('authorize', 'newer', 'handshakes are rejected: the service is newer, and its reason for letting in is not known here')
         return noAnswer(false)
       }
-      this.#log.fine('authorize')
       return { decision: decisionOf(answer), reported: user ?? NOBODY, undecided: FAULTS.has(answer.reason) }
     } catch (error) {
-      const { code = status.UNKNOWN, details, message } = error as ServiceError
+      const said = isFailure(error)
+      const { code, details } = said ? error : unsaid(error)
       const name = status[code]
-      const mistake = OWN_MISTAKES.get(code)
-      const hint = mistake ?? (AWAY.has(code) ? nobodyThere(this.#service.connectionFailure) : undefined)
-      this.#log.trouble('authorize', name, `handshakes are not decided: ${name}: ${details ?? message}${hint ? `; ${hint}` : ''}`)
-      return noAnswer(mistake === undefined)
+      const late = code === status.DEADLINE_EXCEEDED
+      const hint = this.#service.hint(code, late ? '`timeout`, `address` and `tls`' : '`address` and `tls`')
+      // The service's own words may be new each time.
+      const cause = said ? name : details
+      this.#log.say('authorize', cause, `handshakes are not decided: ${name}: ${details}${hint ? `; ${hint}` : ''}`)
+      return noAnswer(!OWN_MISTAKES.has(code))
     }
   }
 
   // Reads only, so it may be repeated. A replica that stops ends its calls with UNAVAILABLE.
-  async #authorize (handshake: Handshake): Promise<Answered> {
+  async #authorize (message: Buffer): Promise<Answered> {
     const deadline = Date.now() + this.#timeout
     for (let attempt = 1; ; attempt++) {
       try {
-        return await this.#service.authorize(handshake, this.#gatewayId, deadline)
+        return await this.#service.authorize(message, deadline)
       } catch (error) {
         const pause = FIRST_PAUSE * 2 ** (attempt - 1) * (0.5 + Math.random() / 2)
         const again = (error as ServiceError).code === status.UNAVAILABLE && attempt < ATTEMPTS
@@ -119,18 +120,20 @@ export class Decisions {
   }
 }
 
-/** Nobody could say who it is. */
-export function noAnswer (undecided: boolean): Answer {
-  const decision = {
-    accepted: false,
-    reason: 'UNSPECIFIED',
-    message: 'Authorization service unavailable',
-    error: true,
-    user: anonymous(),
-    sessionId: '',
-    close: UNAVAILABLE
-  }
+// The handshake is none that could be asked about. Whoever sends such a thing should not find out what `onUnavailable` is.
+function unsaid (error: unknown): ServiceError {
+  return failure(status.INVALID_ARGUMENT, error instanceof Error ? error.message : String(error))
+}
+
+// Nobody could say who it is.
+function noAnswer (undecided: boolean): Answer {
+  const decision = rejection('UNSPECIFIED', 'Authorization service unavailable', UNAVAILABLE, true)
   return { decision, reported: NOBODY, undecided }
+}
+
+/** A rejection that the service did not send. */
+export function rejection (reason: string, message: string, close: Close, error = false): Decision {
+  return { accepted: false, reason, message, error, user: anonymous(), sessionId: '', close }
 }
 
 /** Nobody is logged in. A new one each time: the application may write to it. */
@@ -146,12 +149,12 @@ function decisionOf (answer: AuthorizeResponse): Decision {
     error: answer.error,
     user: (answer.user as User | undefined) ?? anonymous(),
     sessionId: answer.sessionId,
-    close: answer.accepted ? undefined : closeOf(answer.close)
+    close: answer.accepted ? undefined : usable(answer.close, UNAVAILABLE)
   }
 }
 
-// Something that a WebSocket can be closed with, whatever the service says.
-function closeOf (close: Close | undefined): Close {
-  const usable = close !== undefined && close.code >= 4000 && close.code <= 4999
-  return usable ? close : { code: 4504, reason: 'denied_by_policy' }
+/** Something that a WebSocket can be closed with, whatever the service says. */
+export function usable (close: Close | undefined, otherwise: Close): Close {
+  if (close === undefined || close.code < 4000 || close.code > 4999) return otherwise
+  return Buffer.byteLength(close.reason) <= LONGEST_REASON ? close : otherwise
 }

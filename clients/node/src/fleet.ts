@@ -102,7 +102,7 @@ export class Fleet {
   #emit (gatewayId: string, socketId: string, event: string, args: unknown[]): Promise<boolean> {
     const params = { gateway_id: gatewayId, socket_id: socketId }
     const sent = this.send(ONE_SOCKET, params, event, args).then(({ done }) => done === 1)
-    sent.catch(error => this.#log.trouble('emit', error.message, `an event was not sent: ${error.message}`))
+    sent.catch(error => this.#log.say('emit', error.message, `an event was not sent: ${error.message}`))
     return sent
   }
 }

@@ -1,6 +1,6 @@
-import { Decisions, noAnswer } from './decision'
+import { DRAINING, Decisions, rejection } from './decision'
 import type { Handshake } from './generated/socketpass/v1/authorization_service'
-import { type Verdict, judge } from './hooks'
+import { type Refusal, type Verdict, judge, refusal } from './hooks'
 import { Log } from './log'
 import type { OpenSocket } from './open-sockets'
 import { Reporter } from './reporter'
@@ -30,8 +30,11 @@ export class Gate {
 
   /** Whether the handshake may go on. The user is on the request then. */
   async admit (handshake: Handshake, request: HandshakeRequest): Promise<Verdict> {
-    const answer = this.#closed === undefined ? await this.#decisions.decide(handshake) : noAnswer(true)
-    return await judge(request, answer, this.settings, this.log)
+    if (this.#closed !== undefined) return draining()
+    const answer = await this.#decisions.decide(handshake)
+    if (this.#closed !== undefined) return draining()
+    const verdict = await judge(request, answer, this.settings, this.log)
+    return this.#closed === undefined ? verdict : draining()
   }
 
   opened (socket: object, open: OpenSocket): void {
@@ -55,11 +58,16 @@ export class Gate {
       this.#told(socket, user)
     } catch (error) {
       const why = error instanceof Error ? error.stack ?? error.message : String(error)
-      this.log.trouble('userChanged', why, `a listener of userChanged failed: ${why}`)
+      this.log.say('userChanged', why, `a listener of userChanged failed: ${why}`)
     }
   }
 
   close (): Promise<void> {
     return this.#closed ??= this.reporter.close().finally(() => this.service.close())
   }
+}
+
+// For who comes while the gateway closes. The application is not asked.
+function draining (): Refusal {
+  return refusal(rejection('GATEWAY_DRAINING', 'Gateway is shutting down', DRAINING))
 }

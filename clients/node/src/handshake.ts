@@ -1,4 +1,5 @@
 import type { IncomingMessage } from 'node:http'
+import { unescape } from 'node:querystring'
 import type { Socket } from 'socket.io'
 import type { Handshake } from './generated/socketpass/v1/authorization_service'
 
@@ -9,7 +10,7 @@ export function ofSocket ({ handshake, nsp, request }: Socket): Handshake {
     headers: request.rawHeaders === undefined ? joined(handshake.headers) : headersOf(request),
     url: handshake.url,
     auth: handshake.auth,
-    remoteAddress: handshake.address,
+    remoteAddress: handshake.address ?? '', // None on a Unix socket.
     xdomain: handshake.xdomain,
     namespace: nsp.name
   }
@@ -27,9 +28,13 @@ export function ofUpgrade (request: IncomingMessage): Handshake {
   }
 }
 
+/**
+ * The path as routers see it: that of the URL, so `/a/../admin` is `/admin`, and decoded, so `/%61dmin` is it, too. What is no
+ * UTF-8 becomes U+FFFD.
+ */
 export function pathOf ({ url = '' }: IncomingMessage): string {
-  const query = url.indexOf('?')
-  return query < 0 ? url : url.slice(0, query)
+  const path = URL.canParse(url, 'ws://localhost') ? new URL(url, 'ws://localhost').pathname : url.split('?', 1)[0]!
+  return unescape(path)
 }
 
 // Node's own `headers` drops some that come twice. It has read the bytes as Latin-1.

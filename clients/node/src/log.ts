@@ -1,18 +1,21 @@
-const said = (line: string): void => console.error(`socketpass: ${line}`)
+const MINUTE = 60_000
 
-/** Says what went wrong, once for each new cause: what goes on for an hour is one line, not one for each try. */
+/** Says what happens, on standard error. What goes on for an hour is a line a minute, not one for each try. */
 export class Log {
-  readonly #last = new Map<string, string>()
+  // When each cause was last said, the oldest first.
+  readonly #said = new Map<string, number>()
 
-  /** `about` is what goes wrong, `cause` why: the line comes when the cause is another than the last time. */
-  trouble (about: string, cause: string, line: string): void {
-    if (this.#last.get(about) === cause) return
-    this.#last.set(about, cause)
-    said(line)
-  }
-
-  /** It goes well again: the next trouble is new. */
-  fine (about: string): void {
-    this.#last.delete(about)
+  /** `about` is what goes wrong, `cause` why: for the same again the line comes at most once a minute. */
+  say (about: string, cause: string, line: string): void {
+    const now = performance.now()
+    for (const [key, at] of this.#said) {
+      if (now - at < MINUTE) break
+      this.#said.delete(key)
+    }
+    const key = `${about}: ${cause}`
+    if (this.#said.has(key)) return
+    this.#said.set(key, now)
+    // Also of words of the application's or of OpenSSL's it is one line.
+    console.error(`socketpass: ${line.trim().split(/\s*[\r\n]+\s*/).join(' | ')}`)
   }
 }

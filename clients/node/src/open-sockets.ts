@@ -3,6 +3,11 @@ import type { Admission } from './hooks'
 import type { User } from './settings'
 import type { Packed } from './struct'
 
+/** How long a client may take to answer when it is closed. Then its connection is ended. */
+export const ENDS_WITHIN = 3_000
+/** How much may wait for a client that does not read what it is sent. */
+export const LARGEST_BACKLOG = 1024 * 1024
+
 /** A socket that is open here, whatever library it is of. */
 export abstract class OpenSocket {
   readonly connectedAt = Date.now()
@@ -29,7 +34,7 @@ export abstract class OpenSocket {
     this.sessionId = sessionId
   }
 
-  /** Closes it, and tells its client why. */
+  /** Closes it, and tells its client why. That may take a while, but the application hears nothing from it any more. */
   abstract close (close: Close): void
 
   /** Whether the event could be handed to it. */
@@ -50,7 +55,11 @@ export class OpenSockets {
   /** Whether it was there. */
   delete (socket: OpenSocket): boolean {
     // A client that comes back to its old id may have taken the place already.
-    return this.#sockets.get(socket.socketId) === socket && this.#sockets.delete(socket.socketId)
+    return this.has(socket) && this.#sockets.delete(socket.socketId)
+  }
+
+  has (socket: OpenSocket): boolean {
+    return this.#sockets.get(socket.socketId) === socket
   }
 
   get (socketId: string): OpenSocket | undefined {
@@ -61,7 +70,7 @@ export class OpenSockets {
     return this.#sockets.keys()
   }
 
-  /** A copy: closing them takes them out. */
+  /** A copy: disconnecting them takes them out. */
   all (): OpenSocket[] {
     return [...this.#sockets.values()]
   }

@@ -1,12 +1,12 @@
 import { type ServiceError, status } from '@grpc/grpc-js'
 import { randomUUID } from 'node:crypto'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { type Close, UNAVAILABLE } from './decision'
+import { obey } from './commands'
+import { type Close, DRAINING, UNAVAILABLE } from './decision'
 import type { Hello } from './generated/socketpass/v1/registry_service'
 import type { Log } from './log'
 import { OpenSocket, OpenSockets } from './open-sockets'
-import { obey } from './commands'
-import { type Service, nobodyThere } from './service'
+import type { Service } from './service'
 import type { Resolved } from './settings'
 import { type End, Stream } from './stream'
 
@@ -15,17 +15,6 @@ const LONGEST_PAUSE = 5_000
 // Not all gateways of a replica that stops come to the next at the same moment.
 const JITTER = 100
 const GOODBYE_WITHIN = 5_000
-
-const DRAINING: Close = { code: 4001, reason: 'gateway_draining' }
-
-// What an operator should look at.
-const HINTS = new Map<status, string>([
-  [status.ALREADY_EXISTS, 'another process has this `gatewayId` and speaks'],
-  [status.ABORTED, 'another process has this `gatewayId` now'],
-  [status.UNAUTHENTICATED, 'look at `token`, or the certificate of `tls`'],
-  [status.PERMISSION_DENIED, 'look at `token`: its role, and the gateway ids that it is bound to'],
-  [status.UNIMPLEMENTED, 'look at `address`: no socketpass is there']
-])
 
 /** Tells the service what is open here, over one stream that is opened again whenever it ends. */
 export class Reporter {
@@ -52,12 +41,20 @@ export class Reporter {
   }
 
   opened (socket: OpenSocket): void {
+    // It was let in before.
+    if (this.#closing.signal.aborted) return socket.close(DRAINING)
     this.sockets.add(socket)
     this.#stream?.changed(socket)
   }
 
   changed (socket: OpenSocket): void {
-    this.#stream?.changed(socket)
+    if (this.sockets.has(socket)) this.#stream?.changed(socket)
+  }
+
+  /** Closes it. It is off the list at once, however long its client takes. */
+  disconnect (socket: OpenSocket, close: Close): void {
+    this.closed(socket)
+    socket.close(close)
   }
 
   closed (socket: OpenSocket): void {
@@ -68,7 +65,7 @@ export class Reporter {
   async close (): Promise<void> {
     this.#closing.abort()
     clearTimeout(this.#lossTimer)
-    for (const socket of this.sockets.all()) socket.close(DRAINING)
+    for (const socket of this.sockets.all()) this.disconnect(socket, DRAINING)
     const stream = this.#stream
     if (stream === undefined) return
     stream.goodbye()
@@ -81,13 +78,13 @@ export class Reporter {
     let pause = FIRST_PAUSE
     const { signal } = this.#closing
     while (!signal.aborted) {
-      const { welcomed, code, details } = await this.#report()
+      const { welcomed, listed, code, details } = await this.#report()
       if (signal.aborted) return
-      const hint = HINTS.get(code) ?? (welcomed ? undefined : nobodyThere(this.#service.connectionFailure))
-      this.#log.trouble(
+      const hint = this.#service.hint(code, welcomed ? undefined : '`address` and `tls`')
+      this.#log.say(
         'report', `${code} ${hint}`, `the stream has ended: ${status[code]}: ${details}${hint ? `; ${hint}` : ''}`
       )
-      if (welcomed) pause = FIRST_PAUSE
+      if (listed) pause = FIRST_PAUSE
       // A replica that could not even welcome is not asked again without a pause.
       const atOnce = welcomed && code === status.UNAVAILABLE
       const wait = atOnce ? Math.random() * JITTER : pause * (0.5 + Math.random() / 2)
@@ -103,9 +100,10 @@ export class Reporter {
         hello: this.#hello,
         number: ++this.#streams,
         sockets: this.sockets,
-        obey: command => obey(command, this.sockets, this.#log),
+        obey: command => obey(command, this, this.#log),
         welcomed: () => {
-          this.#log.fine('report')
+          const { gatewayId } = this.#hello
+          this.#log.say('report', 'open', `the stream to the registry is open, for the gateway ${gatewayId}`)
           this.#lostAt = undefined
           clearTimeout(this.#lossTimer)
         },
@@ -116,7 +114,7 @@ export class Reporter {
       return await this.#stream.ended
     } catch (error) {
       const { code, details } = error as ServiceError
-      return { welcomed: false, code, details }
+      return { welcomed: false, listed: false, code, details }
     } finally {
       this.#stream = undefined
       if (this.#lostAt === undefined) {
@@ -133,7 +131,7 @@ export class Reporter {
     let next = now + this.#closeAfterLoss
     for (const socket of this.sockets.all()) {
       const due = Math.max(this.#lostAt!, socket.connectedAt) + this.#closeAfterLoss
-      if (due <= now) socket.close(UNAVAILABLE)
+      if (due <= now) this.disconnect(socket, UNAVAILABLE)
       else next = Math.min(next, due)
     }
     this.#lossTimer = setTimeout(() => this.#lost(), next - now)

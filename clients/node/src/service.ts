@@ -4,14 +4,27 @@ import {
 import { Connections } from './direct/connections'
 import * as hpack from './direct/hpack'
 import { failure } from './failure'
-import { AuthorizationServiceService, AuthorizeResponse, type Handshake } from './generated/socketpass/v1/authorization_service'
+import { AuthorizationServiceService, AuthorizeResponse } from './generated/socketpass/v1/authorization_service'
 import { RegistryServiceClient, RegistryServiceService, type ReportResponse } from './generated/socketpass/v1/registry_service'
-import { answeredUser, authorizeRequest } from './messages'
+import { answeredUser } from './messages'
+import { impatient } from './opening'
 import { type Resolved, isToken } from './settings'
 import type { Packed } from './struct'
 import { inject, traces } from './tracing'
 
 const NOTHING = Buffer.alloc(0)
+
+// What an operator should look at.
+const HINTS = new Map<status, string>([
+  [status.ALREADY_EXISTS, 'another process has this `gatewayId` and speaks'],
+  [status.ABORTED, 'another process has this `gatewayId` now'],
+  [status.UNAUTHENTICATED, 'look at `token`, or the certificate of `tls`'],
+  [status.PERMISSION_DENIED, 'look at `token`, or the certificate of `tls`: its role, and the gateway ids that it is bound to'],
+  [status.UNIMPLEMENTED, 'look at `address`: no socketpass is there']
+])
+
+// Whether the service is away, or never was where it is looked for, these do not say.
+const AWAY = new Set<status>([status.UNAVAILABLE, status.DEADLINE_EXCEEDED])
 
 // For a stream, or a question. For a handshake it is within its own time.
 const TOKEN_WITHIN = 20_000
@@ -40,7 +53,7 @@ export class Service {
 
   constructor ({ address, tls, token }: Pick<Resolved, 'address' | 'tls' | 'token'>) {
     const options = channelOptions(address)
-    const secured = channelCredentials(tls)
+    const secured = impatient(channelCredentials(tls))
     this.#channel = new Channel(address, secured, options)
     this.#direct = new Connections({ address, tls }, AuthorizationServiceService.authorize.path)
     this.#registry = new RegistryServiceClient(address, secured, { channelOverride: this.#channel })
@@ -50,16 +63,17 @@ export class Service {
   }
 
   /**
-   * Asks about a handshake: over a connection of its own kind when there is one that takes it, since a call of grpc-js costs
-   * more than all else that is done for a handshake; else over grpc-js, which connects, waits and knows every odd case.
+   * Asks about a handshake, an encoded AuthorizeRequest: over a connection of its own kind when there is one that takes it,
+   * since a call of grpc-js costs more than all else that is done for a handshake; else over grpc-js, which connects, waits and
+   * knows every odd case.
    */
-  async authorize (handshake: Handshake, gatewayId: string, deadline: number): Promise<Answered> {
-    const message = authorizeRequest(handshake, gatewayId)
+  async authorize (message: Buffer, deadline: number): Promise<Answered> {
     // No promise where none is needed: this is done for every handshake.
     const given = this.#callMetadata(deadline)
     const metadata = given instanceof Metadata ? given : await given
-    const connection = this.#direct.next(message.length)
-    if (connection !== undefined) return answered(await connection.unary(message, headersOf(metadata), deadline))
+    const headers = headersOf(metadata)
+    const connection = this.#direct.next(message.length, headers.length)
+    if (connection !== undefined) return answered(await connection.unary(message, headers, deadline))
     return answered(await new Promise<Buffer>((resolve, reject) => {
       const { path } = AuthorizationServiceService.authorize
       this.#registry.makeUnaryRequest(path, asTheyAre, asTheyAre, message, metadata, { deadline }, (error, answer) => {
@@ -82,9 +96,11 @@ export class Service {
     return call(this.#registry, await this.#callMetadata(Date.now() + TOKEN_WITHIN))
   }
 
-  /** Why there is no connection to the service, as far as that is known. */
-  get connectionFailure (): string | undefined {
-    return this.#direct.failure
+  /** What an operator should look at when a call ends so; `settings` when it may be that it has not found the service. */
+  hint (code: status, settings: string | undefined): string | undefined {
+    if (settings === undefined || !AWAY.has(code)) return HINTS.get(code)
+    const { failure } = this.#direct
+    return `look at ${settings}${failure === undefined ? '' : `: ${failure}`}`
   }
 
   close (): void {
@@ -100,11 +116,6 @@ export class Service {
       return metadata
     })
   }
-}
-
-/** What to look at when the service does not answer. */
-export function nobodyThere (connectionFailure: string | undefined): string {
-  return `look at \`address\` and \`tls\`${connectionFailure === undefined ? '' : `: ${connectionFailure}`}`
 }
 
 function headersOf (metadata: Metadata): Buffer {

@@ -78,16 +78,28 @@ function isText (value: unknown, from: number, to: number): value is string {
   return typeof value === 'string' && Buffer.byteLength(value) >= from && Buffer.byteLength(value) <= to
 }
 
-function isObject (value: unknown): value is Record<string, unknown> {
+export function isObject (value: unknown): value is Record<string, unknown> {
   return typeof value === 'object' && value !== null && !Array.isArray(value)
+}
+
+// As grpc-js takes them.
+function isAddress (text: string): boolean {
+  if (text.startsWith('unix:')) return text.length > 'unix:'.length
+  const list = /^ipv[46]:(?:\/\/)?/
+  if (list.test(text)) return text.replace(list, '').split(',').every(isHostAndPort)
+  return isHostAndPort(text.replace(/^dns:(?:\/\/[^/]*\/)?/, ''))
+}
+
+function isHostAndPort (text: string): boolean {
+  const port = /^(?:\[[^[\]]+\]|[^\s:,/[\]]+):(\d+)$/.exec(text)?.[1]
+  return port !== undefined && Number(port) > 0 && Number(port) <= 65_535
 }
 
 // What each setting takes, if the value is not that.
 const CHECKS: Record<keyof Settings, Check> = {
-  address: value => typeof value === 'string' && /^(dns:|ipv4:|ipv6:|unix:|[^/]+$)/.test(value) &&
-    (value.startsWith('unix:') || /:\d{1,5}$/.test(value))
+  address: value => typeof value === 'string' && isAddress(value)
     ? undefined
-    : 'host:port, without http:// or https:// (tls makes it TLS)',
+    : 'host:port, without http:// or https:// (tls makes it TLS), or a list, ipv4:10.0.0.1:50051,10.0.0.2:50051',
   tls: value => {
     if (!isObject(value) || Object.keys(value).some(name => !['ca', 'cert', 'key'].includes(name)) ||
       Object.values(value).some(file => file !== undefined && typeof file !== 'string')) {
@@ -130,6 +142,7 @@ export function isToken (text: string): boolean {
 
 /** Checks the settings, all at once, and fills in the defaults. */
 export function resolve (settings: Settings, goodbyeOnSigterm: boolean): Resolved {
+  if (!isObject(settings as unknown)) throw new TypeError('socketpass: settings: takes an object')
   const faults: string[] = []
   for (const [name, value] of Object.entries(settings)) {
     const moved = Object.hasOwn(MOVED, name) && MOVED[name]

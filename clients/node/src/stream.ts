@@ -16,6 +16,8 @@ const BATCHES_UNDER_WAY = 16
 /** How a stream ended. */
 export interface End {
   welcomed: boolean
+  /** Whether the listing was taken. */
+  listed: boolean
   code: status
   details: string
 }
@@ -39,12 +41,15 @@ export class Stream {
 
   readonly #call: ClientDuplexStream<Buffer, ReportResponse>
   readonly #around: Surroundings
-  // The sockets of which something is still to be told. None before the welcome: everything is told then.
+  // The sockets of which something is still to be told. None before the welcome: everything is told then. None after the
+  // goodbye: nothing is told any more.
   #waiting: Set<string> | undefined
+  #welcomed = false
   #lease = 0
   #sequence = 0
   #acked = 0
-  #completed = false
+  // The sequence of the batch that completes the listing.
+  #listing = Infinity
   #lastBatch = -Infinity
   #gaveUp: string | undefined
   #scheduled = Infinity
@@ -59,19 +64,21 @@ export class Stream {
       if (message?.$case === 'welcome') {
         clearTimeout(welcomeTimer)
         this.#welcome(message.value)
-      } else if (message?.$case === 'ack') this.#ack(message.value)
+        return
+      }
+      if (this.#waiting === undefined) return
+      if (message?.$case === 'ack') this.#ack(message.value)
       else if (message?.$case === 'command') this.#command(message.value)
     })
     call.on('error', () => {}) // The status says it.
     this.ended = new Promise(resolve => {
       call.on('status', ({ code, details }: StatusObject) => {
         clearTimeout(welcomeTimer)
-        clearTimeout(this.#batchTimer)
-        clearTimeout(this.#ackTimer)
-        const welcomed = this.#waiting !== undefined
-        this.#waiting = undefined
-        if (this.#gaveUp === undefined) resolve({ welcomed, code, details })
-        else resolve({ welcomed, code: status.DEADLINE_EXCEEDED, details: this.#gaveUp })
+        this.#silence()
+        const welcomed = this.#welcomed
+        const listed = this.#acked >= this.#listing
+        if (this.#gaveUp === undefined) resolve({ welcomed, listed, code, details })
+        else resolve({ welcomed, listed, code: status.DEADLINE_EXCEEDED, details: this.#gaveUp })
       })
     })
     call.write(request({ $case: 'hello', value: around.hello }))
@@ -94,7 +101,8 @@ export class Stream {
   /** Takes the gateway off the list, and ends the stream. */
   goodbye (): void {
     // Without a welcome there is nothing to take off.
-    if (this.#waiting === undefined) return this.#call.cancel()
+    if (!this.#welcomed) return this.#call.cancel()
+    this.#silence()
     this.#call.write(request({ $case: 'goodbye', value: {} }))
     this.#call.end()
   }
@@ -103,12 +111,24 @@ export class Stream {
     this.#call.cancel()
   }
 
+  get #completed (): boolean {
+    return this.#listing < Infinity
+  }
+
+  // Nothing is told after this.
+  #silence (): void {
+    this.#waiting = undefined
+    clearTimeout(this.#batchTimer)
+    clearTimeout(this.#ackTimer)
+  }
+
   #giveUp (why: string): void {
     this.#gaveUp = why
     this.#call.cancel()
   }
 
   #welcome ({ lease }: Welcome): void {
+    this.#welcomed = true
     this.#lease = (lease?.seconds ?? 0) * 1_000 + (lease?.nanos ?? 0) / 1e6
     this.#waiting = new Set(this.#around.sockets.keys())
     this.#around.welcomed()
@@ -120,10 +140,12 @@ export class Stream {
     clearTimeout(this.#ackTimer)
     this.#ackTimer = undefined
     if (this.#sequence > this.#acked) this.#expectAck()
-    for (const { socketId, field, message } of rejected) {
-      this.#around.log.trouble(`rejected ${field}`, message, `socket ${socketId} is listed without ${field}: ${message}`)
-    }
+    for (const { socketId, field, message } of rejected) this.#listedWithout(socketId, field, message)
     this.#schedule()
+  }
+
+  #listedWithout (socketId: string, field: string, why: string): void {
+    this.#around.log.say(`rejected ${field}`, why, `socket ${socketId} is listed without ${field}: ${why}`)
   }
 
   // Each is answered, also one that fails here: its caller waits.
@@ -155,17 +177,20 @@ export class Stream {
     let bytes = 0
     for (const socketId of this.#waiting) {
       const socket = this.#around.sockets.get(socketId)
-      if (socket !== undefined) socket.toldOn = this.#around.number
-      const event = socket === undefined ? closed(socketId) : opened(socket)
+      const event = socket === undefined
+        ? closed(socketId)
+        : opened(socket, field => this.#listedWithout(socketId, field, 'it is too large'))
+      bytes += event.length
+      if (events.length === EVENTS_A_BATCH || (events.length > 0 && bytes > BYTES_A_BATCH)) break
       events.push(event)
       this.#waiting.delete(socketId)
-      bytes += event.length
-      if (events.length === EVENTS_A_BATCH || bytes > BYTES_A_BATCH) break
+      if (socket !== undefined) socket.toldOn = this.#around.number
     }
     const complete = !this.#completed && this.#waiting.size === 0
-    this.#completed ||= complete
+    this.#sequence++
+    if (complete) this.#listing = this.#sequence
     this.#lastBatch = performance.now()
-    this.#call.write(batch(++this.#sequence, events, complete))
+    this.#call.write(batch(this.#sequence, events, complete))
     if (this.#ackTimer === undefined) this.#expectAck()
     this.#schedule()
   }

@@ -6,9 +6,12 @@ import { Struct } from './generated/google/protobuf/struct'
  */
 export type Packed = string & { readonly packed: unique symbol }
 
-/** How deep an object may be that the service takes. */
-export const LEVELS = 24
-const BYTES = 64 * 1024
+/** How large an object may be, encoded, that the service takes, and how deep. */
+export const BYTES = 64 * 1024
+const LEVELS = 24
+
+// A value takes at least a tag and a length, and as much inside.
+const LEAST = 4
 
 export function pack (object: Record<string, unknown>): Packed {
   return packed(Struct.encode(Struct.wrap(object)).finish())
@@ -28,14 +31,30 @@ export function packChecked (what: string, object: unknown): Packed {
   if (typeof object !== 'object' || object === null || Array.isArray(object)) {
     throw new TypeError(`socketpass: ${what}: takes an object`)
   }
-  if (isDeeper(object, LEVELS)) throw new RangeError(`socketpass: ${what}: is deeper than ${LEVELS} levels`)
-  const packed = pack(object as Record<string, unknown>)
-  if (packed.length > BYTES) throw new RangeError(`socketpass: ${what}: is larger than ${BYTES} bytes`)
-  return packed
+  return packed(encodeChecked(`socketpass: ${what}:`, object as Record<string, unknown>))
 }
 
-/** Also true of what contains itself. */
-export function isDeeper (value: unknown, levels: number): boolean {
-  if (typeof value !== 'object' || value === null) return false
-  return levels === 0 || Object.values(value).some(member => isDeeper(member, levels - 1))
+/** Encodes what may be too much. That is found before it costs anything, also of what contains itself. */
+export function encodeChecked (what: string, object: Record<string, unknown>): Uint8Array {
+  const tooLarge = `${what} is larger than ${BYTES} bytes`
+  let room = BYTES + LEAST
+  const measure = (value: unknown, levels: number): void => {
+    room -= LEAST
+    if (typeof value === 'string') room -= value.length
+    if (room < 0) throw new RangeError(tooLarge)
+    if (typeof value !== 'object' || value === null) return
+    if (levels === 0) throw new RangeError(`${what} is deeper than ${LEVELS} levels`)
+    if (Array.isArray(value)) {
+      for (const member of value) measure(member, levels - 1)
+      return
+    }
+    for (const [name, member] of Object.entries(value)) {
+      room -= name.length
+      measure(member, levels - 1)
+    }
+  }
+  measure(object, LEVELS)
+  const bytes = Struct.encode(Struct.wrap(object)).finish()
+  if (bytes.length > BYTES) throw new RangeError(tooLarge)
+  return bytes
 }

@@ -5,8 +5,8 @@ import type { WebSocket, WebSocketServer } from 'ws'
 import type { Close, Decision } from './decision'
 import type { Gate } from './gate'
 import { ofUpgrade, pathOf } from './handshake'
-import type { Admission, Verdict } from './hooks'
-import { OpenSocket } from './open-sockets'
+import type { Admission, Refusal } from './hooks'
+import { ENDS_WITHIN, LARGEST_BACKLOG, OpenSocket } from './open-sockets'
 import type { HandshakeRequest, User } from './settings'
 
 /** How a WebSocket server is guarded. */
@@ -25,6 +25,13 @@ export type UpgradeListener = (request: IncomingMessage, socket: Duplex, head: B
 
 const OPTIONS = ['rejectAfterUpgrade', 'serialize']
 const OPEN = 1
+
+// How long a client may take to read why it is not let in.
+const READ_WITHIN = 5_000
+// What it may send before it knows that it has been closed.
+const UNDER_WAY = 64 * 1024
+// What the application hears of what a client sends.
+const SAYINGS = new Set<string | symbol>(['message', 'ping', 'pong'])
 
 /** Upgrades whom the gate lets in, and has it know what is open. */
 export function upgradeListener (gate: Gate, server: WebSocketServer, options: UpgradeOptions): UpgradeListener {
@@ -45,7 +52,7 @@ export function upgradeListener (gate: Gate, server: WebSocketServer, options: U
       server.handleUpgrade(request, socket, head, webSocket => {
         if (!verdict.accepted) {
           webSocket.on('error', () => {}) // Its close follows.
-          return webSocket.close(verdict.close.code, verdict.close.reason)
+          return refuseOpen(webSocket, socket, verdict.close)
         }
         gate.opened(webSocket, new WsSocket(webSocket, request as HandshakeRequest, verdict.admission, gate, serialize))
         webSocket.on('close', closed)
@@ -60,9 +67,13 @@ export function upgradeListener (gate: Gate, server: WebSocketServer, options: U
   }
 }
 
-function refuse (socket: Duplex, { close, decision, error }: Verdict & { accepted: false }): void {
-  const status = decision.accepted ? 403 : statusOf(decision)
+function refuse (socket: Duplex, { close, decision, error }: Refusal): void {
+  const status = statusOf(decision)
   const body = JSON.stringify({ code: close.code, reason: close.reason, message: error.message })
+  // The client need not close its side, nor read what it is told.
+  const timer = setTimeout(() => socket.destroy(), READ_WITHIN)
+  socket.once('close', () => clearTimeout(timer))
+  socket.once('finish', () => socket.destroy())
   socket.on('error', () => socket.destroy())
   socket.end([
     `HTTP/1.1 ${status} ${STATUS_CODES[status]}`,
@@ -72,6 +83,27 @@ function refuse (socket: Duplex, { close, decision, error }: Verdict & { accepte
     '',
     body
   ].join('\r\n'))
+}
+
+// Whoever it is may send what the server would read of a message, which is a lot. What was under way is little.
+function refuseOpen (webSocket: WebSocket, socket: Duplex, close: Close): void {
+  let left = UNDER_WAY
+  socket.on('data', ({ length }: Buffer) => {
+    left -= length
+    if (left < 0) webSocket.terminate()
+  })
+  end(webSocket, close)
+}
+
+// Its client may be slow to answer, or not want to. The application hears nothing from it any more.
+function end (webSocket: WebSocket, { code, reason }: Close): void {
+  const { emit } = webSocket
+  webSocket.emit = function (event: string | symbol, ...args: unknown[]) {
+    return !SAYINGS.has(event) && emit.call(this, event, ...args)
+  }
+  const timer = setTimeout(() => webSocket.terminate(), ENDS_WITHIN)
+  webSocket.once('close', () => clearTimeout(timer))
+  webSocket.close(code, reason)
 }
 
 function statusOf ({ reason, user }: Decision): number {
@@ -84,6 +116,7 @@ function statusOf ({ reason, user }: Decision): number {
     case 'SESSION_MALFORMED':
     case 'USER_SOURCE_FAILED':
     case 'STORE_UNAVAILABLE':
+    case 'GATEWAY_DRAINING':
     case 'UNSPECIFIED':
       return 503
     default: // Also what is not known here.
@@ -116,12 +149,12 @@ class WsSocket extends OpenSocket {
     this.remoteAddress = request.socket.remoteAddress ?? ''
   }
 
-  close ({ code, reason }: Close): void {
-    this.socket.close(code, reason)
+  close (close: Close): void {
+    end(this.socket, close)
   }
 
   send (event: string, args: unknown[]): boolean {
-    if (this.socket.readyState !== OPEN) return false
+    if (this.socket.readyState !== OPEN || this.socket.bufferedAmount > LARGEST_BACKLOG) return false
     this.socket.send(this.#serialize(event, args))
     return true
   }

@@ -80,6 +80,26 @@ test('the current OpenTelemetry context goes along', async t => {
   assert.deepEqual(service.calls[0].metadata.get('traceparent'), [`00-${span.traceId}-${span.spanId}-01`])
 })
 
+for (const [what, fields, sent] of [
+  ['names and values that are none of metadata', { traceparent: '00', 'bag!gage': 'a', baggage: 'a=\n', 'baggage-bin': 'a' }, ['traceparent']],
+  ['more than 8 KiB', { traceparent: '00', baggage: 'a'.repeat(8_192) }, []]
+]) {
+  test(`${what} of a trace are left out`, async t => {
+    propagation.setGlobalPropagator({
+      fields: () => [],
+      extract: context => context,
+      inject (_context, carrier, { set }) {
+        for (const [name, value] of Object.entries(fields)) set(carrier, name, value)
+      }
+    })
+    t.after(() => propagation.disable())
+    const { pass, service } = await gateway(t)
+    assert.ok(await comesIn(t, pass))
+    const metadata = service.calls[0].metadata.getMap()
+    assert.deepEqual(Object.keys(fields).filter(name => name in metadata), sent)
+  })
+}
+
 test('without a propagator nothing is sent', async t => {
   const { pass, service } = await gateway(t)
   await comesIn(t, pass)

@@ -55,6 +55,76 @@ test('disconnect over WebSockets: closed with the code and the reason', async t 
   assert.deepEqual([code, String(reason)], [4505, 'disconnected'])
 })
 
+test('who is disconnected is off the list at once, however long the client takes', async t => {
+  logged(t)
+  const { pass, service, stream, client, socketId, socket } = await overWebSocket(t)
+  client.pause() // Its close frame is not answered.
+  assert.deepEqual(await stream.command('disconnect', { socketIds: [socketId], close: CLOSE }), [socketId])
+  assert.deepEqual(pass.sockets, [])
+  await stream.until(({ listed }) => listed.size === 0)
+  pass.data(socket, { late: true }) // The application does not know yet.
+  assert.deepEqual(await stream.command('send', { socketIds: [socketId], event: 'news', args: [] }), [])
+  stream.end(14) // UNAVAILABLE
+  const again = await (await service.stream(2)).until(({ complete }) => complete)
+  assert.deepEqual(again.batches.flatMap(({ events }) => events), [])
+  const told = stream.batches.flatMap(({ events }) => events).map(({ event }) => event.$case)
+  assert.deepEqual(told, ['opened', 'closed'])
+})
+
+for (const close of [undefined, { code: 0, reason: '' }, { code: 1006, reason: 'gone' }, { code: 4000, reason: 'a'.repeat(124) }]) {
+  test(`disconnect with ${close ? `the code ${close.code} and ${close.reason.length} letters` : 'no close'} closes with 4505`, async t => {
+    const { stream, client, socketId } = await overWebSocket(t)
+    const gone = heard(client, 'close')
+    assert.deepEqual(await stream.command('disconnect', { socketIds: [socketId], close }), [socketId])
+    const [code, reason] = await gone
+    assert.deepEqual([code, String(reason)], [4505, 'disconnected'])
+  })
+}
+
+test('who is told to close is heard no more over WebSockets, and its connection ended after three seconds', async t => {
+  const { stream, client, socketId, socket } = await overWebSocket(t)
+  const heardOf = []
+  socket.on('message', text => heardOf.push(String(text)))
+  client.send('before')
+  await heard(socket, 'message')
+  client._receiver.removeAllListeners('conclude') // It does not answer its close frame.
+  const closed = heard(socket, 'close')
+  const begun = performance.now()
+  await stream.command('disconnect', { socketIds: [socketId], close: CLOSE })
+  client.send('after')
+  socket.on('message', text => heardOf.push(String(text)))
+  await closed
+  assert.deepEqual(heardOf, ['before'])
+  const took = performance.now() - begun
+  assert.ok(took > 2_500 && took < 5_000, `after ${took} ms`)
+})
+
+test('who is told to close is heard no more over Socket.IO', async t => {
+  const { stream, client, socketId, socket } = await overSocketIo(t)
+  socket.on('late', () => assert.fail('it was heard'))
+  const gone = told(client, 'disconnect')
+  socket.prependListener('disconnect', () => {})
+  const done = stream.command('disconnect', { socketIds: [socketId], close: { code: 4002, reason: 'too_many_sockets' } })
+  client.on('socketpass:close', () => client.emit('late'))
+  await done
+  await gone
+})
+
+for (const [over, make] of [['WebSockets', overWebSocket], ['Socket.IO', overSocketIo]]) {
+  test(`send over ${over} is not done for a client that reads nothing`, async t => {
+    const { stream, client, socketId } = await make(t)
+    const reader = client._socket ?? client.io.engine.transport.ws._socket
+    reader.pause()
+    let done
+    for (let i = 0; i < 100; i++) {
+      done = await stream.command('send', { socketIds: [socketId], event: 'news', args: ['a'.repeat(500_000)] })
+      if (done.length === 0) break
+    }
+    assert.deepEqual(done, [])
+    reader.resume()
+  })
+}
+
 test('disconnect of who is gone is done', async t => {
   const { stream } = await overSocketIo(t)
   assert.deepEqual(await stream.command('disconnect', { socketIds: ['gone'], close: CLOSE }), ['gone'])

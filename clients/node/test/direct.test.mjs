@@ -7,6 +7,8 @@ import { connect, createServer } from 'node:net'
 import { createRequire } from 'node:module'
 import { test } from 'node:test'
 import grpc from '@grpc/grpc-js'
+import { SocketPass } from 'socketpass'
+import { Scripted } from './support/scripted.mjs'
 import { connected, gateway, heard, socketIo } from './support/servers.mjs'
 
 const require = createRequire(import.meta.url)
@@ -163,6 +165,31 @@ test('requests that use the window of a connection up are not taken until it is 
   assert.equal(made.takes(20_000), false)
 })
 
+test('what a faulty server sends without end is not kept', async t => {
+  const server = createServer(socket => {
+    socket.on('error', () => {})
+    socket.write(hex('000000040000000000')) // SETTINGS,
+    const data = Buffer.concat([hex('004000000000000001'), Buffer.alloc(16_384)])
+    for (let i = 0; i < 257; i++) socket.write(data) // and more than four MiB without looking at windows.
+  })
+  server.listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  t.after(() => server.close())
+  const [opened, ended] = [deferred(), deferred()]
+  const socket = connect(server.address().port, '127.0.0.1')
+  const made = new Connection(socket, 'connect', '/a', 'b', { opened: opened.resolve, ended: ended.resolve })
+  await once(socket, 'connect')
+  const asked = made.unary(NOTHING, NOTHING, Date.now() + 5_000)
+  await assert.rejects(asked, { code: grpc.status.UNAVAILABLE, details: 'an answer is too large' })
+  await ended.promise
+})
+
+test('metadata that is too large is not taken', async t => {
+  const { connection: made } = await connection(t, echo)
+  assert.equal(made.takes(1, 16_000), true)
+  assert.equal(made.takes(1, 16_384), false)
+})
+
 test('padding is taken off', async t => {
   const { ask } = await connection(t, echo, { paddingStrategy: http2.constants.PADDING_STRATEGY_MAX })
   assert.equal(String(await ask('hello')), 'hello')
@@ -171,6 +198,7 @@ test('padding is taken off', async t => {
 for (const [what, answer, code, details] of [
   ['a status without a message', stream => stream.respond({ ':status': 200, 'grpc-status': '16', 'grpc-message': 'no%20token%20%C3%A9' }, { endStream: true }), 'UNAUTHENTICATED', 'no token \xE9'],
   ['a status after a message', stream => reply(stream, Buffer.from('a'), { 'grpc-status': '13', 'grpc-message': '100%' }), 'INTERNAL', '100%'],
+  ['an empty status', stream => reply(stream, Buffer.from('a'), { 'grpc-status': '' }), 'UNKNOWN', ''],
   ['a status that is none', stream => reply(stream, Buffer.from('a'), { 'grpc-status': '99' }), 'UNKNOWN', ''],
   ['a proxy that has no server', stream => { stream.respond({ ':status': 503 }); stream.end('sorry') }, 'UNAVAILABLE', 'HTTP status 503 without a gRPC status'],
   ['something that is no gRPC server', stream => stream.respond({ ':status': 404 }, { endStream: true }), 'UNIMPLEMENTED', 'HTTP status 404 without a gRPC status'],
@@ -264,6 +292,63 @@ test('a peer that hangs is found by its missing answer to a ping', async t => {
   await asked
 })
 
+// --- Connections that come to nothing ---------------------------------------------------------------------------------
+
+test('a peer that takes the connection and says nothing is given up', async t => {
+  t.mock.timers.enable({ apis: ['setTimeout'] })
+  const server = createServer(socket => socket.on('error', () => {}))
+  server.listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  t.after(() => server.close())
+  const ended = deferred()
+  const socket = connect(server.address().port, '127.0.0.1')
+  const failed = heard(socket, 'error')
+  new Connection(socket, 'connect', '/a', 'b', { opened: assert.fail, ended: ended.resolve })
+  await heard(socket, 'connect')
+  t.mock.timers.tick(5_000)
+  await ended.promise
+  assert.equal((await failed)[0].message, 'the service said nothing for 5000 ms')
+})
+
+/** Takes connections as long as it is `silent`, and nothing comes of them; later ones reach the service. */
+async function swallower (t, service) {
+  const there = { silent: true, taken: [] }
+  const server = createServer(socket => {
+    socket.on('error', () => {})
+    there.taken.push(socket)
+    if (there.silent) return
+    const beyond = connect(service.port, '127.0.0.1').on('error', () => {})
+    socket.pipe(beyond).pipe(socket)
+    socket.on('close', () => beyond.destroy())
+  })
+  server.listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  t.after(() => {
+    for (const socket of there.taken) socket.destroy()
+    server.close()
+  })
+  return Object.assign(there, { address: `127.0.0.1:${server.address().port}` })
+}
+
+test('a connection on which nothing is said is given up, and the service found once it speaks', async t => {
+  const service = await Scripted.start()
+  const between = await swallower(t, service)
+  const pass = new SocketPass({ address: between.address })
+  t.after(async () => {
+    service.stop()
+    await pass.close()
+  })
+  const { url } = await socketIo(t, pass.authorize())
+  while (between.taken.length < 2) await new Promise(resolve => setImmediate(resolve))
+  between.silent = false
+  assert.equal(between.taken.length, 2) // One of each kind.
+  await Promise.all(between.taken.map(socket => heard(socket.resume(), 'close')))
+  await service.stream()
+  const direct = ({ metadata }) => metadata.get('user-agent').length === 0
+  do await connected(t, url)
+  while (!direct(service.calls.at(-1)))
+})
+
 // --- Beside grpc-js -------------------------------------------------------------------------------------------------
 
 test('handshakes go over it once it is there, and what it does not take over grpc-js', async t => {
@@ -272,7 +357,7 @@ test('handshakes go over it once it is there, and what it does not take over grp
   const byGrpcJs = ({ metadata }) => metadata.get('user-agent').length > 0
   do await connected(t, url)
   while (byGrpcJs(service.calls.at(-1)))
-  const auth = { text: 'a'.repeat(100_000) }
+  const auth = { text: 'a'.repeat(30_000) }
   await connected(t, url, { auth })
   assert.equal(byGrpcJs(service.calls.at(-1)), true)
   assert.deepEqual(service.calls.at(-1).request.handshake.auth, auth)

@@ -5,7 +5,7 @@ import { SocketPass, authorize } from 'socketpass'
 import { gateway } from './support/servers.mjs'
 
 const wrong = {
-  address: ['', 'http://localhost:50051', 'localhost', 50051],
+  address: ['', 'http://localhost:50051', 'localhost', 50051, 'localhost:99999', 'localhost:0', ':50051', '::1:50051', '127.0.0.1:1,127.0.0.1:2', 'dns:', 'ipv4:10.0.0.1', 'unix:'],
   tls: [true, { ca: 1 }, { pfx: 'x' }, { cert: 'only' }, { key: 'only' }, { ca: '/does/not/exist' }, { ca: import.meta.filename }],
   token: ['', 'two words', 'line\n', 7],
   gatewayId: ['', 'a'.repeat(257), 'line\nfeed', 7],
@@ -44,6 +44,19 @@ for (const [name, where] of Object.entries(moved)) {
     })
   })
 }
+
+test('addresses are those of grpc-js', async () => {
+  for (const address of ['a:1', '[::1]:1', 'dns:a:1', 'dns:///a:1', 'ipv4:127.0.0.1:1,127.0.0.1:2', 'ipv6:[::1]:1', 'unix:/tmp/no']) {
+    await new SocketPass({ address }).close()
+  }
+})
+
+test('settings that are no object are an error', () => {
+  for (const settings of ['localhost:1', null, 7, []]) {
+    assert.throws(() => new SocketPass(settings), { name: 'TypeError', message: 'socketpass: settings: takes an object' })
+    assert.throws(() => authorize(settings), { name: 'TypeError', message: 'socketpass: settings: takes an object' })
+  }
+})
 
 test('a setting that is not known is an error that names it', () => {
   assert.throws(() => new SocketPass({ colour: 'red' }), /socketpass: colour: no such setting; there are address, /)

@@ -127,7 +127,7 @@ test('onUnavailable has no say in a decision that rejects', async t => {
 })
 
 for (const [code, hint] of [
-  ['UNAUTHENTICATED', /`token`/], ['PERMISSION_DENIED', /`token`/], ['INVALID_ARGUMENT', /could not be read/], ['UNIMPLEMENTED', /`address`/]
+  ['UNAUTHENTICATED', /`token`/], ['PERMISSION_DENIED', /`token`/], ['INVALID_ARGUMENT', /words$/], ['UNIMPLEMENTED', /`address`/]
 ]) {
   test(`${code} is the gateway's own mistake: rejected whatever onUnavailable says, and logged`, async t => {
     const lines = logged(t)
@@ -216,7 +216,8 @@ for (const [how, hook] of [['throws', () => { throw new Error('a bug') }], ['fai
     const lines = logged(t)
     const { url, service } = await server(t, { success: hook, fail: hook })
     const first = await refused(t, url)
-    assert.equal(first.message, 'Denied by policy')
+    assert.equal(first.message, 'Authorization failed')
+    assert.deepEqual(first.data, { code: 4000, reason: 'service_unavailable' })
     service.answer = NOT_LOGGED_IN
     assert.equal((await refused(t, url)).message, 'Nobody here')
     assert.match(lines[0], /the hook `success` failed.*a bug/)
@@ -232,6 +233,97 @@ test('an auth payload that is too deep is rejected whatever onUnavailable says',
   const [answer] = await heard(socket, 'message')
   assert.match(String(answer), /^44\{"message":"Authorization service unavailable"/)
   assert.equal(service.calls.length, 0)
+})
+
+for (const onUnavailable of ['reject', 'accept']) {
+  test(`who comes while the gateway closes is told so when onUnavailable is ${onUnavailable}`, async t => {
+    const { url, pass, service } = await server(t, { onUnavailable, success: assert.fail, fail: assert.fail })
+    let answer
+    service.answer = () => new Promise(resolve => { answer = () => resolve(ACCEPTED) })
+    const before = refused(t, url)
+    await heard(service, 'call')
+    const closing = pass.close()
+    const after = refused(t, url)
+    answer()
+    for (const error of [await before, await after]) {
+      assert.equal(error.message, 'Gateway is shutting down')
+      assert.deepEqual(error.data, { code: 4001, reason: 'gateway_draining' })
+    }
+    await closing
+    assert.equal(service.calls.length, 1)
+  })
+}
+
+test('who has been let in and opens while the gateway closes is closed', async t => {
+  let go
+  const { url, pass } = await server(t, {}, {}, io => io.use((_socket, next) => { go = next }))
+  const socket = browser(t, url)
+  const closed = told(socket, 'socketpass:close')
+  while (go === undefined) await new Promise(resolve => setImmediate(resolve))
+  const closing = pass.close()
+  go()
+  assert.deepEqual(await closed, [{ code: 4001, reason: 'gateway_draining' }])
+  assert.deepEqual(pass.sockets, [])
+  await closing
+})
+
+for (const [what, auth, why] of [
+  ['many numbers', { list: Array(100_000).fill(0) }, 'larger than 65536 bytes'],
+  ['many empty lists', { list: Array(100_000).fill([]) }, 'larger than 65536 bytes'],
+  ['a long text', { text: '\xE9'.repeat(40_000) }, 'larger than 65536 bytes'],
+  ['many names', Object.fromEntries(Array.from({ length: 20_000 }, (_, i) => [i, null])), 'larger than 65536 bytes']
+]) {
+  test(`an auth payload of ${what} is rejected without asking, whatever onUnavailable says`, async t => {
+    const lines = logged(t)
+    const { url, service } = await server(t, { onUnavailable: 'accept' })
+    assert.deepEqual((await refused(t, url, { auth })).data, { code: 4000, reason: 'service_unavailable' })
+    assert.equal(service.calls.length, 0)
+    assert.match(lines.join(), new RegExp(`INVALID_ARGUMENT: \`auth\` is ${why}`))
+  })
+}
+
+test('an auth payload of 24 levels and nearly 64 KiB is asked about', async t => {
+  let auth = { text: 'a'.repeat(65_000) }
+  for (let i = 0; i < 23; i++) auth = { in: auth }
+  const { url, service } = await server(t)
+  await connected(t, url, { auth })
+  assert.deepEqual(service.calls[0].request.handshake.auth, auth)
+})
+
+for (const [what, success] of [
+  ['says nothing', () => {}], ['fails later, with a promise of its own kind,', () => ({ then: (_done, failed) => setImmediate(failed) })]
+]) {
+  test(`a hook that ${what} has failed`, async t => {
+    const lines = logged(t)
+    const { url } = await server(t, { success, timeout: 500 })
+    assert.deepEqual((await refused(t, url)).data, { code: 4000, reason: 'service_unavailable' })
+    assert.match(lines.join(), /the hook `success` failed/)
+  })
+}
+
+test('each namespace has a user of its own, also on one connection', async t => {
+  const users = {}
+  const { url, service } = await server(t, {}, {}, (io, pass) => {
+    for (const name of ['/', '/chat']) io.of(name).on('connection', socket => { users[name] = socket })
+    io.of('/chat').use(pass.authorize())
+  })
+  service.answer = { ...ACCEPTED, user: { logged_in: true, name: 'Zoe' } }
+  const main = await connected(t, url)
+  service.answer = ACCEPTED
+  const chat = main.io.socket('/chat')
+  await told(chat, 'connect')
+  assert.equal(users['/'].request.user.name, 'Zoe')
+  assert.equal(users['/chat'].request.user.name, 'Ana')
+  assert.equal(users['/'].request.headers, users['/chat'].request.headers)
+})
+
+test('over a Unix socket there is no address', async t => {
+  const { pass, service } = await gateway(t)
+  const handshake = { headers: {}, url: '/', auth: {}, address: undefined, xdomain: false }
+  const nsp = { name: '/', server: {}, sockets: new Map(), prependListener () {} }
+  const error = await new Promise(resolve => pass.authorize()({ handshake, nsp, request: { rawHeaders: [] } }, resolve))
+  assert.equal(error, undefined)
+  assert.equal(service.calls[0].request.handshake.remoteAddress, '')
 })
 
 test('a socket that another middleware refuses is not reported', async t => {
@@ -289,5 +381,18 @@ test('a socket that Socket.IO recovers without asking is closed, and the log say
   socket.io.engine.close()
   assert.deepEqual((await closed)[0], { code: 4000, reason: 'service_unavailable' })
   assert.equal(socket.recovered, true)
+  assert.match(lines.join(), /connectionStateRecovery\.skipMiddlewares/)
+})
+
+test('one that is recovered before anybody has come is closed when somebody comes', async t => {
+  const lines = logged(t)
+  const { url, io } = await server(t, {}, {}, () => {}, { connectionStateRecovery: {} })
+  io.of('/').adapter.restoreSession = async () => ({ sid: 'old', pid: 'known', rooms: [], data: {}, missedPackets: [] })
+  const recovered = webSocket(t, `${url.replace('http', 'ws')}/socket.io/?EIO=4&transport=websocket`)
+  await heard(recovered, 'message')
+  recovered.send('40{"pid":"known","offset":"1"}')
+  await heard(recovered, 'message')
+  await connected(t, url)
+  assert.equal(io.of('/').sockets.has('old'), false)
   assert.match(lines.join(), /connectionStateRecovery\.skipMiddlewares/)
 })

@@ -1,9 +1,17 @@
 import assert from 'node:assert/strict'
-import { once } from 'node:events'
+import { EventEmitter, once } from 'node:events'
+import { createRequire } from 'node:module'
 import { test } from 'node:test'
+import { setTimeout as sleep } from 'node:timers/promises'
 import grpc from '@grpc/grpc-js'
+import { ReportRequest } from 'socketpass/stubs'
 import { Scripted } from './support/scripted.mjs'
 import { connected, gateway, heard, logged, socketIo, told, webSocket, webSockets } from './support/servers.mjs'
+
+const require = createRequire(import.meta.url)
+const { Log } = require('../dist/log.js')
+const { OpenSockets } = require('../dist/open-sockets.js')
+const { Stream } = require('../dist/stream.js')
 
 async function served (t, settings, script) {
   const there = await gateway(t, settings, script)
@@ -65,13 +73,49 @@ for (const code of ['OK', 'ABORTED', 'ALREADY_EXISTS', 'INVALID_ARGUMENT', 'RESO
   })
 }
 
-test('the same end is logged once as long as no welcome comes', async t => {
+for (const welcome of [true, false]) {
+  test(`the same end is logged once ${welcome ? 'whatever welcomes come between' : 'as long as no welcome comes'}`, async t => {
+    const lines = logged(t)
+    const { service } = await gateway(t, {}, { welcome })
+    for (let i = 1; i <= 3; i++) {
+      const stream = await service.stream(i)
+      if (welcome) await stream.until(({ complete }) => complete)
+      stream.end(grpc.status.ALREADY_EXISTS)
+    }
+    await service.stream(4)
+    assert.equal(lines.length, 1)
+  })
+}
+
+test('causes are logged at most once a minute, whatever comes between', t => {
   const lines = logged(t)
-  const { service } = await gateway(t, {}, { welcome: false })
-  for (let i = 1; i <= 3; i++) (await service.stream(i)).end(grpc.status.ALREADY_EXISTS)
-  await service.stream(4)
-  assert.equal(lines.length, 1)
+  let now = 0
+  t.mock.method(performance, 'now', () => now)
+  const log = new Log()
+  for (now = 0; now < 120_000; now += 1_000) {
+    log.say('report', 'one', `one at ${now}`)
+    if (now % 2_000 === 0) log.say('report', 'other', `other at ${now}`)
+  }
+  assert.deepEqual(lines, ['one at 0', 'other at 0', 'one at 60000', 'other at 60000'].map(line => `socketpass: ${line}`))
 })
+
+test('that the stream is open is logged, with the name of the gateway', async t => {
+  const lines = []
+  t.mock.method(console, 'error', line => lines.push(line))
+  const { service } = await gateway(t)
+  await (await service.stream()).until(({ complete }) => complete)
+  assert.deepEqual(lines, ['socketpass: the stream to the registry is open, for the gateway gateway-1'])
+})
+
+for (const code of ['RESOURCE_EXHAUSTED', 'INVALID_ARGUMENT', 'INTERNAL']) {
+  test(`the log names no setting for ${code}`, async t => {
+    const lines = logged(t)
+    const { service } = await gateway(t, {}, { welcome: false })
+    ;(await service.stream()).end(grpc.status[code])
+    await service.stream(2)
+    assert.deepEqual(lines, [`socketpass: the stream has ended: ${code}: the script says so`])
+  })
+}
 
 test('a batch comes every quarter of the lease when nothing happens', async t => {
   const { service } = await gateway(t, {}, { lease: lease(400) })
@@ -125,6 +169,40 @@ test('large users are spread over batches', async t => {
   const second = await (await service.stream(2)).until(({ complete }) => complete)
   assert.equal(second.listed.size, 40)
   assert.ok(second.batches.length >= 3)
+})
+
+test('what the service would not take of a socket is left out, and logged', async t => {
+  const lines = logged(t)
+  const { service, url } = await served(t)
+  service.answer = { ...service.answer, user: { logged_in: true, text: 'a'.repeat(70_000) }, sessionId: 'a'.repeat(1_025) }
+  await open(t, url, 1)
+  const { listed } = await (await service.stream()).until(({ listed }) => listed.size === 1)
+  const [{ user, sessionId, namespace }] = listed.values()
+  assert.deepEqual([user, sessionId, namespace], [undefined, '', '/'])
+  assert.match(lines.join('\n'), /is listed without session_id: it is too large\n.* is listed without user: it is too large/)
+})
+
+test('a batch is cut before it is larger than a MiB', async t => {
+  const { service, url } = await served(t, {}, { welcome: false })
+  service.answer = { ...service.answer, user: { logged_in: true, text: 'a'.repeat(65_000) } }
+  await open(t, url, 40)
+  const stream = await service.stream()
+  stream.write('welcome', { lease: lease(15_000) })
+  await stream.until(({ listed }) => listed.size === 40)
+  assert.deepEqual(stream.batches.map(({ events }) => events.length), [16, 16, 8])
+})
+
+test('a listing that is not taken is not told again and again without a pause', async t => {
+  logged(t)
+  const { service } = await gateway(t, {}, { ack: false })
+  const before = performance.now()
+  for (let i = 1; i <= 4; i++) {
+    const stream = await (await service.stream(i)).until(({ complete }) => complete)
+    stream.end(grpc.status.RESOURCE_EXHAUSTED)
+  }
+  await service.stream(5)
+  // Half of 200, 400, 800 and 1600 ms.
+  assert.ok(performance.now() - before > 1_500)
 })
 
 test('a stream without acks is given up after half a lease', async t => {
@@ -194,6 +272,26 @@ test('close tells every socket, says goodbye, and lets nobody in any more', asyn
   assert.deepEqual([code, String(reason)], [4001, 'gateway_draining'])
   const [, response] = await once(webSocket(t, url), 'unexpected-response')
   assert.equal(response.statusCode, 503)
+  assert.deepEqual(pass.sockets, [])
+})
+
+test('nothing is told after the goodbye', async () => {
+  const said = []
+  const call = Object.assign(new EventEmitter(), {
+    write: bytes => said.push(ReportRequest.decode(bytes).message.$case), end: () => said.push('end'), cancel () {}
+  })
+  const sockets = new OpenSockets()
+  const obey = () => assert.fail('a command was carried out')
+  const stream = new Stream(call, { hello: { gatewayId: 'a', incarnation: 'b', labels: {} }, number: 1, sockets, obey, welcomed () {} })
+  call.emit('data', { message: { $case: 'welcome', value: { lease: lease(80) } } })
+  await sleep(50)
+  stream.changed({ socketId: 'gone' })
+  stream.goodbye()
+  stream.changed({ socketId: 'gone' })
+  call.emit('data', { message: { $case: 'ack', value: { sequence: 1, rejected: [] } } })
+  call.emit('data', { message: { $case: 'command', value: { commandId: 'late' } } })
+  await sleep(100)
+  assert.deepEqual(said.slice(said.indexOf('goodbye')), ['goodbye', 'end'])
 })
 
 test('close does not wait for a service that is not there', async t => {

@@ -4,7 +4,9 @@ use std::{collections::BTreeMap, path::PathBuf, time::Duration};
 
 use serde::Deserialize;
 use serde_json::json;
-use socketpass_client::{Attempt, Builder, HookResult, OnUnavailable, SettingError, SocketPass, Tls, Verdict};
+use socketpass_client::{
+    Attempt, Builder, HookResult, OnUnavailable, SettingError, SocketPass, Tls, Verdict,
+};
 
 use crate::says::say;
 

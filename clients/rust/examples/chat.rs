@@ -1,6 +1,6 @@
 //! A chat that says everything back with the sender's name.
 
-use std::{env, error::Error};
+use std::{env, error::Error, process::ExitCode};
 
 use axum::{
     Router,
@@ -34,12 +34,25 @@ async fn chat(upgrade: WebSocketUpgrade, admission: Admission) -> Response {
 }
 
 #[tokio::main]
-async fn main() -> Result<(), Box<dyn Error>> {
+async fn main() -> ExitCode {
     tracing_subscriber::fmt::init();
-    let mut terminate = signal(SignalKind::terminate())?;
+    match serve().await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            tracing::error!("{error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn serve() -> Result<(), Box<dyn Error>> {
+    let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
 
     let address = env::var("SOCKETPASS_ADDR").unwrap_or("127.0.0.1:50051".into());
-    let mut builder = SocketPass::builder().address(address).gateway_id("chat-1");
+    let mut builder = SocketPass::builder().address(address);
+    if let Ok(name) = env::var("POD_NAME") {
+        builder = builder.gateway_id(name);
+    }
     if let Ok(token) = env::var("SOCKETPASS_TOKEN") {
         builder = builder.token(token);
     }
@@ -50,7 +63,10 @@ async fn main() -> Result<(), Box<dyn Error>> {
     tracing::info!("listening on {}", listener.local_addr()?);
     axum::serve(listener, router)
         .with_graceful_shutdown(async move {
-            terminate.recv().await;
+            tokio::select! {
+                _ = terminate.recv() => {}
+                _ = interrupt.recv() => {}
+            }
             pass.close().await;
         })
         .await?;

@@ -3,12 +3,12 @@
 use std::{
     future::poll_fn,
     panic::{AssertUnwindSafe, catch_unwind},
-    sync::{Mutex, PoisonError},
     task::Poll,
     time::Duration,
 };
 
-use tokio::time::{Instant, sleep, timeout_at};
+use prost::Message as _;
+use tokio::time::{Instant, sleep, timeout, timeout_at};
 use tonic::{Code, Request, Status};
 
 use crate::{
@@ -25,6 +25,11 @@ use crate::{
 const TRIES: u32 = 4;
 const FIRST_PAUSE: Duration = Duration::from_millis(50);
 
+/// As large a handshake may be, as a message.
+const HANDSHAKE_BYTES: usize = 256 * 1024;
+
+const PANICKED: &str = "it panicked";
+
 impl SocketPass {
     /// Asks about a handshake. The integrations do it by themselves; call it for sockets of another library.
     ///
@@ -33,7 +38,14 @@ impl SocketPass {
     /// When they are to be turned away, with what to tell them.
     pub async fn authorize(&self, handshake: Handshake) -> Result<Admission, Rejection> {
         let facts = handshake.facts();
-        let (decision, standing) = match self.ask(&handshake).await {
+        if self.tracked().are_ending() {
+            return Err(Rejection::while_closing());
+        }
+        let asked = self.ask(&handshake).await;
+        if self.tracked().are_ending() {
+            return Err(Rejection::while_closing());
+        }
+        let (decision, standing) = match asked {
             Ok(decision) if decision.accepted => (decision, Standing::Accepted),
             Ok(decision) if decision.is_fault() && self.accepts_anyway() => (decision, Standing::LetIn),
             Ok(decision) => (decision, Standing::Rejected),
@@ -43,11 +55,13 @@ impl SocketPass {
         };
         let verdict = match standing {
             Standing::Accepted => {
-                hear("success", self.settings().success.as_ref(), &decision, handshake).await
+                let said = self.hear("success", self.settings().success.as_ref(), &decision, handshake).await;
+                said.ok_or_else(|| Rejection::by_decision(Decision::none()))?
             }
             Standing::LetIn => Verdict::Stands,
             Standing::Rejected | Standing::Barred => {
-                hear("fail", self.settings().fail.as_ref(), &decision, handshake).await
+                let said = self.hear("fail", self.settings().fail.as_ref(), &decision, handshake).await;
+                said.unwrap_or(Verdict::Stands)
             }
         };
         match (standing, verdict) {
@@ -69,27 +83,71 @@ impl SocketPass {
     }
 
     async fn ask(&self, handshake: &Handshake) -> Result<Decision, Undecided> {
-        let asked = self.call(handshake).await;
+        let asked = match self.question(handshake) {
+            Ok(question) => self.call(question).await,
+            Err(status) => Err(status),
+        };
         let code = asked.as_ref().map_or_else(Status::code, |_| Code::Ok);
         let own_mistake = matches!(
             code,
             Code::Unauthenticated | Code::PermissionDenied | Code::InvalidArgument | Code::Unimplemented
         );
-        if self.authorize_log().is_new(code)
-            && let Err(status) = &asked
+        if let Err(status) = &asked
+            && self.undecided().is_due(code)
         {
             tell(status);
         }
         asked.map_err(|_| if own_mistake { Undecided::OwnMistake } else { Undecided::Unavailable })
     }
 
-    /// Repeated while the service is UNAVAILABLE, as long as there is time.
-    async fn call(&self, handshake: &Handshake) -> Result<Decision, Status> {
-        let deadline = Instant::now() + self.settings().timeout;
-        let message = AuthorizeRequest {
+    /// What the application says; none if it fails to say it, or not in time. Without a hook the decision stands.
+    async fn hear(
+        &self,
+        name: &str,
+        hook: Option<&Hook>,
+        decision: &Decision,
+        handshake: Handshake,
+    ) -> Option<Verdict> {
+        let Some(hook) = hook else { return Some(Verdict::Stands) };
+        let attempt = Attempt { decision: decision.clone(), handshake };
+        let said = async {
+            let mut saying = catch_unwind(AssertUnwindSafe(|| hook(attempt))).map_err(|_| PANICKED)?;
+            poll_fn(|cx| match catch_unwind(AssertUnwindSafe(|| saying.as_mut().poll(cx))) {
+                Ok(poll) => poll,
+                Err(_) => Poll::Ready(Err(PANICKED.into())),
+            })
+            .await
+        };
+        match timeout(self.settings().timeout, said)
+            .await
+            .unwrap_or_else(|_| Err("it said nothing in time".into()))
+        {
+            Ok(verdict) => Some(verdict),
+            Err(error) => {
+                tracing::error!("the hook `{name}` failed, so the handshake is rejected: {error}");
+                None
+            }
+        }
+    }
+
+    /// Whoever sends a handshake that the service would not read must not have it taken for a service that is away.
+    fn question(&self, handshake: &Handshake) -> Result<AuthorizeRequest, Status> {
+        if handshake.is_auth_too_much() {
+            return Err(Status::invalid_argument("`auth` has more than 64 KiB or 24 levels"));
+        }
+        let question = AuthorizeRequest {
             handshake: Some(handshake.to_proto()),
             gateway_id: self.gateway_id().to_owned(),
         };
+        match question.encoded_len() {
+            ..=HANDSHAKE_BYTES => Ok(question),
+            bytes => Err(Status::invalid_argument(format!("the handshake has {bytes} bytes"))),
+        }
+    }
+
+    /// Repeated while the service is UNAVAILABLE, as long as there is time.
+    async fn call(&self, message: AuthorizeRequest) -> Result<Decision, Status> {
+        let deadline = Instant::now() + self.settings().timeout;
         let mut last = Status::deadline_exceeded("no answer in time");
         let tries = async {
             let mut pause = FIRST_PAUSE;
@@ -130,21 +188,6 @@ enum Undecided {
     OwnMistake,
 }
 
-/// How asking went the last time, so that a cause is told once and not for each handshake.
-pub(crate) struct AuthorizeLog(Mutex<Code>);
-
-impl Default for AuthorizeLog {
-    fn default() -> Self {
-        Self(Mutex::new(Code::Ok))
-    }
-}
-
-impl AuthorizeLog {
-    fn is_new(&self, code: Code) -> bool {
-        std::mem::replace(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner), code) != code
-    }
-}
-
 fn tell(status: &Status) {
     let (code, message) = (status.code(), status.message());
     match code {
@@ -168,29 +211,4 @@ fn tell(status: &Status) {
 /// A connection that breaks in the middle of an answer has the codes of HTTP/2, but it is as good as no answer.
 fn is_unavailable(status: &Status) -> bool {
     status.code() == Code::Unavailable || std::error::Error::source(status).is_some()
-}
-
-/// What the application says. Without a hook the decision stands; one that fails rejects.
-async fn hear(name: &str, hook: Option<&Hook>, decision: &Decision, handshake: Handshake) -> Verdict {
-    let Some(hook) = hook else { return Verdict::Stands };
-    let attempt = Attempt { decision: decision.clone(), handshake };
-    let panicked = || Err("it panicked".into());
-    let said = match catch_unwind(AssertUnwindSafe(|| hook(attempt))) {
-        Ok(mut saying) => {
-            poll_fn(|cx| match catch_unwind(AssertUnwindSafe(|| saying.as_mut().poll(cx))) {
-                Ok(poll) => poll,
-                Err(_) => Poll::Ready(panicked()),
-            })
-            .await
-        }
-        Err(_) => panicked(),
-    };
-    said.unwrap_or_else(|error| {
-        tracing::error!("the hook `{name}` failed, so the handshake is rejected: {error}");
-        Verdict::Reject(if decision.accepted {
-            "Authorization failed".into()
-        } else {
-            decision.message.clone()
-        })
-    })
 }

@@ -76,7 +76,7 @@ impl IntoResponse for Rejection {
 impl Admission {
     /// Lists the WebSocket until what is returned is dropped. Use that in its place: it is read and written in the same
     /// way, and ends when the fleet disconnects it.
-    pub fn track(&self, socket: WebSocket) -> TrackedWebSocket {
+    pub fn track(self, socket: WebSocket) -> TrackedWebSocket {
         let shared = Arc::new(Shared {
             state: Mutex::new(State {
                 socket: Some(socket),
@@ -279,6 +279,19 @@ impl Shared {
 
     fn wake(&self) {
         Waker::from(self.wakers.clone()).wake();
+    }
+}
+
+/// The application has done with it. If the fleet has it closed, that task gives it up.
+impl Drop for TrackedWebSocket {
+    fn drop(&mut self) {
+        let mut state = self.shared.lock();
+        if state.close.is_none() {
+            state.socket = None;
+            state.outbox.clear();
+        }
+        drop(state);
+        self.shared.wake();
     }
 }
 

@@ -10,10 +10,11 @@ use tokio::{
     time::{Instant, timeout_at},
 };
 use tokio_util::task::{AbortOnDropHandle, TaskTracker};
+use tonic::Code;
 
 use crate::{
     admission::random_id,
-    authorize::AuthorizeLog,
+    causes::Causes,
     decision::Close,
     loss,
     proto::{
@@ -40,7 +41,8 @@ struct Inner {
     settings: Builder,
     replicas: Replicas,
     sockets: Arc<Sockets>,
-    authorize_log: AuthorizeLog,
+    /// Why handshakes got no decision.
+    undecided: Causes<Code>,
     ending: watch::Sender<bool>,
     /// What sockets have still to do when they are closed.
     closing: TaskTracker,
@@ -78,7 +80,7 @@ impl SocketPass {
             settings,
             replicas,
             sockets,
-            authorize_log: AuthorizeLog::default(),
+            undecided: Causes::default(),
             ending,
             closing: TaskTracker::new(),
             reporter: Mutex::new(Some(task::owned(reporter.run()))),
@@ -133,8 +135,8 @@ impl SocketPass {
         self.0.replicas.clone()
     }
 
-    pub(crate) fn authorize_log(&self) -> &AuthorizeLog {
-        &self.0.authorize_log
+    pub(crate) fn undecided(&self) -> &Causes<Code> {
+        &self.0.undecided
     }
 
     pub(crate) fn tracked(&self) -> &Arc<Sockets> {

@@ -140,7 +140,8 @@ pub enum Verdict {
     Reject(String),
 }
 
-/// A hook's verdict, or its failure, which rejects.
+/// A hook's verdict, or its failure, which rejects: of a `success` with `{4000, "service_unavailable"}`, of a `fail` as it was
+/// decided.
 pub type HookResult = Result<Verdict, Box<dyn Error + Send + Sync>>;
 
 /// A handshake that was turned away.
@@ -161,6 +162,15 @@ impl Rejection {
             status: status(&decision),
             message: if decision.message.is_empty() { UNAVAILABLE.into() } else { decision.message },
             close: decision.close.unwrap_or_else(Close::service_unavailable),
+        }
+    }
+
+    /// Whoever comes while the client closes.
+    pub(crate) fn while_closing() -> Self {
+        Self {
+            status: http::StatusCode::SERVICE_UNAVAILABLE,
+            message: "Gateway is shutting down".into(),
+            close: Close::gateway_draining(),
         }
     }
 

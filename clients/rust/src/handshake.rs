@@ -3,9 +3,16 @@
 use std::{collections::BTreeMap, fmt, net::SocketAddr};
 
 use http::{HeaderMap, header, request::Parts};
+use percent_encoding::percent_decode_str;
 use serde_json::{Map, Value};
 
-use crate::{proto, values::to_struct};
+use crate::{
+    proto,
+    values::{STRUCT_LEVELS, deeper_than, larger_than, to_struct},
+};
+
+/// Of it the service reads a session id.
+const AUTH_BYTES: usize = 64 * 1024;
 
 /// What a client sent when it asked for a socket.
 #[derive(Clone, Default)]
@@ -19,7 +26,7 @@ pub struct Handshake {
 }
 
 impl Handshake {
-    /// From the HTTP request that asks for it. The namespace is the request's path until another is given.
+    /// From the HTTP request that asks for it. The namespace is the request's path, percent-decoded, until another is given.
     ///
     /// The peer's address is axum's `ConnectInfo<SocketAddr>`, or a `SocketAddr` that is among the request's extensions.
     pub fn from_request(request: &Parts) -> Self {
@@ -27,7 +34,7 @@ impl Handshake {
         Self {
             headers: request.headers.clone(),
             url: uri.path_and_query().map_or_else(|| uri.path().to_owned(), ToString::to_string),
-            namespace: uri.path().to_owned(),
+            namespace: percent_decode_str(uri.path()).decode_utf8_lossy().into_owned(),
             remote_address: peer(request).map_or_else(String::new, |peer| peer.to_string()),
             auth: None,
             xdomain: false,
@@ -72,6 +79,13 @@ impl Handshake {
         let origin =
             self.headers.get(header::ORIGIN).map_or_else(String::new, |origin| latin1(origin.as_bytes()));
         Facts { namespace: self.namespace.clone(), remote_address: self.remote_address.clone(), origin }
+    }
+
+    /// Whether the `auth` payload is larger or deeper than the service is asked to read.
+    pub(crate) fn is_auth_too_much(&self) -> bool {
+        self.auth.as_ref().is_some_and(|auth| {
+            auth.values().any(|value| deeper_than(value, STRUCT_LEVELS - 1)) || larger_than(auth, AUTH_BYTES)
+        })
     }
 
     pub(crate) fn to_proto(&self) -> proto::Handshake {
@@ -141,6 +155,7 @@ fn peer(request: &Parts) -> Option<SocketAddr> {
 #[cfg(test)]
 mod tests {
     use http::{HeaderValue, Request};
+    use serde_json::json;
 
     use super::*;
 
@@ -161,6 +176,25 @@ mod tests {
         assert_eq!(read.headers["x-forwarded-for"], "10.0.0.1, 10.0.0.2");
         assert_eq!((read.url.as_str(), read.namespace.as_str()), ("/chat?session_id=a", "/chat"));
         assert_eq!(read.remote_address, "");
+    }
+
+    #[test]
+    fn the_namespace_is_the_path_as_routes_read_it() {
+        let read = handshake(Request::get("/%61dmin/caf%C3%A9/%FF?a=%61"));
+        assert_eq!(read.namespace, "/admin/café/\u{fffd}");
+        assert_eq!(read.url, "/%61dmin/caf%C3%A9/%FF?a=%61");
+    }
+
+    #[test]
+    fn a_payload_is_bounded() {
+        let auth =
+            |value| Handshake::default().auth(Map::from_iter([("a".to_owned(), value)])).is_auth_too_much();
+        let nested = |levels| (0..levels).fold(json!(1), |inner, _| json!([inner]));
+        assert!(!auth(nested(23)));
+        assert!(auth(nested(24)));
+        assert!(!auth(json!("x".repeat(60_000))));
+        assert!(auth(json!("x".repeat(70_000))));
+        assert!(auth(json!(vec![0; 70_000])));
     }
 
     #[test]

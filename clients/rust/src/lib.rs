@@ -4,6 +4,7 @@ mod admission;
 mod authorize;
 #[cfg(feature = "axum")]
 mod axum;
+mod causes;
 mod client;
 mod connection;
 mod decision;

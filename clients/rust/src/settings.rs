@@ -21,6 +21,9 @@ const LABELS: usize = 32;
 const LABEL_NAME_BYTES: usize = 63;
 const LABEL_VALUE_BYTES: usize = 256;
 
+/// Longer times are mistakes, and the clock's arithmetic has an end.
+const LONGEST: Duration = Duration::from_secs(24 * 60 * 60);
+
 /// A setting that cannot be.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("`{setting}` {problem}")]
@@ -320,8 +323,11 @@ impl Builder {
                 );
             }
         }
-        if self.timeout.is_zero() {
-            return wrong("timeout", "takes a time longer than zero");
+        if self.timeout.is_zero() || self.timeout > LONGEST {
+            return wrong("timeout", "takes a time longer than zero, and a day at most");
+        }
+        if self.close_after_loss.is_some_and(|after| after > LONGEST) {
+            return wrong("close_after_loss", "takes a day at most; leave it out for never");
         }
         if self.close_after_loss.is_some_and(|after| after.is_zero()) {
             return wrong("close_after_loss", "takes a time longer than zero; leave it out for never");

@@ -44,7 +44,7 @@ pub struct Authorized<H> {
 impl SocketPass {
     /// Wraps a connect handler: `io.ns("/", pass.authorized(on_connect))`. Whoever is turned away gets `connect_error`
     /// with the decision's message. Whoever comes in is listed until the socket ends; its extensions have the
-    /// [`User`], the [`Socket`](crate::Socket), and the [`Admission`].
+    /// [`User`] and the [`Socket`](crate::Socket), and for middlewares the [`Admission`].
     pub fn authorized<H>(&self, handler: H) -> Authorized<H> {
         Authorized { pass: self.clone(), handler }
     }
@@ -65,8 +65,8 @@ where
     T: Send + Sync + 'static,
 {
     fn call(&self, socket: Arc<IoSocket<A>>, auth: Option<Payload>) {
-        // It was put there before the connection was accepted.
-        if let Some(admission) = socket.extensions.get::<Admission>() {
+        // It was put there before the connection was accepted, and is not needed any more.
+        if let Some(admission) = socket.extensions.remove::<Admission>() {
             let connection =
                 Commanded { socket: Arc::downgrade(&socket), closing: self.pass.closing().clone() };
             let tracked = Arc::new(admission.open(id(&socket), connection));

@@ -4,6 +4,7 @@ use std::{
     collections::{BTreeSet, HashMap, HashSet},
     fmt,
     ops::Deref,
+    panic::{AssertUnwindSafe, catch_unwind},
     sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock},
     time::{Duration, SystemTime},
 };
@@ -21,12 +22,15 @@ use crate::{
     handshake::Facts,
     proto,
     user::User,
-    values::{deeper_than, to_struct},
+    values::{STRUCT_LEVELS, deeper_than, to_struct},
 };
 
 /// What the service takes as `data`, so that a mistake shows where it is made.
-const DATA_LEVELS: usize = 24;
 const DATA_BYTES: usize = 64 * 1024;
+
+/// What it takes of a user, and of a text.
+const USER_BYTES: usize = 64 * 1024;
+const TEXT_BYTES: usize = 1024;
 
 /// A batch is closed when it has so many bytes: a quarter of what the service takes, so that the last event fits, too.
 const BATCH_BYTES: usize = 1024 * 1024;
@@ -40,12 +44,14 @@ pub struct Socket(Arc<Open>);
 
 struct Open {
     id: Arc<str>,
-    facts: Facts,
-    session_id: SessionId,
-    connected_at: SystemTime,
+    namespace: Box<str>,
+    /// What is reported of it but for user and data, which may change: a `proto::Socket`, encoded, which takes a fraction
+    /// of the memory.
+    report: Box<[u8]>,
     opened: Instant,
     user: RwLock<User>,
-    data: RwLock<Map<String, Value>>,
+    /// JSON, if the application has given any.
+    data: RwLock<Option<Box<str>>>,
     connection: Box<dyn Connection>,
     sockets: std::sync::Weak<Sockets>,
 }
@@ -58,7 +64,7 @@ impl Socket {
 
     /// The Socket.IO namespace, or the path of a WebSocket.
     pub fn namespace(&self) -> &str {
-        &self.0.facts.namespace
+        &self.0.namespace
     }
 
     /// Who is behind it now.
@@ -68,7 +74,8 @@ impl Socket {
 
     /// What the application last gave.
     pub fn data(&self) -> Map<String, Value> {
-        self.0.data.read().unwrap_or_else(PoisonError::into_inner).clone()
+        let data = self.0.data.read().unwrap_or_else(PoisonError::into_inner);
+        data.as_deref().and_then(|text| serde_json::from_str(text).ok()).unwrap_or_default()
     }
 
     /// Gives the registry data of the application's own with the socket, which filters see as `socket.data`.
@@ -77,13 +84,14 @@ impl Socket {
     ///
     /// When it is nested deeper than 24 levels, or larger than 64 KiB: the registry would not take it.
     pub fn set_data(&self, data: Map<String, Value>) -> Result<(), DataError> {
-        if data.values().any(|value| deeper_than(value, DATA_LEVELS - 1)) {
+        if data.values().any(|value| deeper_than(value, STRUCT_LEVELS - 1)) {
             return Err(DataError::TooDeep);
         }
         if to_struct(&data).encoded_len() > DATA_BYTES {
             return Err(DataError::TooLarge);
         }
-        *self.0.data.write().unwrap_or_else(PoisonError::into_inner) = data;
+        let text = Value::Object(data).to_string().into();
+        *self.0.data.write().unwrap_or_else(PoisonError::into_inner) = Some(text);
         if let Some(sockets) = self.0.sockets.upgrade() {
             sockets.tell(self);
         }
@@ -94,33 +102,52 @@ impl Socket {
         self.0.opened
     }
 
-    pub(crate) fn connection(&self) -> &dyn Connection {
-        &*self.0.connection
+    pub(crate) fn change_user(&self, user: &User) {
+        *self.0.user.write().unwrap_or_else(PoisonError::into_inner) = user.clone();
+        self.guarded("telling of a changed user", || self.0.connection.user_changed(user));
     }
 
-    pub(crate) fn set_user(&self, user: User) {
-        *self.0.user.write().unwrap_or_else(PoisonError::into_inner) = user;
+    pub(crate) fn send(&self, event: &str, args: &[Value]) -> bool {
+        self.guarded("sending an event", || self.0.connection.send(event, args)).unwrap_or(false)
+    }
+
+    fn close(&self, close: &Close) {
+        self.guarded("closing", || self.0.connection.close(close));
+    }
+
+    fn is_open(&self) -> bool {
+        self.guarded("asking whether it is open", || self.0.connection.is_open()).unwrap_or(true)
+    }
+
+    /// Calls what the application or another library brought. If it panics, the task of all sockets goes on.
+    pub(crate) fn guarded<T>(&self, what: &str, call: impl FnOnce() -> T) -> Option<T> {
+        let called = catch_unwind(AssertUnwindSafe(call)).ok();
+        if called.is_none() {
+            tracing::error!(socket_id = self.id(), "{what} panicked");
+        }
+        called
     }
 
     fn to_proto(&self) -> proto::Socket {
         let mut socket = proto::Socket {
-            socket_id: self.id().to_owned(),
-            namespace: self.0.facts.namespace.clone(),
-            session_id: self.0.session_id.0.clone(),
-            remote_address: self.0.facts.remote_address.clone(),
-            origin: self.0.facts.origin.clone(),
-            user: Some(to_struct(&self.user())),
-            data: Some(to_struct(&self.0.data.read().unwrap_or_else(PoisonError::into_inner))),
-            connected_at: Some(self.0.connected_at.into()),
-            ..proto::Socket::default()
+            user: Some(to_struct(&self.user().fields())),
+            data: Some(to_struct(&self.data())),
+            // It is this process' own writing.
+            ..proto::Socket::decode(&*self.0.report).unwrap_or_default()
         };
-        // The service takes no user of that size, and no message that has some of them.
-        if socket.encoded_len() > BATCH_BYTES {
+        // The service takes no more of a user, and no message that has some of them.
+        if socket.user.as_ref().is_some_and(|user| user.encoded_len() > USER_BYTES) {
             tracing::warn!(
                 socket_id = self.id(),
-                "the user is too large for the registry: it is listed without"
+                "the user is too large for the registry: the socket is listed without"
             );
             socket.user = None;
+        }
+        // What the peer sends is not to break the stream.
+        for text in [&mut socket.namespace, &mut socket.remote_address, &mut socket.origin] {
+            if text.len() > TEXT_BYTES {
+                text.clear();
+            }
         }
         socket
     }
@@ -204,11 +231,19 @@ pub(crate) struct Opening {
 impl Sockets {
     pub fn open(self: &Arc<Self>, opening: Opening) -> Tracked {
         let Opening { id, facts, session_id, user, connection } = opening;
+        let report = proto::Socket {
+            socket_id: id.clone(),
+            namespace: facts.namespace.clone(),
+            session_id: session_id.0,
+            remote_address: facts.remote_address,
+            origin: facts.origin,
+            connected_at: Some(SystemTime::now().into()),
+            ..proto::Socket::default()
+        };
         let socket = Socket(Arc::new(Open {
             id: id.into(),
-            facts,
-            session_id,
-            connected_at: SystemTime::now(),
+            namespace: facts.namespace.into(),
+            report: report.encode_to_vec().into(),
             opened: Instant::now(),
             user: RwLock::new(user),
             data: RwLock::default(),
@@ -223,7 +258,7 @@ impl Sockets {
         }
         drop(state);
         match ending {
-            Some(close) => socket.connection().close(&close),
+            Some(close) => socket.close(&close),
             None => self.changed.notify_one(),
         }
         Tracked(socket)
@@ -245,16 +280,17 @@ impl Sockets {
         self.changed.notify_one();
     }
 
-    /// Takes a socket off the list without telling, because whoever had it closed knows, and closes it.
+    /// Takes a socket off the list, and closes it.
     pub fn disconnect(&self, id: &str, close: &Close) {
-        let mut state = self.lock();
-        let socket = state.open.remove(id);
-        state.told.remove(id);
-        state.waiting.remove(id);
-        drop(state);
-        if let Some(socket) = socket {
-            socket.connection().close(close);
+        if let Some(socket) = self.get(id) {
+            self.close(&socket);
+            socket.close(close);
         }
+    }
+
+    /// Whether whoever comes is turned away.
+    pub fn are_ending(&self) -> bool {
+        self.lock().ending.is_some()
     }
 
     /// Tells of a socket again, with what has changed.
@@ -282,7 +318,7 @@ impl Sockets {
         let open = std::mem::take(&mut state.open);
         drop(state);
         for socket in open.into_values() {
-            socket.connection().close(close);
+            socket.close(close);
         }
     }
 
@@ -290,7 +326,7 @@ impl Sockets {
     pub async fn sweep(self: Arc<Self>) {
         loop {
             sleep(SWEEP_EVERY).await;
-            for socket in self.all().iter().filter(|socket| !socket.connection().is_open()) {
+            for socket in self.all().iter().filter(|socket| !socket.is_open()) {
                 self.close(socket);
             }
         }
@@ -398,13 +434,13 @@ mod tests {
     }
 
     #[test]
-    fn what_is_disconnected_is_not_told() {
+    fn what_is_disconnected_is_told_once() {
         let sockets = Arc::new(Sockets::default());
         let a = open(&sockets, "a");
         assert_eq!(told(&sockets), ["+a"]);
         sockets.disconnect("a", &Close::gateway_draining());
         drop(a);
-        assert!(told(&sockets).is_empty());
+        assert_eq!(told(&sockets), ["-a"]);
     }
 
     #[test]

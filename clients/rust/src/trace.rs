@@ -1,5 +1,9 @@
 //! OpenTelemetry's context, passed on.
 
+/// As much goes along: baggage may come from the browser, and is not to have the call refused.
+#[cfg(feature = "opentelemetry")]
+const MOST_BYTES: usize = 8 * 1024;
+
 /// Writes the context that is current into a call's headers, as the propagator that is set has it.
 #[cfg(feature = "opentelemetry")]
 pub(crate) fn inject(headers: &mut http::HeaderMap) {
@@ -15,7 +19,14 @@ pub(crate) fn inject(headers: &mut http::HeaderMap) {
         }
     }
 
-    opentelemetry::global::get_text_map_propagator(|propagator| propagator.inject(&mut Headers(headers)));
+    let mut carried = http::HeaderMap::new();
+    opentelemetry::global::get_text_map_propagator(|propagator| {
+        propagator.inject(&mut Headers(&mut carried))
+    });
+    let size: usize = carried.iter().map(|(name, value)| name.as_str().len() + value.len()).sum();
+    if size <= MOST_BYTES {
+        headers.extend(carried);
+    }
 }
 
 #[cfg(not(feature = "opentelemetry"))]

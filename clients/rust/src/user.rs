@@ -1,16 +1,16 @@
 //! Who stands behind a socket.
 
-use std::{fmt, ops::Deref, sync::Arc};
+use std::{fmt, sync::Arc};
 
 use serde::{Deserialize, Serialize, Serializer};
 use serde_json::{Map, Value};
 
 /// The user, as the web app's session names them. Cheap to clone.
 ///
-/// It reads like the JSON object that it is: `user["name"]`, `user.get("team")`. [`User::parse`] makes a type of the
-/// application's own of it.
-#[derive(Clone, PartialEq)]
-pub struct User(Arc<Map<String, Value>>);
+/// It is kept as JSON text, since every open socket has one, and read when it is asked: [`User::parse`] makes a type of the
+/// application's own of it, [`User::get`] gives one field, [`User::fields`] all of them.
+#[derive(Clone, PartialEq, Eq)]
+pub struct User(Arc<str>);
 
 impl User {
     /// The user of a socket whose user is not known: `{"logged_in": false}`.
@@ -20,7 +20,17 @@ impl User {
 
     /// Whether somebody is logged in.
     pub fn logged_in(&self) -> bool {
-        self.get("logged_in").and_then(Value::as_bool).unwrap_or(false)
+        self.get("logged_in").and_then(|value| value.as_bool()).unwrap_or(false)
+    }
+
+    /// A field of the user.
+    pub fn get(&self, name: &str) -> Option<Value> {
+        self.fields().remove(name)
+    }
+
+    /// All fields.
+    pub fn fields(&self) -> Map<String, Value> {
+        self.parse().unwrap_or_default()
     }
 
     /// The user as a type of the application's own.
@@ -29,33 +39,25 @@ impl User {
     ///
     /// When a field is missing or of another type.
     pub fn parse<'a, T: Deserialize<'a>>(&'a self) -> Result<T, serde_json::Error> {
-        T::deserialize(&*self.0)
+        serde_json::from_str(&self.0)
     }
 }
 
 impl From<Map<String, Value>> for User {
     fn from(fields: Map<String, Value>) -> Self {
-        Self(Arc::new(fields))
-    }
-}
-
-impl Deref for User {
-    type Target = Map<String, Value>;
-
-    fn deref(&self) -> &Self::Target {
-        &self.0
+        Self(Value::Object(fields).to_string().into())
     }
 }
 
 impl Serialize for User {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        self.deref().serialize(serializer)
+        self.fields().serialize(serializer)
     }
 }
 
 impl fmt::Debug for User {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_map().entries(self.0.iter()).finish()
+        f.write_str(&self.0)
     }
 }
 
@@ -71,7 +73,7 @@ mod tests {
     }
 
     #[test]
-    fn reads_like_an_object_and_becomes_a_type() {
+    fn gives_its_fields_and_becomes_a_type() {
         #[derive(Deserialize)]
         struct Member {
             id: u64,
@@ -79,7 +81,8 @@ mod tests {
         }
         let user = user(json!({"logged_in": true, "id": 7, "name": "Ada"}));
         assert!(user.logged_in());
-        assert_eq!(user["name"], "Ada");
+        assert_eq!(user.get("name"), Some(json!("Ada")));
+        assert_eq!(user.get("team"), None);
         let member: Member = user.parse().unwrap();
         assert_eq!((member.id, member.name.as_str()), (7, "Ada"));
         assert!(user.parse::<Vec<String>>().is_err());

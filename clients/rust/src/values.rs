@@ -3,6 +3,9 @@
 use prost_types::{ListValue, Struct, Value as ProtoValue, value::Kind};
 use serde_json::{Map, Number, Value};
 
+/// The service reads Structs of so many levels, the Struct being the first.
+pub(crate) const STRUCT_LEVELS: usize = 24;
+
 /// The largest whole number up to which a double has every one of them.
 const WHOLE: f64 = 9_007_199_254_740_992.0;
 
@@ -55,6 +58,30 @@ pub(crate) fn deeper_than(value: &Value, most: usize) -> bool {
         Value::Object(fields) => most == 0 || fields.values().any(|value| deeper_than(value, most - 1)),
         _ => false,
     }
+}
+
+/// Whether it takes more than so many bytes as protobuf, of which each value takes at least two. Stops as soon as it does.
+pub(crate) fn larger_than(fields: &Map<String, Value>, bytes: usize) -> bool {
+    fn take(fields: &Map<String, Value>, left: &mut usize) -> bool {
+        fields.iter().all(|(name, value)| spend(name.len(), left) && take_value(value, left))
+    }
+    fn take_value(value: &Value, left: &mut usize) -> bool {
+        let own = match value {
+            Value::String(text) => text.len(),
+            Value::Number(_) => 8,
+            _ => 0,
+        };
+        spend(2 + own, left)
+            && match value {
+                Value::Array(values) => values.iter().all(|value| take_value(value, left)),
+                Value::Object(fields) => take(fields, left),
+                _ => true,
+            }
+    }
+    fn spend(bytes: usize, left: &mut usize) -> bool {
+        left.checked_sub(bytes).inspect(|rest| *left = *rest).is_some()
+    }
+    !take(fields, &mut { bytes })
 }
 
 #[cfg(test)]

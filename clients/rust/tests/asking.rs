@@ -14,7 +14,7 @@ async fn filter_and_count() {
     assert_eq!(peer.filtered().await, "user.team == params.team");
     let ids: Vec<_> = found.sockets.iter().map(|socket| socket.socket_id.as_str()).collect();
     assert_eq!(ids, ["a", "b"]);
-    assert_eq!(*found.sockets[0].user, wanted);
+    assert_eq!(found.sockets[0].user.fields(), wanted);
     assert_eq!(found.view.incomplete_gateways, ["chat-2"]);
     assert!(found.view.warming_up);
 

@@ -46,9 +46,13 @@ async fn sockets_are_told_and_the_service_hears_it() {
     assert!(!end.is_finished());
     drop(stream);
     end.await.unwrap();
-    // Whoever still comes is closed at once.
-    let mut late = Browser::connect(web, "/").await.unwrap();
-    assert_eq!(late.closed().await, (4001, "gateway_draining".into()));
+    // Whoever still comes is turned away.
+    let late = Browser::connect(web, "/").await.err().unwrap();
+    assert_eq!(late.status, 503);
+    assert_eq!(
+        late.body,
+        json!({"code": 4001, "reason": "gateway_draining", "message": "Gateway is shutting down"})
+    );
     pass.close().await;
 }
 

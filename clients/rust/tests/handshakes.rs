@@ -63,8 +63,8 @@ async fn asks_with_all_that_the_client_sent() {
         .namespace("/rooms")
         .xdomain(true);
     let admission = pass.authorize(handshake).await.unwrap();
-    assert_eq!(admission.user()["name"], "Ada");
-    assert_eq!(admission.user()["id"], 7);
+    assert_eq!(admission.user().get("name"), Some(json!("Ada")));
+    assert_eq!(admission.user().get("id"), Some(json!(7)));
     assert!(admission.decision().accepted);
 
     let asked = peer.asked().await;
@@ -124,7 +124,7 @@ async fn hooks_are_asked_and_the_decision_stands() {
     let pass = hooks.on(settings(&peer), &Verdict::Stands).connect().await.unwrap();
     authorize(&pass).await.unwrap();
     let [(name, attempt)] = hooks.asked().try_into().unwrap();
-    assert_eq!((name, &attempt.decision.user["name"]), ("success", &json!("Ada")));
+    assert_eq!((name, attempt.decision.user.get("name")), ("success", Some(json!("Ada"))));
     assert_eq!(attempt.handshake.url(), "/chat?x=1");
     assert_eq!(attempt.handshake.headers()["origin"], "https://app.example");
 
@@ -178,6 +178,20 @@ async fn fail_may_let_in_as_nobody() {
 }
 
 #[tokio::test]
+async fn no_payload_makes_the_service_look_away() {
+    let peer = Peer::start().await;
+    let pass = settings(&peer).on_unavailable(OnUnavailable::Accept).connect().await.unwrap();
+    let nested = (0..60).fold(json!(1), |inner, _| json!([inner]));
+    for auth in [nested, json!("x".repeat(70_000))] {
+        let rejection = pass.authorize(handshake().auth(params(json!({"a": auth})))).await.err().unwrap();
+        assert_eq!((rejection.status, rejection.close.code), (StatusCode::SERVICE_UNAVAILABLE, 4000));
+    }
+    let large = Request::get("/").header("x-large", "x".repeat(300_000)).body(()).unwrap().into_parts().0;
+    assert!(pass.authorize(Handshake::from_request(&large)).await.is_err());
+    assert_eq!(peer.count_asked().await, 0);
+}
+
+#[tokio::test]
 async fn hooks_that_fail_reject() {
     async fn fails(_: Attempt) -> socketpass_client::HookResult {
         Err("broken".into())
@@ -186,11 +200,19 @@ async fn hooks_that_fail_reject() {
         panic!("broken")
     }
     let peer = Peer::start().await;
-    for settings in [settings(&peer).success(fails).fail(fails), settings(&peer).success(panics).fail(panics)]
-    {
+    async fn says_nothing(_: Attempt) -> socketpass_client::HookResult {
+        std::future::pending().await
+    }
+    let timeout = Duration::from_millis(200);
+    for settings in [
+        settings(&peer).success(fails).fail(fails),
+        settings(&peer).success(panics).fail(panics),
+        settings(&peer).success(says_nothing).fail(says_nothing).timeout(timeout),
+    ] {
         let pass = settings.connect().await.unwrap();
         peer.answer(|_| Ok(accepted()));
-        assert_eq!(authorize(&pass).await.unwrap_err().status, StatusCode::FORBIDDEN);
+        let rejection = authorize(&pass).await.unwrap_err();
+        assert_eq!((rejection.status, rejection.close.code), (StatusCode::SERVICE_UNAVAILABLE, 4000));
         peer.answer(|_| Ok(rejected(Reason::NotLoggedIn, "Nobody", 4501)));
         assert_eq!(authorize(&pass).await.unwrap_err().message, "Nobody");
     }

@@ -31,6 +31,7 @@ async fn the_example_serves_and_ends() {
     let mut chat = Command::new(program)
         .env("SOCKETPASS_ADDR", peer.address.to_string())
         .env("LISTEN", "127.0.0.1:0")
+        .env("POD_NAME", "chat-1")
         .env("NO_COLOR", "1")
         // Where others in the same build take the filter from the environment.
         .env("RUST_LOG", "info")

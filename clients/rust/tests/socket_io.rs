@@ -103,11 +103,12 @@ async fn commands_are_carried_out() {
 
         let close = socketpass_client::proto::Close { code: 4505, reason: "disconnected".into() };
         let disconnect = Disconnect { socket_ids: vec![id.clone()], close: Some(close) };
-        assert_eq!(stream.command(Some(Command::Disconnect(disconnect))).await, [id]);
+        assert_eq!(stream.command(Some(Command::Disconnect(disconnect))).await, [id.as_str()]);
         assert_eq!(
             socket.hears().await,
             json!(["socketpass:close", {"code": 4505, "reason": "disconnected"}])
         );
         socket.is_disconnected().await;
+        assert_eq!(stream.closed().await, id);
     }
 }

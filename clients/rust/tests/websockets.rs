@@ -2,9 +2,10 @@
 
 use std::time::Duration;
 
+use axum::{Router, extract::WebSocketUpgrade, routing::any};
 use serde_json::json;
 use socketpass_client::{
-    Builder, OnUnavailable, Reason, SocketPass,
+    Admission, Builder, OnUnavailable, Reason, SocketPass,
     proto::{Disconnect, Send, UserChanged, command::Command},
 };
 use tonic::Status;
@@ -12,7 +13,7 @@ use tonic::Status;
 use crate::support::{
     browser::Browser,
     peer::{Peer, fields, params, proto_value, rejected},
-    servers::{nested_websockets, websockets},
+    servers::{nested_websockets, serve, websockets},
     soon,
 };
 
@@ -44,13 +45,13 @@ async fn a_socket_is_listed_with_all_there_is_to_say() {
     assert_eq!(browser.hears().await, r#"{"you":{"id":7,"logged_in":true,"name":"Ada"}}"#);
 
     let asked = peer.asked().await.request.handshake.unwrap();
-    assert_eq!((asked.url.as_str(), asked.namespace.as_str()), ("/rooms/a%20b?x=1", "/rooms/a%20b"));
+    assert_eq!((asked.url.as_str(), asked.namespace.as_str()), ("/rooms/a%20b?x=1", "/rooms/a b"));
     assert_eq!(asked.headers["cookie"], "a=1; name=José");
     assert_eq!(asked.headers["x-part"], "one");
     assert!(asked.remote_address.starts_with("127.0.0.1:"), "{}", asked.remote_address);
 
     let socket = stream.opened().await;
-    assert_eq!(socket.namespace, "/rooms/a%20b");
+    assert_eq!(socket.namespace, "/rooms/a b");
     assert_eq!(socket.session_id, "a-session");
     assert_eq!(socket.origin, "https://app.example");
     assert_eq!(socket.remote_address, asked.remote_address);
@@ -62,7 +63,7 @@ async fn a_socket_is_listed_with_all_there_is_to_say() {
     here.set_data(params(json!({"rooms": ["a"]}))).unwrap();
     assert_eq!(stream.opened().await.data, Some(fields(json!({"rooms": ["a"]}))));
     assert_eq!(pass.sockets(), std::slice::from_ref(&here));
-    assert_eq!((here.namespace(), here.data()), ("/rooms/a%20b", params(json!({"rooms": ["a"]}))));
+    assert_eq!((here.namespace(), here.data()), ("/rooms/a b", params(json!({"rooms": ["a"]}))));
 
     browser.leave();
     assert_eq!(stream.closed().await, socket.socket_id);
@@ -190,7 +191,7 @@ async fn a_changed_user_is_replaced_and_told() {
         UserChanged { socket_ids: vec![id.clone(), "gone".into()], user: Some(fields(user.clone())) };
     assert_eq!(stream.command(Some(Command::UserChanged(changed))).await, [id.as_str()]);
     let (told_of, new) = soon("the application is told", told.recv()).await.unwrap();
-    assert_eq!((told_of, new["role"].clone()), (id.clone(), json!("admin")));
+    assert_eq!((told_of, new.get("role")), (id.clone(), Some(json!("admin"))));
     browser.say("whoami").await;
     assert_eq!(browser.hears().await, json!({"you": user}).to_string());
     // The next stream hears of the new user.
@@ -234,4 +235,44 @@ async fn a_client_that_does_not_read_is_disconnected_all_the_same() {
         close.await.unwrap();
     })
     .await;
+}
+
+#[tokio::test]
+async fn what_an_application_brings_may_panic() {
+    let peer = Peer::start().await;
+    let pass = settings(&peer).write_event(|_, _| panic!("the application's")).connect().await.unwrap();
+    let server = websockets(pass.layer()).await;
+    let mut stream = peer.welcomed(0).await;
+    let mut browser = Browser::connect(server, "/").await.unwrap();
+    browser.hears().await;
+    let id = stream.opened().await.socket_id;
+    let send = Send { socket_ids: vec![id.clone()], event: "news".into(), args: vec![] };
+    assert!(stream.command(Some(Command::Send(send))).await.is_empty());
+    assert_eq!(stream.command(disconnect(&[&id])).await, [id.as_str()]);
+    assert_eq!(browser.closed().await, (4505, "disconnected".into()));
+}
+
+#[tokio::test]
+async fn the_connection_ends_with_its_handler_whoever_keeps_the_socket() {
+    let peer = Peer::start().await;
+    let pass = settings(&peer).connect().await.unwrap();
+    let (keep, mut kept) = tokio::sync::mpsc::unbounded_channel();
+    let server = serve(
+        Router::new()
+            .fallback(any(move |upgrade: WebSocketUpgrade, admission: Admission| {
+                let keep = keep.clone();
+                async move {
+                    upgrade.on_upgrade(async move |socket| {
+                        let tracked = admission.track(socket);
+                        keep.send(tracked.socket().clone()).unwrap();
+                    })
+                }
+            }))
+            .layer(pass.layer()),
+    )
+    .await;
+    let mut browser = Browser::connect(server, "/").await.unwrap();
+    let _kept = kept.recv().await.unwrap();
+    browser.ended().await;
+    assert!(pass.sockets().is_empty());
 }

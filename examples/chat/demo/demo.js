@@ -1,14 +1,14 @@
 // `make demo-chat`: all side by side, until Ctrl-C.
 import { Fleet } from './fleet.js'
 
-const { PORT = '3000', SOCKETPASS_ADDRESS = '127.0.0.1:50051', REDIS_URL = 'redis://127.0.0.1:6379' } = process.env
+const { PORT = '3000', SOCKETPASS_ADDR = '127.0.0.1:50051', REDIS_URL = 'redis://127.0.0.1:6379' } = process.env
 
 // What the programs print while they start is of interest if one of them does not.
 const early = []
 let show = line => early.push(line)
 
 const fleet = new Fleet(
-  { port: Number(PORT), address: SOCKETPASS_ADDRESS, redis: REDIS_URL },
+  { port: Number(PORT), address: SOCKETPASS_ADDR, redis: REDIS_URL },
   { say: line => console.log(line), log: (name, line) => show(`${name.padEnd(10)} | ${line}`) }
 )
 
@@ -17,6 +17,8 @@ function stop (status) {
   stopping ??= fleet.stop().then(() => process.exit(status))
   return stopping
 }
+// Whoever read what is printed may have gone; nothing is to stay behind then, either.
+for (const out of [process.stdout, process.stderr]) out.on('error', () => stop(1))
 for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) {
   process.on(signal, () => {
     if (!stopping) console.log('\nstopping')

@@ -1,7 +1,7 @@
 // Starts Redis, Express, socketpass and the five servers, and stops them.
 import { execFileSync } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { build, NotBuilt } from './build.js'
@@ -30,10 +30,21 @@ export class Fleet {
 
   /** Answers which rooms are there, and which are left out and why. */
   async start () {
-    const { port } = this.#settings
-    const ports = [port, ...rooms.map((_, index) => port + 1 + index), Number(this.#settings.address.split(':')[1])]
+    const { port, address } = this.#settings
+    const at = /^[^:[\]]+:(\d+)$/.exec(address)
+    if (!at) throw new Error(`SOCKETPASS_ADDR takes HOST:PORT; it is ${address}`)
+    if (!(port >= 1 && port + rooms.length <= 65_535)) {
+      throw new Error(`PORT takes a number up to ${65_535 - rooms.length}: the ${rooms.length} ports after it are the rooms'`)
+    }
+    if (process.env.SOCKETPASS_BIN && !existsSync(process.env.SOCKETPASS_BIN)) {
+      throw new Error(`SOCKETPASS_BIN names ${process.env.SOCKETPASS_BIN}, where nothing is`)
+    }
+    const ports = [port, ...rooms.map((_, index) => port + 1 + index), Number(at[1])]
     for (const port of ports) {
-      if (!await isFree(port)) throw new Error(`port ${port} is taken: end what listens there, or give other ports (README.md)`)
+      if (!await isFree(port)) {
+        throw new Error(`port ${port} is taken: end what listens there, or give other ports (README.md). After a server that \
+was stopped the system can hold its port for a minute.`)
+      }
     }
     const { built, left } = await this.#build()
     await this.#startRedis()
@@ -118,7 +129,7 @@ export class Fleet {
 
   async #startRoom (room, { SOCKETPASS_TOKEN, SOCKETPASS_ADMIN_TOKEN }) {
     const port = this.#settings.port + 1 + rooms.indexOf(room)
-    const env = { PORT: `${port}`, SOCKETPASS_ADDRESS: this.#settings.address, SOCKETPASS_TOKEN }
+    const env = { PORT: `${port}`, SOCKETPASS_ADDR: this.#settings.address, SOCKETPASS_TOKEN }
     if (room.name === 'node') env.SOCKETPASS_ADMIN_TOKEN = SOCKETPASS_ADMIN_TOKEN
     await this.#run({ ...room, env, port, room: true })
   }

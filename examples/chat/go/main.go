@@ -37,7 +37,7 @@ func main() {
 	defer stop()
 
 	client, err := socketpass.New(socketpass.Config{
-		Address:   os.Getenv("SOCKETPASS_ADDRESS"),
+		Address:   os.Getenv("SOCKETPASS_ADDR"),
 		Token:     os.Getenv("SOCKETPASS_TOKEN"),
 		GatewayID: room,
 		Reject:    coderws.Reject(accept), // A browser sees the close code of a socket, but no HTTP status.

@@ -6,19 +6,19 @@ import { SocketPass } from 'socketpass'
 const {
   HOST = '127.0.0.1',
   PORT = '3001',
-  SOCKETPASS_ADDRESS,
+  SOCKETPASS_ADDR,
   SOCKETPASS_TOKEN, // Its role is `gateway`.
   SOCKETPASS_ADMIN_TOKEN // Its role is `admin`.
 } = process.env
 const ROOM = 'node'
 
 const pass = new SocketPass({
-  address: SOCKETPASS_ADDRESS, token: SOCKETPASS_TOKEN, gatewayId: ROOM, goodbyeOnSigterm: true
+  address: SOCKETPASS_ADDR, token: SOCKETPASS_TOKEN, gatewayId: ROOM, goodbyeOnSigterm: true
 })
 // Disconnecting needs the role `admin`, and an admin's filter may ask for session ids. What people type into the filter box is
 // asked as a gateway.
 const admin = new SocketPass({
-  address: SOCKETPASS_ADDRESS, token: SOCKETPASS_ADMIN_TOKEN, gatewayId: `${ROOM}-admin`, goodbyeOnSigterm: true
+  address: SOCKETPASS_ADDR, token: SOCKETPASS_ADMIN_TOKEN, gatewayId: `${ROOM}-admin`, goodbyeOnSigterm: true
 })
 
 const server = createServer()

@@ -11,7 +11,7 @@ from socketpass.socketio import protect
 ROOM = "python"
 
 passport = SocketPass(
-    os.environ.get("SOCKETPASS_ADDRESS", "127.0.0.1:50051"),
+    os.environ.get("SOCKETPASS_ADDR", "127.0.0.1:50051"),
     token=os.environ["SOCKETPASS_TOKEN"],
     gateway_id=ROOM,
 )

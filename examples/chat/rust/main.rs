@@ -36,7 +36,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
 
     let setting = |name, default: &str| env::var(name).unwrap_or(default.into());
     let pass = SocketPass::builder()
-        .address(setting("SOCKETPASS_ADDRESS", "127.0.0.1:50051"))
+        .address(setting("SOCKETPASS_ADDR", "127.0.0.1:50051"))
         .token(env::var("SOCKETPASS_TOKEN")?)
         .gateway_id(ROOM)
         .connect()

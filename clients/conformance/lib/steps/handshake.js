@@ -92,7 +92,7 @@ function asked (stage, { key }, before, step, answers) {
   const calls = stage.record.asked.slice(before).filter(({ handshake }) => handshake.headers['x-handshake'] === key)
   if (step.asked) told(difference([stage.fill(step.asked)].flat(), calls, 'asked'))
   else if (!step.answers && calls.length !== 1) throw new Deviation(`asked ${calls.length} times`)
-  if (stage.set.peer !== 'scripted') told(difference(answers.at(-1), calls.at(-1).answer, 'the answer'))
+  if (stage.set.peer !== 'scripted' && calls.length) told(difference(answers.at(-1), calls.at(-1).answer, 'the answer'))
 }
 
 function told (difference) {

@@ -1,6 +1,7 @@
 import { status } from '@grpc/grpc-js'
 import type { Socket } from 'node:net'
 import { failure } from '../failure'
+import { OPENING_WITHIN } from '../opening'
 import * as hpack from './hpack'
 
 // One HTTP/2 connection (RFC 9113) that does nothing but unary gRPC calls with small requests. Node's own http2 makes streams of
@@ -14,6 +15,8 @@ const SETTING = { headerTableSize: 1, enablePush: 2, maxConcurrentStreams: 3, in
 
 const FRAME_HEADER = 9
 const MESSAGE_HEADER = 5
+// The header of a call's deadline.
+const TIMEOUT_ROOM = 32
 const CANCEL = 8
 const REFUSED_STREAM = 7
 
@@ -25,6 +28,8 @@ const LARGEST_MESSAGE = 4 * 1024 * 1024
 // Room for several of them. Decisions are small: the window is seldom given back.
 const WINDOW = 16 * 1024 * 1024
 const WINDOW_BACK = 1024 * 1024
+// What may wait for a peer that reads nothing, though it asks for answers to its pings. Requests are held by its windows.
+const LARGEST_BACKLOG = 1024 * 1024
 // As the channel of grpc-js has it.
 const PING_EVERY = 10_000
 const PONG_WITHIN = 5_000
@@ -36,7 +41,8 @@ interface Call {
   /** The block before the message. It is read only when there are no trailers. */
   head: Buffer | undefined
   trailers: Map<string, string> | undefined
-  data: Buffer | undefined
+  data: Buffer[]
+  size: number
 }
 
 /** What a connection tells. Each comes once at most, `ended` always. */
@@ -64,6 +70,7 @@ export class Connection {
   #unread: Buffer = Buffer.alloc(0)
   #block: { stream: number, ends: boolean, parts: Buffer[] } | undefined
   #unwritten: Buffer[] = []
+  #openingTimer: NodeJS.Timeout | undefined
   #pongs = 0
   #pingTimer: NodeJS.Timeout | undefined
   #pongTimer: NodeJS.Timeout | undefined
@@ -85,12 +92,14 @@ export class Connection {
     socket.on('error', error => this.#end(error.message))
     socket.on('close', () => this.#end('the connection was closed'))
     socket.setNoDelay(true)
+    this.#openingTimer = setTimeout(() => this.#break(`the service said nothing for ${OPENING_WITHIN} ms`), OPENING_WITHIN).unref()
   }
 
-  /** Whether it can be asked now, with a message of so many bytes. */
-  takes (bytes: number): boolean {
+  /** Whether it can be asked now, with a message of so many bytes, and so many of metadata. */
+  takes (bytes: number, metadata = 0): boolean {
     const size = MESSAGE_HEADER + bytes
     return this.#state === 'open' && this.#calls.size < this.#mostCalls &&
+      this.#head.length + TIMEOUT_ROOM + metadata <= LARGEST_FRAME &&
       size <= LARGEST_FRAME && size <= this.#window && size <= this.#streamWindow
   }
 
@@ -105,7 +114,7 @@ export class Connection {
         reject(failure(status.DEADLINE_EXCEEDED, 'no answer came in time'))
         this.#closeIfDone()
       }, timeout)
-      this.#calls.set(stream, { resolve, reject, timer, head: undefined, trailers: undefined, data: undefined })
+      this.#calls.set(stream, { resolve, reject, timer, head: undefined, trailers: undefined, data: [], size: 0 })
       this.#window -= MESSAGE_HEADER + message.length
       this.#write(this.#request(stream, message, metadata, Math.ceil(timeout)))
       if (stream + 2 > LAST_STREAM) this.drain()
@@ -136,6 +145,7 @@ export class Connection {
   drain (): void {
     if (this.#state === 'ended') return
     this.#state = 'ended'
+    clearTimeout(this.#openingTimer)
     clearTimeout(this.#pingTimer)
     this.#events.ended()
     this.#closeIfDone()
@@ -155,6 +165,7 @@ export class Connection {
     process.nextTick(() => {
       this.#socket.write(this.#unwritten.length === 1 ? bytes : Buffer.concat(this.#unwritten))
       this.#unwritten = []
+      if (this.#socket.writableLength > LARGEST_BACKLOG) this.#break('the service reads nothing')
     })
   }
 
@@ -233,6 +244,7 @@ export class Connection {
     this.#write(frame(FRAME.settings, FLAG.ack, 0))
     if (this.#state !== 'opening') return
     this.#state = 'open'
+    clearTimeout(this.#openingTimer)
     this.#events.opened()
     this.#pinged()
   }
@@ -247,7 +259,9 @@ export class Connection {
     if (data === undefined) return this.#break('wrong padding')
     const call = this.#calls.get(stream)
     if (call === undefined) return // Given up already.
-    call.data = call.data === undefined ? data : Buffer.concat([call.data, data])
+    call.data.push(data)
+    call.size += data.length
+    if (call.size > MESSAGE_HEADER + LARGEST_MESSAGE) return this.#break('an answer is too large')
     if (flags & FLAG.endStream) this.#answered(stream, call)
   }
 
@@ -270,17 +284,18 @@ export class Connection {
     this.#answered(stream, call)
   }
 
-  #answered (stream: number, { head, trailers, data, resolve }: Call): void {
+  #answered (stream: number, { head, trailers, data: parts, resolve }: Call): void {
     const grpcStatus = trailers?.get('grpc-status')
     if (grpcStatus === undefined) {
       const httpStatus = trailers?.get(':status') ?? (head && hpack.decode(head)?.get(':status'))
       return this.#fail(stream, ofHttp(httpStatus), `HTTP status ${httpStatus} without a gRPC status`)
     }
     if (grpcStatus !== '0') {
-      const code = status[Number(grpcStatus)] === undefined ? status.UNKNOWN : Number(grpcStatus)
+      const code = /^[1-9]\d*$/.test(grpcStatus) && status[Number(grpcStatus)] !== undefined ? Number(grpcStatus) : status.UNKNOWN
       return this.#fail(stream, code, percentDecoded(trailers?.get('grpc-message') ?? ''))
     }
-    if (data === undefined || data.length < MESSAGE_HEADER || data[0] !== 0 || data.readUInt32BE(1) !== data.length - MESSAGE_HEADER) {
+    const data = parts.length === 1 ? parts[0]! : Buffer.concat(parts)
+    if (data.length < MESSAGE_HEADER || data[0] !== 0 || data.readUInt32BE(1) !== data.length - MESSAGE_HEADER) {
       return this.#fail(stream, status.INTERNAL, 'the answer has no message')
     }
     this.#settle(stream)
@@ -323,7 +338,7 @@ export class Connection {
 
   #break (why: string): void {
     this.#end(why)
-    this.#socket.destroy()
+    this.#socket.destroy(new Error(why))
   }
 
   #end (why: string): void {

@@ -31,12 +31,12 @@ export class Connections {
     void this.#connect()
   }
 
-  /** One that takes a message of so many bytes; nothing when none does. */
-  next (bytes: number): Connection | undefined {
+  /** One that takes a message of so many bytes, and so many of metadata; nothing when none does. */
+  next (bytes: number, metadata: number): Connection | undefined {
     const connections = [...this.#connections.values()]
     for (let i = 0; i < connections.length; i++) {
       const connection = connections[this.#turn++ % connections.length]
-      if (connection?.takes(bytes)) return connection
+      if (connection?.takes(bytes, metadata)) return connection
     }
     return undefined
   }

@@ -70,7 +70,11 @@ class SocketPassMiddleware:
 
 
 class GuardedWebSocket:
-    """One WebSocket between server and app: authorized, and seen when it opens and closes."""
+    """One WebSocket between server and app: authorized, and seen when it opens and closes.
+
+    What the app receives costs a coroutine for every socket, as long as it is open: some servers hand on what a client
+    sends after it was told to close.
+    """
 
     __slots__ = ("_end", "_passport", "_receive", "_scope", "_send", "_socket", "_turn", "_waiting", "_write")
 
@@ -125,6 +129,10 @@ class GuardedWebSocket:
             self._end = {"type": "websocket.disconnect", "code": code, "reason": reason}
         if self._socket is not None:
             self._passport.sockets.closed(self._socket.id)
+
+    def task_ended(self, _: object) -> None:
+        """It is not open any more, as the task that served it is done."""
+        self.ended()
 
     async def close(self, close: Close) -> None:
         """For the client: closes it from outside the app, which receives the disconnect."""

@@ -1,6 +1,6 @@
 """A dependency for FastAPI's WebSockets."""
 
-from collections.abc import AsyncIterator
+import asyncio
 
 from starlette.exceptions import WebSocketException
 from starlette.types import Message
@@ -29,23 +29,28 @@ class AuthorizedSocket:
         self.reject_after_upgrade = reject_after_upgrade
         self.write = write
 
-    async def __call__(self, websocket: WebSocket) -> AsyncIterator[Socket]:
-        guarded = GuardedWebSocket(self.passport, websocket.scope, websocket.receive, websocket.send, write=self.write)
-
-        async def send(message: Message) -> None:
-            try:
-                await guarded.send(message)
-            except OSError:
-                raise WebSocketDisconnect(1006) from None
-
-        # All that a WebSocket does goes through these two.
-        vars(websocket).update(receive=guarded.receive, send=send)
+    async def __call__(self, websocket: WebSocket) -> Socket:
+        guarded = _Guarded(self.passport, websocket.scope, websocket.receive, websocket.send, write=self.write)
+        vars(websocket).update(
+            receive=guarded.receive, send=guarded.send
+        )  # All that a WebSocket does goes through these.
+        # Servers run the app in a task for each WebSocket. A dependency that yields would see the end, too, but FastAPI
+        # keeps four kilobytes for it.
+        task = asyncio.current_task()
+        if task is not None:
+            task.add_done_callback(guarded.task_ended)
         try:
-            socket = await guarded.authorize(reject_after_upgrade=self.reject_after_upgrade)
+            return await guarded.authorize(reject_after_upgrade=self.reject_after_upgrade)
         except Rejected as rejected:
             # Ends the request. The framework closes then, which is passed over: the client has its answer.
             raise WebSocketException(1008, rejected.decision.message) from rejected
+
+
+class _Guarded(GuardedWebSocket):
+    __slots__ = ()
+
+    async def send(self, message: Message) -> None:
         try:
-            yield socket
-        finally:
-            guarded.ended()
+            await super().send(message)
+        except OSError:
+            raise WebSocketDisconnect(1006) from None

@@ -183,4 +183,5 @@ class _Connection:
 
     async def put_user(self, user: User) -> None:
         session = await self._sio.get_session(self._sid, self._namespace)
-        await self._sio.save_session(self._sid, {**session, self._user_property: user}, self._namespace)
+        if session.get(self._user_property) is not user:
+            await self._sio.save_session(self._sid, {**session, self._user_property: user}, self._namespace)

@@ -29,6 +29,10 @@ class DoesNotRead(Exception):
         super().__init__(f"more than {MOST_WAITING:,} bytes wait for the client to read them")
 
 
+# One for the process, so that a socket that is listed again has the time that it had.
+_MONOTONIC_BEGAN = time.time() - time.monotonic()
+
+
 class Connection(Protocol):
     """What the client needs of a library's socket."""
 
@@ -51,12 +55,12 @@ class Socket:
         "_session_id",
         "_sockets",
         "_user",
-        "connected_at",
         "id",
         "namespace",
         "opened_at",
         "origin",
         "remote_address",
+        "told_by",
     )
 
     def __init__(
@@ -66,8 +70,9 @@ class Socket:
         self.namespace = handshake.namespace
         self.remote_address = handshake.remote_address
         self.origin = handshake.headers.get("origin", "")
-        self.connected_at = time.time()
         self.opened_at = time.monotonic()
+        self.told_by: object = None
+        """The stream that has told that it is open."""
         self._session_id = decision.session_id
         self._user = decision.user
         self._data: Struct | None = None
@@ -78,6 +83,11 @@ class Socket:
     def user(self) -> User:
         """Who it is; another object when the service says that the user has changed."""
         return self._user
+
+    @property
+    def connected_at(self) -> float:
+        """When it opened, in seconds since 1970."""
+        return _MONOTONIC_BEGAN + self.opened_at
 
     @property
     def data(self) -> dict[str, Any]:
@@ -136,30 +146,31 @@ class OpenSockets(Mapping[str, Socket]):
 
     def __init__(self) -> None:
         self._by_id: dict[str, Socket] = {}
-        self._on_change: Callable[[str], None] | None = None
+        self._on_change: Callable[[Socket], None] | None = None
 
-    def on_change(self, told: Callable[[str], None] | None) -> None:
+    def on_change(self, told: Callable[[Socket], None] | None) -> None:
         """Has one listener told of each socket that opens, closes or changes."""
         self._on_change = told
 
     def opened(self, socket: Socket) -> None:
         """From now on it is listed."""
         self._by_id[socket.id] = socket
-        self._tell(socket.id)
+        self._tell(socket)
 
     def closed(self, id: str) -> None:
         """It is not open any more. Nothing happens when it was not."""
-        if self._by_id.pop(id, None) is not None:
-            self._tell(id)
+        socket = self._by_id.pop(id, None)
+        if socket is not None:
+            self._tell(socket)
 
     def changed(self, socket: Socket) -> None:
         """What there is to say of it has changed."""
         if socket.id in self._by_id:
-            self._tell(socket.id)
+            self._tell(socket)
 
-    def _tell(self, id: str) -> None:
+    def _tell(self, socket: Socket) -> None:
         if self._on_change is not None:
-            self._on_change(id)
+            self._on_change(socket)
 
     def __getitem__(self, id: str) -> Socket:
         return self._by_id[id]

@@ -11,7 +11,7 @@ import grpc
 import grpc.aio
 
 from socketpass.log import Causes, logger
-from socketpass.sockets import OpenSockets
+from socketpass.sockets import OpenSockets, Socket
 from socketpass.v1 import registry_service_pb2 as pb
 
 # A hello may wait for half a lease until the process' former life is over.
@@ -77,8 +77,7 @@ class Stream:
         self._acks = asyncio.Event()
         self._completed_by: int | None = None
         self._unlisted = 0
-        self._changed: dict[str, None] = {}
-        self._told: set[str] = set()
+        self._changed: dict[Socket, None] = {}
         self._wake = asyncio.Event()
         # gRPC takes one message at a time.
         self._writing = asyncio.Lock()
@@ -143,14 +142,14 @@ class Stream:
         except asyncio.TimeoutError:
             raise _GivenUp(f"no welcome within {WELCOME_WITHIN:.0f} s") from None
         self._welcomed = True
-        self._changed = dict.fromkeys(self._sockets)
+        self._changed = dict.fromkeys(self._sockets.values())
         self._unlisted = len(self._changed)
         self._sockets.on_change(self._change)
         self._on_welcome()
         return welcome.lease.ToTimedelta().total_seconds()
 
-    def _change(self, id: str) -> None:
-        self._changed[id] = None
+    def _change(self, socket: Socket) -> None:
+        self._changed[socket] = None
         self._wake.set()
 
     async def _listen(self) -> None:
@@ -201,30 +200,26 @@ class Stream:
         batch = pb.Batch(sequence=self._sequence)
         size = 0
         while self._changed and len(batch.events) < EVENTS_A_BATCH:
-            id = next(iter(self._changed))
-            event = self._event(id)
+            socket = next(iter(self._changed))
+            event = self._event(socket)
             if event is not None:
                 size += event.ByteSize()
                 if size > BYTES_A_BATCH and batch.events:
                     break  # Told in the next batch.
                 batch.events.append(event)
-                if event.HasField("opened"):
-                    self._told.add(id)
-                else:
-                    self._told.remove(id)
-            del self._changed[id]
+                socket.told_by = self if event.HasField("opened") else None
+            del self._changed[socket]
             self._unlisted -= 1
         if self._completed_by is None and self._unlisted <= 0:
             batch.complete = True
             self._completed_by = self._sequence
         return batch
 
-    def _event(self, id: str) -> pb.Event | None:
-        socket = self._sockets.get(id)
-        if socket is not None:
+    def _event(self, socket: Socket) -> pb.Event | None:
+        if self._sockets.get(socket.id) is socket:
             return pb.Event(opened=socket.to_message(self._causes))
-        if id in self._told:
-            return pb.Event(closed=pb.SocketClosed(socket_id=id))
+        if socket.told_by is self:
+            return pb.Event(closed=pb.SocketClosed(socket_id=socket.id))
         return None  # It opened and closed in between.
 
     async def _watch(self, lease: float) -> None:

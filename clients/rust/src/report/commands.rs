@@ -1,7 +1,5 @@
 //! What the service has this process do with its sockets.
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
-
 use super::Reporter;
 use crate::{
     decision::Close,
@@ -34,9 +32,8 @@ impl Reporter {
 
     fn send(&self, send: proto::Send) -> Vec<String> {
         let args: Vec<_> = send.args.into_iter().map(from_value).collect();
-        let handed_over = |id: &String| {
-            self.sockets.get(id).is_some_and(|socket| socket.connection().send(&send.event, &args))
-        };
+        let handed_over =
+            |id: &String| self.sockets.get(id).is_some_and(|socket| socket.send(&send.event, &args));
         send.socket_ids.into_iter().filter(handed_over).collect()
     }
 
@@ -44,12 +41,9 @@ impl Reporter {
         let user = User::from(from_struct(changed.user.unwrap_or_default()));
         let replace = |id: &String| {
             let Some(socket) = self.sockets.get(id) else { return false };
-            socket.set_user(user.clone());
-            socket.connection().user_changed(&user);
-            if let Some(hook) = &self.user_changed
-                && catch_unwind(AssertUnwindSafe(|| hook(&socket))).is_err()
-            {
-                tracing::error!(socket_id = socket.id(), "the hook `user_changed` panicked");
+            socket.change_user(&user);
+            if let Some(hook) = &self.user_changed {
+                socket.guarded("the hook `user_changed`", || hook(&socket));
             }
             true
         };

@@ -11,12 +11,12 @@ use tokio::{
 };
 use tonic::{Code, Status};
 
-use crate::{proto, replicas::Replicas, settings::UserChanged, sockets::Sockets};
+use crate::{causes::Causes, proto, replicas::Replicas, settings::UserChanged, sockets::Sockets};
 
 /// When a stream ends with UNAVAILABLE the next one is opened at once, but not by all gateways in the same moment.
 const AT_ONCE: Duration = Duration::from_millis(100);
 
-/// After any other end, and when a try brought no welcome: doubled until one comes.
+/// After any other end, and when a try brought no welcome: doubled until a whole listing was taken.
 const FIRST_PAUSE: Duration = Duration::from_millis(200);
 const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 
@@ -38,15 +38,17 @@ pub(crate) struct Reporter {
 /// How a stream ended.
 struct Ended {
     welcomed: bool,
+    /// Whether the whole listing was acked.
+    listed: bool,
     why: Status,
 }
 
 impl Reporter {
     pub async fn run(mut self) {
         let mut pause = FIRST_PAUSE;
-        let mut told = None;
+        let told = Causes::default();
         loop {
-            let Ended { welcomed, why } = self.stream().await;
+            let Ended { welcomed, listed, why } = self.stream().await;
             self.lost.send_if_modified(|lost| {
                 let ended = lost.is_none();
                 lost.get_or_insert_with(Instant::now);
@@ -55,12 +57,11 @@ impl Reporter {
             if *self.ending.borrow() {
                 return;
             }
-            if welcomed {
+            // A listing that is refused is not sent again without a pause.
+            if listed {
                 pause = FIRST_PAUSE;
-                told = None;
             }
-            if told != Some(why.code()) {
-                told = Some(why.code());
+            if told.is_due(why.code()) {
                 tell(&why, &self.gateway_id);
             }
             let wait = if welcomed && why.code() == Code::Unavailable {
@@ -99,7 +100,7 @@ fn tell(why: &Status, gateway_id: &str) {
         Code::Unimplemented => tracing::error!(
             "the report stream ended: {message} ({code:?}). This is no socketpass: see `address`"
         ),
-        Code::Unavailable => tracing::warn!(
+        Code::Unavailable | Code::DeadlineExceeded => tracing::warn!(
             "the report stream ended: {message}. It is opened again; if nobody is there, see `address` and `tls`"
         ),
         _ => tracing::warn!("the report stream ended: {message} ({code:?}). It is opened again"),

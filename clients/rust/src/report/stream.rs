@@ -40,16 +40,16 @@ impl Reporter {
     /// Opens a stream at the next replica and stays with it until it ends.
     pub(super) async fn stream(&mut self) -> Ended {
         let Some(replica) = self.replicas.pick() else {
-            return Ended { welcomed: false, why: self.replicas.nowhere() };
+            return Ended { welcomed: false, listed: false, why: self.replicas.nowhere() };
         };
         let (say, requests) = unbounded_channel();
-        let mut stream = Stream { say, replica, sequence: 0, acked: 0, welcomed: false };
+        let mut stream = Stream { say, replica, sequence: 0, acked: 0, listing: None, welcomed: false };
         stream.say(Say::Hello(self.hello()));
         let why = match self.follow(&mut stream, UnboundedReceiverStream::new(requests)).await {
             Ok(()) => Status::new(Code::Ok, "the service ended it"),
             Err(why) => why,
         };
-        Ended { welcomed: stream.welcomed, why }
+        Ended { welcomed: stream.welcomed, listed: stream.is_listed(), why }
     }
 
     async fn follow(
@@ -156,6 +156,8 @@ struct Stream {
     replica: Replica,
     sequence: u64,
     acked: u64,
+    /// The batch that ended the listing.
+    listing: Option<u64>,
     welcomed: bool,
 }
 
@@ -167,7 +169,14 @@ impl Stream {
 
     fn batch(&mut self, events: Vec<proto::Event>, complete: bool) {
         self.sequence += 1;
+        if complete {
+            self.listing = Some(self.sequence);
+        }
         self.say(Say::Batch(Batch { sequence: self.sequence, events, complete }));
+    }
+
+    fn is_listed(&self) -> bool {
+        self.listing.is_some_and(|listing| self.acked >= listing)
     }
 
     fn under_way(&self) -> u64 {
@@ -177,7 +186,7 @@ impl Stream {
     /// A replica that hangs ends no stream, so the next one is opened elsewhere.
     fn given_up(&self, why: &str) -> Status {
         self.replica.give_up();
-        Status::new(Code::Unavailable, format!("{}: given up: {why}", self.replica.address()))
+        Status::new(Code::DeadlineExceeded, format!("{}: given up: {why}", self.replica.address()))
     }
 
     async fn goodbye(&mut self, mut heard: Streaming<ReportResponse>) -> Result<(), Status> {

@@ -71,6 +71,13 @@ impl Browser {
         }
     }
 
+    /// When the connection has ended without a close.
+    pub async fn ended(&mut self) {
+        if let Some(message) = self.next().await {
+            panic!("nothing, not {message:?}");
+        }
+    }
+
     /// Goes away without a word.
     pub fn leave(self) {}
 }

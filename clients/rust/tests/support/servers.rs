@@ -36,7 +36,7 @@ async fn chat(upgrade: WebSocketUpgrade, user: User, admission: Admission) -> Re
     })
 }
 
-async fn serve(router: Router) -> SocketAddr {
+pub async fn serve(router: Router) -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     let service = router.into_make_service_with_connect_info::<SocketAddr>();

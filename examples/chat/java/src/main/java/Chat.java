@@ -26,7 +26,7 @@ public class Chat {
     configuration.setPort(Integer.parseInt(setting("PORT", "3004")));
     SocketPass socketPass =
         SocketPass.builder()
-            .address(setting("SOCKETPASS_ADDRESS", "127.0.0.1:50051"))
+            .address(setting("SOCKETPASS_ADDR", "127.0.0.1:50051"))
             .token(System.getenv("SOCKETPASS_TOKEN"))
             .gatewayId(ROOM)
             .build();

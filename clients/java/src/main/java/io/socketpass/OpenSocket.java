@@ -3,15 +3,18 @@ package io.socketpass;
 import com.google.protobuf.Struct;
 import com.google.protobuf.Timestamp;
 import io.socketpass.v1.Socket;
-import java.time.Instant;
 import java.util.Map;
+import java.util.concurrent.TimeUnit;
 
 /** A socket of this process, and what is reported of it. */
 final class OpenSocket {
   final String socketId;
   final SocketConnection connection;
   final long openedAt = System.nanoTime();
-  private final Instant connectedAt = Instant.now();
+  /** The stream that has told that it is open; for the streams' own thread. */
+  ReportStream toldBy;
+
+  private final long connectedAt = System.currentTimeMillis();
   private final String namespace;
   private final String sessionId;
   private final String remoteAddress;
@@ -47,7 +50,9 @@ final class OpenSocket {
             .setOrigin(origin)
             .setUser(Structs.toStruct(user))
             .setConnectedAt(
-                Timestamp.newBuilder().setSeconds(connectedAt.getEpochSecond()).setNanos(connectedAt.getNano()));
+                Timestamp.newBuilder()
+                    .setSeconds(connectedAt / 1_000)
+                    .setNanos((int) TimeUnit.MILLISECONDS.toNanos(connectedAt % 1_000)));
     if (data != null) {
       socket.setData(data);
     }

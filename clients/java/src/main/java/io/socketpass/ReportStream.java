@@ -14,7 +14,6 @@ import io.socketpass.v1.ReportRequest;
 import io.socketpass.v1.ReportResponse;
 import io.socketpass.v1.SocketClosed;
 import io.socketpass.v1.Welcome;
-import java.util.HashSet;
 import java.util.Iterator;
 import java.util.LinkedHashSet;
 import java.util.Set;
@@ -61,11 +60,8 @@ final class ReportStream implements ClientResponseObserver<ReportRequest, Report
   /** Nothing more is said. */
   private boolean leaving;
 
-  /** Ids of sockets of which there is something to tell; one that opens and closes in between is not told at all. */
-  private final Set<String> waiting = new LinkedHashSet<>();
-
-  /** Ids that the service knows as open, by this stream. */
-  private final Set<String> told = new HashSet<>();
+  /** Sockets of which there is something to tell; one that opens and closes in between is not told at all. */
+  private final Set<OpenSocket> waiting = new LinkedHashSet<>();
 
   /** How much of what waits belongs to the first listing. */
   private int listing;
@@ -95,9 +91,9 @@ final class ReportStream implements ClientResponseObserver<ReportRequest, Report
     call.onNext(ReportRequest.newBuilder().setHello(hello).build());
   }
 
-  void changed(String socketId) {
+  void changed(OpenSocket socket) {
     if (welcomed) {
-      waiting.add(socketId);
+      waiting.add(socket);
       batchSoon();
     }
   }
@@ -105,10 +101,6 @@ final class ReportStream implements ClientResponseObserver<ReportRequest, Report
   void result(Command command, Iterable<String> done) {
     if (leaving) {
       return;
-    }
-    if (command.hasDisconnect()) {
-      // The result alone takes them off the list.
-      done.forEach(told::remove);
     }
     CommandResult result =
         CommandResult.newBuilder().setCommandId(command.getCommandId()).addAllDone(done).build();
@@ -167,7 +159,7 @@ final class ReportStream implements ClientResponseObserver<ReportRequest, Report
     forget(giveUp);
     lease = TimeUnit.SECONDS.toNanos(welcome.getLease().getSeconds()) + welcome.getLease().getNanos();
     owner.welcomed();
-    sockets.all().forEach(socket -> waiting.add(socket.socketId));
+    waiting.addAll(sockets.all());
     listing = waiting.size();
     lastBatch = System.nanoTime() - BATCH_EVERY;
     batchSoon();
@@ -214,10 +206,10 @@ final class ReportStream implements ClientResponseObserver<ReportRequest, Report
     }
     Batch.Builder next = Batch.newBuilder().setSequence(++sequence);
     int bytes = 0;
-    for (Iterator<String> ids = waiting.iterator();
-        ids.hasNext() && next.getEventsCount() < EVENTS_A_BATCH && bytes < BYTES_A_BATCH; ) {
-      Event event = event(ids.next());
-      ids.remove();
+    for (Iterator<OpenSocket> left = waiting.iterator();
+        left.hasNext() && next.getEventsCount() < EVENTS_A_BATCH && bytes < BYTES_A_BATCH; ) {
+      Event event = event(left.next());
+      left.remove();
       if (listing > 0) {
         listing--;
       }
@@ -237,14 +229,13 @@ final class ReportStream implements ClientResponseObserver<ReportRequest, Report
     call.onNext(ReportRequest.newBuilder().setBatch(next).build());
   }
 
-  private Event event(String socketId) {
-    OpenSocket socket = sockets.get(socketId);
-    if (socket != null) {
-      told.add(socketId);
+  private Event event(OpenSocket socket) {
+    if (sockets.get(socket.socketId) == socket) {
+      socket.toldBy = this;
       return Event.newBuilder().setOpened(socket.toProto()).build();
     }
-    return told.remove(socketId)
-        ? Event.newBuilder().setClosed(SocketClosed.newBuilder().setSocketId(socketId)).build()
+    return socket.toldBy == this
+        ? Event.newBuilder().setClosed(SocketClosed.newBuilder().setSocketId(socket.socketId)).build()
         : null;
   }
 

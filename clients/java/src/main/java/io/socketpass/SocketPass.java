@@ -75,7 +75,7 @@ public final class SocketPass implements AutoCloseable {
   public void opened(String socketId, Handshake handshake, Admission admission, SocketConnection connection) {
     OpenSocket socket = new OpenSocket(socketId, handshake, admission, connection);
     sockets.add(socket);
-    reporter.changed(socketId);
+    reporter.changed(socket);
     if (closing.get()) {
       commands.close(socket, Close.GATEWAY_DRAINING);
     }
@@ -83,8 +83,9 @@ public final class SocketPass implements AutoCloseable {
 
   /** Reports that a socket is not open any more; nothing if it is not. */
   public void closed(String socketId) {
-    if (sockets.remove(socketId) != null) {
-      reporter.changed(socketId);
+    OpenSocket socket = sockets.remove(socketId);
+    if (socket != null) {
+      reporter.changed(socket);
     }
   }
 
@@ -105,7 +106,7 @@ public final class SocketPass implements AutoCloseable {
     OpenSocket socket = sockets.get(socketId);
     if (socket != null) {
       socket.data(struct);
-      reporter.changed(socketId);
+      reporter.changed(socket);
     }
     return socket != null;
   }

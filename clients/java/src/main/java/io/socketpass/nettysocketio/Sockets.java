@@ -16,6 +16,7 @@ import io.socketpass.Handshake;
 import io.socketpass.SocketConnection;
 import io.socketpass.SocketEvent;
 import io.socketpass.SocketPass;
+import java.util.HashMap;
 import java.util.Map;
 import java.util.UUID;
 import java.util.concurrent.CompletableFuture;
@@ -28,7 +29,7 @@ final class Sockets {
   /** A client that was told to go is waited for: the transport would be gone before what it was told. */
   private static final long GRACE_SECONDS = 2;
 
-  /** By client and namespace. */
+  /** By client and namespace. The inner ones are never written to, and small: most clients are in one namespace. */
   private final Map<UUID, Map<String, Connection>> connections = new ConcurrentHashMap<>();
 
   private final SocketPass socketPass;
@@ -45,7 +46,8 @@ final class Sockets {
 
   /** A store is the whole connection's: each of its namespaces has a user of its own. */
   static String userKey(SocketPass socketPass, SocketIONamespace namespace) {
-    return socketPass.userProperty() + namespace.getName();
+    // Every socket has the name: once is enough.
+    return (socketPass.userProperty() + namespace.getName()).intern();
   }
 
   boolean isOpen(ClientHead head, String namespace) {
@@ -56,18 +58,15 @@ final class Sockets {
     SocketIONamespace namespace = client.getNamespace();
     client.set(userKey(socketPass, namespace), admission.user());
     Connection connection = new Connection(head, client, loop);
-    connections
-        .computeIfAbsent(head.getSessionId(), id -> new ConcurrentHashMap<>())
-        .put(namespace.getName(), connection);
+    connections.merge(head.getSessionId(), Map.of(namespace.getName(), connection), Sockets::together);
     socketPass.opened(id(head.getSessionId(), namespace), handshake, admission, connection);
   }
 
   /** A client has left a namespace. */
   void left(ClientHead head, String namespace) {
-    Map<String, Connection> ofClient = connections.getOrDefault(head.getSessionId(), Map.of());
-    Connection connection = ofClient.get(namespace);
+    Connection connection = connections.getOrDefault(head.getSessionId(), Map.of()).get(namespace);
     if (connection != null) {
-      ofClient.remove(namespace);
+      connections.computeIfPresent(head.getSessionId(), (id, ofClient) -> without(ofClient, namespace));
       connection.ended();
     }
     if (!head.getNamespaces().isEmpty()) {
@@ -85,6 +84,18 @@ final class Sockets {
     if (ofClient != null) {
       ofClient.values().forEach(Connection::ended);
     }
+  }
+
+  private static Map<String, Connection> together(Map<String, Connection> some, Map<String, Connection> more) {
+    Map<String, Connection> all = new HashMap<>(some);
+    all.putAll(more);
+    return Map.copyOf(all);
+  }
+
+  private static Map<String, Connection> without(Map<String, Connection> some, String namespace) {
+    Map<String, Connection> rest = new HashMap<>(some);
+    rest.remove(namespace);
+    return rest.isEmpty() ? null : Map.copyOf(rest);
   }
 
   /** Ends the connection if it is in no namespace by then. */

@@ -15,7 +15,6 @@ import org.springframework.web.socket.TextMessage;
 import org.springframework.web.socket.WebSocketHandler;
 import org.springframework.web.socket.WebSocketMessage;
 import org.springframework.web.socket.WebSocketSession;
-import org.springframework.web.socket.handler.ConcurrentWebSocketSessionDecorator;
 import org.springframework.web.socket.handler.WebSocketHandlerDecorator;
 
 /**
@@ -25,9 +24,6 @@ import org.springframework.web.socket.handler.WebSocketHandlerDecorator;
  * <p>The sessions that the handler gets may be sent to from several threads.
  */
 public class SocketPassWebSocketHandler extends WebSocketHandlerDecorator {
-  private static final int SEND_TIME_LIMIT_MS = 10_000;
-  private static final int BUFFER_SIZE_LIMIT = 512 * 1024;
-
   private final Map<String, WebSocketSession> sessions = new ConcurrentHashMap<>();
   private final SocketPass socketPass;
   private final Function<SocketEvent, WebSocketMessage<?>> writer;
@@ -55,8 +51,7 @@ public class SocketPassWebSocketHandler extends WebSocketHandlerDecorator {
       raw.close(status(admission.close()));
       return;
     }
-    WebSocketSession session =
-        new ConcurrentWebSocketSessionDecorator(raw, SEND_TIME_LIMIT_MS, BUFFER_SIZE_LIMIT);
+    WebSocketSession session = new BufferedSession(raw);
     sessions.put(session.getId(), session);
     socketPass.opened(session.getId(), admitted.handshake(), admission, new Connection(session));
     super.afterConnectionEstablished(session);
@@ -92,8 +87,10 @@ public class SocketPassWebSocketHandler extends WebSocketHandlerDecorator {
   }
 
   private final class Connection implements SocketConnection {
-    private final Outbox outbox = new Outbox();
     private final WebSocketSession session;
+
+    /** Null until something is written. */
+    private Outbox outbox;
 
     Connection(WebSocketSession session) {
       this.session = session;
@@ -101,17 +98,24 @@ public class SocketPassWebSocketHandler extends WebSocketHandlerDecorator {
 
     @Override
     public CompletionStage<Void> close(Close close) {
-      return outbox.add(() -> session.close(status(close)));
+      return outbox().add(() -> session.close(status(close)));
     }
 
     @Override
     public boolean send(SocketEvent event) {
-      if (!session.isOpen() || outbox.isFull()) {
+      if (!session.isOpen() || outbox().isFull()) {
         return false;
       }
       WebSocketMessage<?> message = writer.apply(event);
-      outbox.add(() -> session.sendMessage(message));
+      outbox().add(() -> session.sendMessage(message));
       return true;
+    }
+
+    private synchronized Outbox outbox() {
+      if (outbox == null) {
+        outbox = new Outbox();
+      }
+      return outbox;
     }
 
     @Override
