@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
+from types import SimpleNamespace
 from typing import Any, Literal
 
 import grpc
@@ -11,7 +13,8 @@ import grpc.aio
 import pytest
 from opentelemetry import context, trace
 
-from socketpass import Close, Decision, Handshake, Reason, Refused, SocketPass
+from socketpass import Close, Decision, Handshake, Reason, Refused, SocketPass, tracing
+from socketpass.log import Causes
 from socketpass.v1.authorization_service_pb2 import AuthorizeRequest, AuthorizeResponse
 from socketpass.v1.reason_pb2 import (
     REASON_DENIED_BY_POLICY,
@@ -20,6 +23,7 @@ from socketpass.v1.reason_pb2 import (
     REASON_USER_SOURCE_FAILED,
 )
 from socketpass.v1.reason_pb2 import Reason as ReasonMessage
+from socketpass.values import to_struct
 from tests.scripted import PATIENCE, ScriptedService, accepted, rejected
 
 HANDSHAKE = Handshake(headers={"cookie": "connect.sid=s%3A1.x"}, url="/socket.io/?EIO=4", namespace="/")
@@ -34,7 +38,7 @@ NO_ANSWER = [
 OWN_MISTAKES = {
     grpc.StatusCode.UNAUTHENTICATED: "token",
     grpc.StatusCode.PERMISSION_DENIED: "token",
-    grpc.StatusCode.INVALID_ARGUMENT: "gateway_id",
+    grpc.StatusCode.INVALID_ARGUMENT: "as the test says",
     grpc.StatusCode.UNIMPLEMENTED: "address",
 }
 
@@ -110,6 +114,18 @@ async def test_a_hook_that_fails_rejects(service: ScriptedService, caplog: pytes
     assert "the hook `fail` failed" in caplog.text
 
 
+async def test_a_hook_that_does_not_answer_has_failed(service: ScriptedService) -> None:
+    async def hangs(handshake: Handshake, decision: Decision) -> bool:
+        await asyncio.Event().wait()
+        raise AssertionError
+
+    decision = await asyncio.wait_for(admit(service, success=hangs, timeout=0.3), PATIENCE)
+    assert (decision.accepted, decision.close) == (False, Close(4000, "service_unavailable"))
+    service.answer = rejected()
+    decision = await asyncio.wait_for(admit(service, fail=hangs, timeout=0.3), PATIENCE)
+    assert (decision.accepted, decision.close) == (False, Close(4501, "not_logged_in"))
+
+
 async def test_fail_sees_why_and_may_let_in(service: ScriptedService) -> None:
     service.answer = rejected()
     seen: list[Decision] = []
@@ -157,7 +173,7 @@ async def test_without_a_decision_the_setting_counts(
     if isinstance(answer, grpc.StatusCode):
         close = Close(4000, "service_unavailable")
         message = "Authorization service unavailable"
-        assert decision == Decision(False, Reason.UNSPECIFIED, message, True, ANONYMOUS, "", close)
+        assert decision == Decision(False, Reason.UNSPECIFIED, message, True, ANONYMOUS, "", close, is_fault=True)
 
 
 async def test_other_rejections_are_no_faults(service: ScriptedService) -> None:
@@ -172,7 +188,7 @@ async def test_own_mistakes_reject_and_name_the_setting(
     service: ScriptedService, status: grpc.StatusCode, caplog: pytest.LogCaptureFixture
 ) -> None:
     service.answer = status
-    async with SocketPass(service.address, on_unavailable="accept") as passport:
+    async with SocketPass(service.address, on_unavailable="accept", fail=lambda *_: True) as passport:
         for _ in range(2):
             decision = await passport.admit(HANDSHAKE)
             assert not decision.accepted
@@ -190,11 +206,81 @@ async def test_what_cannot_be_read_rejects(service: ScriptedService, caplog: pyt
     assert not (await admit(service, on_unavailable="accept")).accepted
 
 
-@pytest.mark.parametrize("auth", [{"n": 10**400}, {"deep": [[[[[[[[[[[[[[[[[[[[[[[[[[[[]]]]]]]]]]]]]]]]]]]]]]]]]]]]}])
-async def test_an_auth_payload_that_cannot_be_sent_rejects(service: ScriptedService, auth: dict[str, Any]) -> None:
-    handshake = Handshake(headers={}, url="/", namespace="/", auth=auth)
-    decision = await admit(service, handshake, on_unavailable="accept")
-    assert (decision.accepted, service.asked) == (False, [])
+def deep(levels: int) -> dict[str, Any]:
+    return {"a": deep(levels - 1)} if levels > 1 else {}
+
+
+def deep_list(levels: int) -> list[Any]:
+    return [deep_list(levels - 1)] if levels > 1 else []
+
+
+@pytest.mark.parametrize(
+    "handshake",
+    [
+        Handshake({}, "/", "/", auth={"n": 10**400}),
+        Handshake({}, "/", "/", auth=deep(25)),
+        Handshake({}, "/", "/", auth={"deep": deep_list(25)}),
+        Handshake({}, "/", "/", auth={"text": "x" * (64 << 10)}),
+        Handshake({}, "/", "/", auth={"x" * (64 << 10): ""}),
+        Handshake({}, "/", "/", auth={"zeros": [0] * 490_000}),
+        Handshake({}, "/", "/", auth={"nothing": [[]] * 20_000}),
+        Handshake({"cookie": "x" * (256 << 10)}, "/", "/"),
+        Handshake({}, "/" + "x" * (256 << 10), "/"),
+        Handshake({}, "/\ud800", "/"),
+    ],
+    ids=lambda handshake: "",
+)
+async def test_a_handshake_that_cannot_be_asked_about_rejects(
+    service: ScriptedService, handshake: Handshake, caplog: pytest.LogCaptureFixture
+) -> None:
+    seen: list[Decision] = []
+
+    def let_in(handshake: Handshake, decision: Decision) -> bool:
+        seen.append(decision)
+        return True
+
+    async with SocketPass(service.address, on_unavailable="accept", fail=let_in) as passport:
+        for _ in range(2):
+            decision = await passport.admit(handshake)
+            assert (decision.accepted, decision.http_status) == (False, 503)
+            assert decision.close == Close(4000, "service_unavailable")
+    assert (service.asked, len(seen)) == ([], 2)
+    assert len([record for record in caplog.records if "cannot be asked" in record.message]) == 1
+
+
+async def test_what_is_large_is_not_written_to_its_end(service: ScriptedService) -> None:
+    zeros = Handshake({}, "/", "/", auth={"zeros": [0] * 490_000})
+    async with SocketPass(service.address) as passport:
+        began = time.process_time()
+        await passport.admit(zeros)
+        assert time.process_time() - began < 0.2
+
+
+async def test_a_handshake_may_be_large(service: ScriptedService) -> None:
+    auth = {"text": "x" * 65_000, **deep(24)}
+    handshake = Handshake({"cookie": "x" * 100_000}, "/", "/", auth=auth)
+    assert (await admit(service, handshake)).accepted
+    assert service.asked[0].handshake.auth == to_struct(auth)
+
+
+async def test_nobody_shares_a_user_with_others(service: ScriptedService) -> None:
+    def spoil(handshake: Handshake, decision: Decision) -> None:
+        assert decision.user == ANONYMOUS
+        decision.user["logged_in"] = True
+
+    async with SocketPass(service.address, fail=spoil) as passport:
+        for status in (grpc.StatusCode.INTERNAL, grpc.StatusCode.INVALID_ARGUMENT):
+            service.answer = status
+            for _ in range(2):
+                assert (await passport.admit(HANDSHAKE)).user == {"logged_in": True}
+
+
+@pytest.mark.parametrize(("code", "name"), [(0, ""), (1000, "bye"), (5000, "no"), (4501, "x" * 124)])
+async def test_a_close_that_cannot_be_sent_is_another(service: ScriptedService, code: int, name: str) -> None:
+    service.answer = rejected(code=code, name=name)
+    assert (await admit(service)).close == Close(4000, "service_unavailable")
+    with pytest.raises(ValueError, match="close takes a code from 4000 to 4999"):
+        Refused("no", Close(code, name))
 
 
 async def test_unavailable_is_tried_again(service: ScriptedService) -> None:
@@ -290,6 +376,70 @@ async def test_the_trace_goes_along(service: ScriptedService) -> None:
     assert service.metadata[0]["traceparent"] == f"00-{0x1234 << 64:032x}-{0x5678:016x}-01"
     await admit(service)
     assert "traceparent" not in service.metadata[1]
+
+
+async def test_only_what_grpc_can_carry_goes_along(service: ScriptedService, monkeypatch: pytest.MonkeyPatch) -> None:
+    carried = {"x-fine": "a b", "X-Upper": "c"}
+    injected = {**carried, "no spaces": "x", "x-text": "é", "x-line": "a\nb", "x-bytes-bin": "x", "x-empty": ""}
+    monkeypatch.setattr(tracing, "inject", lambda carrier: carrier.update(injected))
+    assert (await admit(service)).accepted
+    sent = service.metadata[0]
+    assert {name: sent.get(name.lower()) for name in injected} == {**dict.fromkeys(injected), **carried}
+
+    monkeypatch.setattr(tracing, "inject", lambda carrier: carrier.update(fine="x", large="x" * (8 << 10)))
+    assert (await admit(service)).accepted
+    assert not service.metadata[1].keys() & {"fine", "large"}
+
+
+async def test_what_fails_before_the_call_rejects(service: ScriptedService, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(carrier: dict[str, str]) -> None:
+        raise OSError("a propagator of the application")
+
+    monkeypatch.setattr(tracing, "inject", broken)
+    decision = await admit(service, on_unavailable="accept")
+    assert (decision.accepted, service.asked) == (False, [])
+
+
+@pytest.mark.parametrize("answers", [True, False])
+async def test_who_is_decided_on_while_closing_is_rejected(service: ScriptedService, answers: bool) -> None:
+    asked, closing = asyncio.Event(), asyncio.Event()
+    hooks: list[Decision] = []
+
+    async def slow(request: AuthorizeRequest, context: grpc.aio.ServicerContext[Any, Any]) -> AuthorizeResponse:
+        asked.set()
+        await (closing if answers else asyncio.Event()).wait()
+        return accepted()
+
+    def hook(handshake: Handshake, decision: Decision) -> bool:
+        hooks.append(decision)
+        return True
+
+    service.answer = slow
+    passport = SocketPass(service.address, on_unavailable="accept", success=hook, fail=hook, timeout=PATIENCE)
+    await passport.start()
+    admitting = asyncio.create_task(passport.admit(HANDSHAKE))
+    await asyncio.wait_for(asked.wait(), PATIENCE)
+    ending = asyncio.create_task(passport.close())
+    await asyncio.sleep(0)
+    assert passport.is_closing
+    closing.set()
+    decision = await asyncio.wait_for(admitting, PATIENCE)
+    await ending
+    assert (decision.accepted, decision.close) == (False, Close(4001, "gateway_draining"))
+    assert (decision.message, decision.http_status) == ("Gateway is shutting down", 503)
+    assert not hooks
+
+
+def test_a_cause_is_told_once_a_minute(caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch) -> None:
+    now = 0.0
+    monkeypatch.setattr("socketpass.log.time", SimpleNamespace(monotonic=lambda: now))
+    causes = Causes()
+    for _ in range(3):
+        for cause in ("one", "other"):
+            causes.warn(cause, "%s", cause)
+        now += 59
+    assert [record.message for record in caplog.records] == ["one", "other"] * 2
+    assert len(causes._told) == 2
 
 
 async def test_nobody_is_let_in_while_closing(service: ScriptedService) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
+from dataclasses import replace
 from typing import Any
 
 import grpc
@@ -61,6 +62,13 @@ async def welcomed(service: ScriptedService, lease: float = 15) -> Stream:
     return opened
 
 
+async def test_says_that_all_is_well(service: ScriptedService, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO, "socketpass")
+    async with SocketPass(service.address, gateway_id="mine"):
+        await (await welcomed(service)).complete()
+    assert [record.message for record in caplog.records] == ["the stream to the registry is open, as mine"]
+
+
 async def test_lists_all_then_what_changes(service: ScriptedService) -> None:
     async with SocketPass(service.address) as passport:
         for number in range(1_200):
@@ -90,7 +98,8 @@ async def test_batches_are_bounded_in_bytes(service: ScriptedService) -> None:
             open_socket(passport, str(number)).data = {"text": "x" * 60_000}
         reported = await welcomed(service)
         assert len(await reported.complete()) == 40
-        assert all(batch.ByteSize() < 2**21 for batch in reported.batches)
+        assert all(batch.ByteSize() < 1.01 * 2**20 for batch in reported.batches)
+        assert len(reported.batches) == 3
 
 
 async def test_at_most_sixteen_batches_are_under_way(service: ScriptedService) -> None:
@@ -228,7 +237,10 @@ async def test_gives_up_without_welcome(service: ScriptedService, monkeypatch: p
         await welcomed(service)
 
 
-async def test_gives_up_without_acks(service: ScriptedService) -> None:
+async def test_gives_up_without_acks(
+    service: ScriptedService, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(report, "_AT_ONCE", 60)  # It hangs: there is no hurry to have the next that does.
     async with SocketPass(service.address) as passport:
         hangs = await welcomed(service, lease=0.4)
         await hangs.complete()
@@ -236,6 +248,28 @@ async def test_gives_up_without_acks(service: ScriptedService) -> None:
         open_socket(passport, "a")
         await asyncio.wait_for(hangs.gone.wait(), PATIENCE)
         assert list(await (await welcomed(service)).complete()) == ["a"]
+        assert "not acknowledged for half a lease (DEADLINE_EXCEEDED)" in caplog.text
+
+
+@pytest.mark.parametrize("taken", [True, False])
+async def test_pauses_grow_until_a_listing_is_taken(service: ScriptedService, taken: bool) -> None:
+    async with SocketPass(service.address):
+        loop = asyncio.get_running_loop()
+        ended = loop.time()
+        for _ in range(3):
+            listing = await welcomed(service)
+            paused = loop.time() - ended
+            listing.acking = taken
+            await listing.complete()
+            if taken:
+                listing.acking = False
+                await asyncio.sleep(0.1)  # The ack is on its way.
+            ended = loop.time()
+            listing.end(grpc.StatusCode.RESOURCE_EXHAUSTED)
+        await service.stream()
+        last = loop.time() - ended
+        # The third pause is from 400 ms on, the first at most 200 ms.
+        assert (last < 0.4) if taken else (last >= 0.39 and paused >= 0.19)
 
 
 async def test_a_blocked_event_loop_is_no_silence(service: ScriptedService) -> None:
@@ -377,6 +411,29 @@ async def test_a_user_that_the_app_has_spoilt_is_left_out(service: ScriptedServi
             assert not listed["a"].HasField("user")
         finally:
             ACCEPTED.user.pop("connection")
+
+
+async def test_what_the_service_would_not_take_is_left_out(
+    service: ScriptedService, caplog: pytest.LogCaptureFixture
+) -> None:
+    handshake = Handshake(headers={"origin": "o" * 1025}, url="/", namespace="/" + "n" * 1024, remote_address="here")
+    decision = replace(ACCEPTED, user={"logged_in": True, "text": "x" * (64 << 10)}, session_id="é" * 513)
+    async with SocketPass(service.address) as passport:
+        for id in ("a", "b"):
+            socket = passport.make_socket(id, handshake, decision, FakeConnection())
+            passport.sockets.opened(socket)
+        with pytest.raises(ValueError, match="larger than 65,536 bytes"):
+            socket.data = {"text": "x" * (64 << 10)}
+        socket.data = {"text": "x" * (63 << 10)}
+        listed = await (await welcomed(service)).complete()
+        assert not listed["a"].HasField("user")
+        assert (listed["a"].namespace, listed["a"].session_id, listed["a"].origin) == ("", "", "")
+        assert listed["a"].remote_address == "here"
+        assert listed["b"].data.fields
+    messages = [record.message for record in caplog.records if "the registry lists socket" in record.message]
+    assert [message.partition(":")[0] for message in messages] == [
+        f"the registry lists socket a without `{field}`" for field in ("namespace", "session_id", "origin", "user")
+    ]
 
 
 async def test_goes_on_after_a_mistake_of_its_own(

@@ -18,6 +18,10 @@ from socketpass import TLS, SettingError, SocketPass
         ({"address": "socketpass"}, r"address takes host:port, or a gRPC target \(.*\), not 'socketpass'"),
         ({"address": "http://a:1"}, "address takes host:port"),
         ({"address": "a:99999"}, "address takes host:port"),
+        ({"address": "dns:///"}, "address takes host:port"),
+        ({"address": "dns:"}, "address takes host:port"),
+        ({"address": "ipv4:///"}, "address takes host:port"),
+        ({"address": "unix:///"}, "address takes host:port"),
         ({"address": ""}, "address takes host:port"),
         ({"address": None}, "address takes host:port"),
         ({"tls": True}, "tls takes socketpass.TLS, not True"),
@@ -63,7 +67,17 @@ def test_a_setting_that_is_not_known() -> None:
 
 @pytest.mark.parametrize(
     "address",
-    ["a:1", "socketpass.internal:50051", "[::1]:50051", "dns:///a:1", "ipv4:10.0.0.1:1,10.0.0.2:1", "unix:/run/a"],
+    [
+        "a:1",
+        "socketpass.internal:50051",
+        "[::1]:50051",
+        "dns:a",
+        "dns:///a:1",
+        "dns://8.8.8.8/a:1",
+        "ipv4:10.0.0.1:1,10.0.0.2:1",
+        "unix:/run/a",
+        "unix:///run/a",
+    ],
 )
 def test_takes_addresses(address: str) -> None:
     SocketPass(address)

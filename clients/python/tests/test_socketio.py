@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
 import socketio
+from aiohttp import ClientSession
 from socketio.exceptions import ConnectionError as RejectedError
 
 from socketpass import SettingError, Socket, SocketPass
 from socketpass.socketio import SOCKET, protect
+from socketpass.sockets import DoesNotRead
 from socketpass.v1 import registry_service_pb2 as pb
 from socketpass.v1.close_pb2 import Close
 from socketpass.values import to_struct, to_value
@@ -41,6 +44,7 @@ class App:
         self.sio = sio = socketio.AsyncServer(async_mode="asgi")
         self.connected: list[Socket] = []
         self.disconnected: list[str] = []
+        self.asked: list[str] = []
         self.answer: Any = None
 
         @sio.event  # type: ignore[untyped-decorator]
@@ -57,6 +61,7 @@ class App:
 
         @sio.event  # type: ignore[untyped-decorator]
         async def whoami(sid: str) -> Any:
+            self.asked.append(sid)
             return (await sio.get_session(sid))["user"]
 
         protect(sio, passport)
@@ -229,16 +234,19 @@ async def test_who_may_come_back_does(service: ScriptedService) -> None:
 async def test_clients_cannot_pretend(service: ScriptedService) -> None:
     """`connect` and `disconnect` are names of events like others to those who send them."""
     passport = SocketPass(service.address)
-    async with serve(App(passport).asgi) as host:
+    app = App(passport)
+    async with serve(app.asgi) as host:
         stream = await service.stream()
         await stream.welcome()
         async with browser(host) as ada:
             (id,) = await stream.until(lambda listed: len(listed) == 1)
             await ada.client.emit("disconnect", "I am gone")
-            await ada.client.emit("connect", ({"asgi.scope": {}}, {}))
+            await ada.client.emit("connect", ({"asgi.scope": {}, SOCKET: {"user": {"id": 2}}}, {}))
             assert await ada.client.call("whoami") == ADA
             assert list(passport.sockets) == [id]
             assert len(service.asked) == 1
+            assert [socket.id for socket in app.connected] == [id]
+            assert not app.disconnected
 
 
 async def test_nobody_hears_anything_before_they_are_let_in(service: ScriptedService) -> None:
@@ -263,6 +271,58 @@ async def test_nobody_hears_anything_before_they_are_let_in(service: ScriptedSer
         await app.sio.emit("news")
         assert await eve.hears() == ("news",)
         await eve.client.disconnect()
+
+
+async def test_nothing_is_heard_of_anybody_before_they_are_let_in(service: ScriptedService) -> None:
+    """Not even where python-socketio, as it did before 5.18, takes a client for connected from the start."""
+    asked, decided = asyncio.Event(), asyncio.Event()
+
+    async def slow(request: Any, context: Any) -> Any:
+        asked.set()
+        await decided.wait()
+        return rejected()
+
+    service.answer = slow
+    app = App(SocketPass(service.address))
+    async with serve(app.asgi) as host, ClientSession() as eve:
+        polling = f"http://{host}/socket.io/?EIO=4&transport=polling"
+        async with eve.get(polling) as opened:
+            polling += "&sid=" + json.loads((await opened.text())[1:])["sid"]
+        # Polling clients may send while an answer is on its way.
+        connecting = asyncio.create_task(eve.post(polling, data="40"))
+        await asyncio.wait_for(asked.wait(), PATIENCE)
+        app.sio.manager.pending_connect.clear()
+        await eve.post(polling, data='421["whoami"]')
+        decided.set()
+        await connecting
+        async with eve.get(polling) as heard:
+            assert (await heard.text()).startswith("44")  # A connect_error, and no ack.
+        assert not app.asked
+
+
+async def test_nothing_is_heard_of_anybody_after_they_were_told_to_close(
+    service: ScriptedService, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    passport = SocketPass(service.address)
+    app = App(passport)
+    async with serve(app.asgi) as host:
+        stream = await service.stream()
+        await stream.welcome()
+        async with browser(host) as eve:
+            (id,) = await stream.until(lambda listed: len(listed) == 1)
+            assert await eve.client.call("whoami") == ADA
+            # The client does not read, so that closing takes its time.
+            hearing = asyncio.Event()
+            monkeypatch.setattr(asyncio.Queue, "join", lambda queue: hearing.wait())
+            drain = pb.Disconnect(socket_ids=[id], close=Close(code=4001, reason="gateway_draining"))
+            closing = asyncio.create_task(stream.result(pb.Command(command_id="1", disconnect=drain)))
+            assert (await eve.hears())[0] == "socketpass:close"
+            await eve.client.emit("whoami")
+            await eve.client.emit("disconnect", "I am gone")
+            assert await closing == [id]
+            await asyncio.wait_for(eve.client.wait(), PATIENCE)
+        assert app.asked == [id]
+        assert app.disconnected == [id]
 
 
 async def test_a_client_that_goes_meanwhile_is_not_listed(service: ScriptedService) -> None:
@@ -290,6 +350,53 @@ async def test_a_client_that_goes_meanwhile_is_not_listed(service: ScriptedServi
         await stream.welcome()
         assert await stream.complete() == {}
         assert not app.connected
+        assert not passport.sockets
+
+
+async def test_what_waits_for_a_client_that_does_not_read_is_bounded(service: ScriptedService) -> None:
+    passport = SocketPass(service.address)
+    async with serve(App(passport).asgi) as host, ClientSession() as eve:
+        polling = f"http://{host}/socket.io/?EIO=4&transport=polling"
+        async with eve.get(polling) as opened:
+            polling += "&sid=" + json.loads((await opened.text())[1:])["sid"]
+        await eve.post(polling, data="40")
+        (socket,) = passport.sockets.values()
+        for _ in range(3):
+            await socket.send("news", ["x" * 400_000])
+        with pytest.raises(DoesNotRead):
+            await socket.send("news", ["x" * 400_000])
+        async with eve.get(polling) as heard:
+            assert (await heard.text()).count('["news"') == 3
+        await socket.send("news", ["x" * 400_000])
+
+
+async def test_who_connects_after_the_end_is_refused(service: ScriptedService) -> None:
+    connecting, ended = asyncio.Event(), asyncio.Event()
+    passport = SocketPass(service.address)
+    app = App(passport)
+
+    @app.sio.on("connect", namespace="/slow")  # type: ignore[untyped-decorator]
+    async def connect(sid: str, environ: dict[str, Any]) -> None:
+        connecting.set()
+        await ended.wait()
+
+    async with serve(app.asgi) as host:
+        late = Browser(["/slow"])
+        coming = asyncio.create_task(
+            late.client.connect(
+                f"http://{host}", namespaces=["/slow"], transports=["websocket"], wait_timeout=REFUSED_WITHIN
+            )
+        )
+        await asyncio.wait_for(connecting.wait(), PATIENCE)
+        await passport.close()
+        ended.set()
+        expected = {
+            "message": "Gateway is shutting down",
+            "data": {"code": 4001, "reason": "gateway_draining"},
+        }
+        assert await late.hears() == ("connect_error", expected)
+        with pytest.raises(RejectedError):
+            await coming
         assert not passport.sockets
 
 

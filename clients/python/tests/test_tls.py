@@ -13,7 +13,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from socketpass import TLS, Handshake, SocketPass
+from socketpass import TLS, Handshake, SettingError, SocketPass
 from tests.scripted import ScriptedService
 
 HANDSHAKE = Handshake(headers={}, url="/", namespace="/")
@@ -109,3 +109,15 @@ async def test_client_certificates(authority: Authority, tmp_path: Path) -> None
         assert not await is_accepted(service, TLS(ca=authority.file, cert=foreign_certificate, key=foreign_key))
     finally:
         await service.stop()
+
+
+def test_a_key_that_is_another_certificates_is_an_error(authority: Authority) -> None:
+    (cert, key), (_, another) = authority.certificate("one"), authority.certificate("another")
+    SocketPass(tls=TLS(authority.file, cert, key))
+    with pytest.raises(SettingError, match=r"^tls\.key takes the key of `tls\.cert`"):
+        SocketPass(tls=TLS(authority.file, cert, another))
+    locked = serialization.BestAvailableEncryption(b"secret")
+    private = ec.generate_private_key(ec.SECP256R1())
+    key.write_bytes(private.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, locked))
+    with pytest.raises(SettingError, match=r"^tls\.key takes .* without a password"):
+        SocketPass(tls=TLS(authority.file, cert, key))

@@ -15,9 +15,11 @@ from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.typing import Origin, Subprotocol
 
-from socketpass import Socket, SocketPass
+from socketpass import Close as CloseNow
+from socketpass import Handshake, Socket, SocketPass
 from socketpass.asgi import SocketPassMiddleware
 from socketpass.fastapi import AuthorizedSocket
+from socketpass.sockets import DoesNotRead
 from socketpass.v1 import registry_service_pb2 as pb
 from socketpass.v1.close_pb2 import Close
 from socketpass.v1.reason_pb2 import (
@@ -309,6 +311,145 @@ async def test_who_is_let_in_against_the_decision_is_listed_without_session(serv
             (socket,) = (await stream.until(lambda listed: len(listed) == 1)).values()
             assert socket.session_id == ""
             assert socket.user == to_struct({"logged_in": False})
+
+
+class SlowServer:
+    """Between an app and its server, which holds back what is sent, and tells nobody that it was closed."""
+
+    def __init__(self, app: Any) -> None:
+        self._app = app
+        self.accepted = asyncio.Event()
+        self.reads = asyncio.Event()
+        self.reads.set()
+        self.sent: list[Any] = []
+        self.received: asyncio.Queue[Any] = asyncio.Queue()
+        self.received.put_nowait({"type": "websocket.connect"})
+
+    async def _send(self, message: Any) -> None:
+        await self.reads.wait()
+        self.sent.append(message)
+        self.accepted.set()
+
+    async def run(self) -> None:
+        scope = {"type": "websocket", "path": "/chat", "headers": [], "query_string": b"", "app": self._app}
+        await self._app(scope, self.received.get, self._send)
+
+
+@asynccontextmanager
+async def slowly(app: Any) -> AsyncIterator[tuple[SlowServer, "asyncio.Task[None]"]]:
+    server = SlowServer(app)
+    running = asyncio.create_task(server.run())
+    await asyncio.wait_for(server.accepted.wait(), PATIENCE)
+    yield server, running
+    running.cancel()
+    await asyncio.gather(running, return_exceptions=True)
+
+
+@both
+async def test_nothing_is_received_after_the_close(service: ScriptedService, make_app: MakeApp) -> None:
+    """Some servers hand on what the client sends until it has answered the close."""
+    ends: list[str] = []
+    async with SocketPass(service.address) as passport, slowly(make_app(passport, ends)) as (server, running):
+        (socket,) = passport.sockets.values()
+        server.received.put_nowait({"type": "websocket.receive", "text": "who"})
+        await asyncio.sleep(0.1)
+        await socket.close(CloseNow(4505, "disconnected"))
+        assert not passport.sockets
+        for _ in range(3):
+            server.received.put_nowait({"type": "websocket.receive", "text": "data"})
+        await asyncio.wait_for(running, PATIENCE)
+        assert ends == ["disconnected"]
+        assert [message["type"] for message in server.sent] == ["websocket.accept", "websocket.send", "websocket.close"]
+
+
+@both
+async def test_what_waits_for_a_client_that_does_not_read_is_bounded(
+    service: ScriptedService, make_app: MakeApp, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with SocketPass(service.address) as passport, slowly(make_app(passport, [])) as (server, _):
+        (socket,) = passport.sockets.values()
+        server.reads.clear()
+        sending = [asyncio.create_task(socket.send("news", [number, "x" * 400_000])) for number in range(5)]
+        await asyncio.sleep(0.1)
+        assert [task.done() for task in sending] == [False, False, False, True, True]
+        closing = asyncio.create_task(socket.close(CloseNow(4505, "disconnected")))
+        await asyncio.sleep(0.1)
+        server.reads.set()
+        await closing
+        results = await asyncio.gather(*sending, return_exceptions=True)
+        assert [type(result) for result in results] == [type(None)] * 3 + [DoesNotRead] * 2
+        # In order, and the close is the last.
+        assert [json.loads(message["text"])["args"][0] for message in server.sent[1:-1]] == [0, 1, 2]
+        assert server.sent[-1] == {"type": "websocket.close", "code": 4505, "reason": "disconnected"}
+
+
+@both
+async def test_events_do_not_overtake_one_another(service: ScriptedService, make_app: MakeApp) -> None:
+    async with SocketPass(service.address) as passport, slowly(make_app(passport, [])) as (server, _):
+        (socket,) = passport.sockets.values()
+        server.reads.clear()
+        sending = [asyncio.create_task(socket.send("news", [number])) for number in range(2)]
+        await asyncio.sleep(0.1)
+        # The next comes just when the client reads again.
+        sending.append(asyncio.create_task(socket.send("news", [2])))
+        closing = asyncio.create_task(socket.close(CloseNow(4505, "disconnected")))
+        server.reads.set()
+        await asyncio.gather(*sending, closing)
+        assert [json.loads(message["text"])["args"] for message in server.sent[1:-1]] == [[0], [1], [2]]
+        assert server.sent[-1]["type"] == "websocket.close"
+
+
+async def test_who_is_accepted_after_the_end_is_closed(service: ScriptedService) -> None:
+    decided, ended = asyncio.Event(), asyncio.Event()
+
+    async def endpoint(websocket: WebSocket) -> None:
+        decided.set()
+        await ended.wait()
+        await websocket.accept()
+        with pytest.raises(WebSocketDisconnect) as raised:
+            await websocket.receive_text()
+        assert (raised.value.code, raised.value.reason) == (4001, "gateway_draining")
+
+    passport = SocketPass(service.address)
+    app = Starlette(routes=[WebSocketRoute("/", endpoint)], lifespan=lifespan(passport))
+    app.add_middleware(SocketPassMiddleware, passport=passport)
+    async with serve(app) as host:
+        connecting = asyncio.create_task(connect(f"ws://{host}/").__aenter__())
+        await asyncio.wait_for(decided.wait(), PATIENCE)
+        await passport.close()
+        ended.set()
+        ws = await connecting
+        with pytest.raises(ConnectionClosed) as raised:
+            await asyncio.wait_for(ws.recv(), PATIENCE)
+        assert raised.value.rcvd is not None
+        assert raised.value.rcvd.code == 4001
+        assert not passport.sockets
+
+
+@pytest.mark.parametrize(
+    ("path", "namespace"),
+    [("/a b/é", "/a b/é"), ("http://host/chat", "/chat"), ("ws://host", ""), ("/a/http://b", "/a/http://b")],
+)
+def test_the_namespace_is_the_path_as_routes_see_it(path: str, namespace: str) -> None:
+    assert Handshake.from_scope({"path": path, "headers": []}).namespace == namespace
+
+
+@both
+async def test_a_disconnect_without_a_code_has_one(service: ScriptedService, make_app: MakeApp) -> None:
+    passport = SocketPass(service.address)
+    async with serve(make_app(passport, [])) as host:
+        stream = await service.stream()
+        await stream.welcome()
+        for number, close in enumerate([None, Close(code=1000), Close(code=4600, reason="x" * 124)]):
+            async with connect(f"ws://{host}/chat") as ws:
+                (id,) = await stream.until(lambda listed: len(listed) == 1)
+                disconnect = pb.Disconnect(socket_ids=[id], close=close)
+                assert await stream.result(pb.Command(command_id=str(number), disconnect=disconnect)) == [id]
+                with pytest.raises(ConnectionClosed) as raised:
+                    await ws.recv()
+                assert raised.value.rcvd is not None
+                assert (raised.value.rcvd.code, raised.value.rcvd.reason) == (4505, "disconnected")
+                await stream.until(lambda listed: not listed)
 
 
 @both

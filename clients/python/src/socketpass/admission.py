@@ -1,12 +1,12 @@
-"""Lets handshakes in or not: the service's decision, then the application's own say."""
+"""What becomes of a decision: `on_unavailable`, then the application's own say."""
 
 from __future__ import annotations
 
+import asyncio
 import dataclasses
 import inspect
 from typing import Literal
 
-from socketpass.authorize import Authorizer
 from socketpass.decision import DENIED, SERVICE_UNAVAILABLE, Decision, Reason, anonymous, rejection
 from socketpass.errors import Refused
 from socketpass.handshake import Handshake
@@ -19,20 +19,19 @@ class Admission:
 
     def __init__(
         self,
-        authorizer: Authorizer,
         *,
+        timeout: float,
         on_unavailable: Literal["reject", "accept"],
         success: Hook | None,
         fail: Hook | None,
     ) -> None:
-        self._authorizer = authorizer
+        self._timeout = timeout
         self._accept_unasked = on_unavailable == "accept"
         self._success = success
         self._fail = fail
 
-    async def decide(self, handshake: Handshake) -> Decision:
-        """The decision that counts, after hooks and `on_unavailable`."""
-        decision = await self._authorizer.decide(handshake)
+    async def decide(self, handshake: Handshake, decision: Decision) -> Decision:
+        """The decision that counts."""
         if decision.accepted:
             return await self._ask_success(handshake, decision)
         if decision.is_fault and self._accept_unasked:
@@ -41,7 +40,7 @@ class Admission:
 
     async def _ask_success(self, handshake: Handshake, decision: Decision) -> Decision:
         try:
-            say = await _call(self._success, handshake, decision)
+            say = await self._ask(self._success, handshake, decision)
         except Refused as refusal:
             close = refusal.close or DENIED
             return rejection(Reason.DENIED_BY_POLICY, refusal.message, error=False, close=close)
@@ -54,20 +53,19 @@ class Admission:
 
     async def _ask_fail(self, handshake: Handshake, decision: Decision) -> Decision:
         try:
-            say = await _call(self._fail, handshake, decision)
+            say = await self._ask(self._fail, handshake, decision)
         except Refused as refusal:
             return dataclasses.replace(decision, message=refusal.message, close=refusal.close or decision.close)
         except Exception:
             logger.exception("the hook `fail` failed")
             return decision
-        return _let_in(decision) if say is True else decision
+        return _let_in(decision) if say is True and not decision.is_mistake else decision
 
-
-async def _call(hook: Hook | None, handshake: Handshake, decision: Decision) -> bool | None:
-    if hook is None:
-        return None
-    say = hook(handshake, decision)
-    return await say if inspect.isawaitable(say) else say
+    async def _ask(self, hook: Hook | None, handshake: Handshake, decision: Decision) -> bool | None:
+        if hook is None:
+            return None
+        say = hook(handshake, decision)
+        return await asyncio.wait_for(say, self._timeout) if inspect.isawaitable(say) else say
 
 
 def _let_in(decision: Decision) -> Decision:

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import uuid
 from collections.abc import Awaitable, Callable, MutableMapping
+from contextlib import suppress
 from typing import Any
 
 from socketpass.client import SocketPass
-from socketpass.decision import Close, Decision, User
+from socketpass.decision import GATEWAY_DRAINING, Close, Decision, User
 from socketpass.handshake import Handshake
-from socketpass.sockets import Socket
+from socketpass.sockets import MOST_WAITING, DoesNotRead, Socket
 
 Message = MutableMapping[str, Any]
 Scope = MutableMapping[str, Any]
@@ -61,7 +63,7 @@ class SocketPassMiddleware:
         except Rejected:
             return None
         try:
-            await self.app(scope, receive, guarded.send)
+            await self.app(scope, guarded.receive, guarded.send)
         finally:
             guarded.ended()
         return None
@@ -70,11 +72,11 @@ class SocketPassMiddleware:
 class GuardedWebSocket:
     """One WebSocket between server and app: authorized, and seen when it opens and closes.
 
-    What the app receives is not looked at: that would take a coroutine for every socket, as long as it is open. An app
-    ends when its client has gone, and is seen to end.
+    What the app receives costs a coroutine for every socket, as long as it is open: some servers hand on what a client
+    sends after it was told to close.
     """
 
-    __slots__ = ("_closed", "_passport", "_receive", "_scope", "_send", "_socket", "_write")
+    __slots__ = ("_end", "_passport", "_receive", "_scope", "_send", "_socket", "_turn", "_waiting", "_write")
 
     def __init__(self, passport: SocketPass, scope: Scope, receive: Receive, send: Send, *, write: Write) -> None:
         self._passport = passport
@@ -83,7 +85,9 @@ class GuardedWebSocket:
         self._send = send
         self._write = write
         self._socket: Socket | None = None
-        self._closed = False
+        self._turn = asyncio.Lock()
+        self._waiting = 0
+        self._end: Message | None = None
 
     async def authorize(self, *, reject_after_upgrade: bool) -> Socket:
         """The socket, to be listed when the app accepts it. Rejected when it is not let in."""
@@ -97,39 +101,69 @@ class GuardedWebSocket:
         self._scope["state"]["socket"] = self._socket
         return self._socket
 
+    async def receive(self) -> Message:
+        """What the app receives: the disconnect as soon as the socket is closed, whatever the client still sends."""
+        if self._end is None:
+            message = await self._receive()
+            if message["type"] == "websocket.disconnect":
+                self.ended(message.get("code", 1005), message.get("reason") or "")
+        return message if self._end is None else self._end
+
     async def send(self, message: Message) -> None:
         """What the app sends. OSError once the socket is closed, as servers have it."""
-        if self._closed:
+        if self._end is not None:
             if message["type"] == "websocket.close":
                 return
             raise OSError("the WebSocket is closed")
         if message["type"] == "websocket.close":
-            self.ended()
+            self.ended(message.get("code", 1000), message.get("reason") or "")
         await self._send(message)
         if message["type"] == "websocket.accept" and self._socket is not None:
             self._passport.sockets.opened(self._socket)
+            if self._passport.is_closing:
+                await self._socket.close(GATEWAY_DRAINING)
 
-    def ended(self, _: object = None) -> None:
-        """It is not open any more. It may be called by a task that is done."""
-        self._closed = True
+    def ended(self, code: int = 1006, reason: str = "") -> None:
+        """It is not open any more."""
+        if self._end is None:
+            self._end = {"type": "websocket.disconnect", "code": code, "reason": reason}
         if self._socket is not None:
             self._passport.sockets.closed(self._socket.id)
 
+    def task_ended(self, _: object) -> None:
+        """It is not open any more, as the task that served it is done."""
+        self.ended()
+
     async def close(self, close: Close) -> None:
         """For the client: closes it from outside the app, which receives the disconnect."""
-        self._closed = True
-        await self._send({"type": "websocket.close", "code": close.code, "reason": close.reason})
+        self.ended(close.code, close.reason)
+        with suppress(OSError):  # It has gone.
+            await self._in_turn({"type": "websocket.close", "code": close.code, "reason": close.reason})
 
     async def send_event(self, event: str, args: list[Any]) -> None:
         """For the client: an event that the fleet sends."""
-        await self.send({"type": "websocket.send", "text": self._write(event, args)})
+        if self._end is not None:
+            raise OSError("the WebSocket is closed")
+        if self._waiting > MOST_WAITING:
+            raise DoesNotRead
+        text = self._write(event, args)
+        self._waiting += len(text)
+        try:
+            await self._in_turn({"type": "websocket.send", "text": text})
+        finally:
+            self._waiting -= len(text)
 
     async def put_user(self, user: User) -> None:
         """For the client: where the app looks for the user."""
         self._scope.setdefault("state", {})[self._passport.user_property] = user
 
+    async def _in_turn(self, message: Message) -> None:
+        # While a client reads slowly servers let those that wait to send overtake one another.
+        async with self._turn:
+            await self._send(message)
+
     async def _reject(self, decision: Decision, close: Close, after_upgrade: bool) -> None:
-        self._closed = True
+        self.ended(close.code, close.reason)
         if (await self._receive())["type"] != "websocket.connect":
             return  # The client has gone.
         if after_upgrade:

@@ -16,7 +16,7 @@ from socketpass.admission import Admission
 from socketpass.authorize import Authorizer
 from socketpass.channel import open_channel
 from socketpass.commands import Commands
-from socketpass.decision import DRAINING, GATEWAY_DRAINING, Close, Decision
+from socketpass.decision import GATEWAY_DRAINING, Close, Decision, draining
 from socketpass.handshake import Handshake
 from socketpass.loss import LossGuard
 from socketpass.registry import Count, ListedSockets, Outcome, Params, Registry
@@ -98,6 +98,11 @@ class SocketPass:
         """The name under which the user is put."""
         return self._settings.user_property
 
+    @property
+    def is_closing(self) -> bool:
+        """Whether nobody is let in any more."""
+        return self._ending is not None
+
     async def __aenter__(self) -> SocketPass:
         await self.start()
         return self
@@ -128,7 +133,7 @@ class SocketPass:
             channel=channel,
             authorizer=authorizer,
             admission=Admission(
-                authorizer,
+                timeout=settings.timeout,
                 on_unavailable=settings.on_unavailable,
                 success=settings.success,
                 fail=settings.fail,
@@ -177,9 +182,19 @@ class SocketPass:
 
     async def admit(self, handshake: Handshake) -> Decision:
         """The decision that counts, for integrations: hooks and `on_unavailable` have had their say."""
-        if self._ending is None:
-            decision = await self._started.admission.decide(handshake)
-        return DRAINING if self._ending is not None else decision
+        if self.is_closing:
+            return draining()
+        running = self._started
+        try:
+            decision = await running.authorizer.decide(handshake)
+            if not self.is_closing:
+                decision = await running.admission.decide(handshake, decision)
+        except asyncio.CancelledError:
+            if not self.is_closing:
+                raise
+            # Closing the channel ends the question.
+            return draining()
+        return draining() if self.is_closing else decision
 
     def make_socket(self, id: str, handshake: Handshake, decision: Decision, connection: Connection) -> Socket:
         """A socket that was admitted, for integrations: `sockets.opened` lists it, `sockets.closed` ends that."""

@@ -9,8 +9,8 @@ from typing import Any
 
 from google.protobuf.struct_pb2 import Struct
 
-from socketpass.decision import Close
-from socketpass.log import logger
+from socketpass.decision import DISCONNECTED, Close
+from socketpass.log import Causes
 from socketpass.settings import UserChanged
 from socketpass.sockets import OpenSockets, Socket
 from socketpass.v1 import registry_service_pb2 as pb
@@ -27,6 +27,7 @@ class Commands:
     def __init__(self, sockets: OpenSockets, user_changed: UserChanged | None) -> None:
         self._sockets = sockets
         self._user_changed = user_changed
+        self._causes = Causes()
         self._tasks: set[asyncio.Task[None]] = set()
 
     async def carry_out(self, command: pb.Command) -> list[str]:
@@ -72,9 +73,10 @@ class Commands:
         ended = {id: task.exception() for id, task in tasks.items() if task in done}
         for id, error in ended.items():
             if error is not None:
-                logger.warning("a command failed for socket %s", id, exc_info=error)
+                cause = (type(error), str(error))
+                self._causes.warn(cause, "a command failed for socket %s: %s", id, error, error=error)
         return ended
 
 
 def _close(message: CloseMessage) -> Close:
-    return Close(message.code, message.reason)
+    return Close(message.code, message.reason).or_else(DISCONNECTED)

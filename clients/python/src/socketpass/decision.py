@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import enum
 from dataclasses import dataclass, field
 from typing import Any
@@ -55,10 +54,20 @@ class Close:
         """Whether the client need not come back."""
         return self.code >= 4500
 
+    @property
+    def is_usable(self) -> bool:
+        """Whether a WebSocket can be closed with it."""
+        return 4000 <= self.code <= 4999 and len(self.reason.encode(errors="replace")) <= 123
+
+    def or_else(self, other: Close) -> Close:
+        """This one, if it is usable."""
+        return self if self.is_usable else other
+
 
 SERVICE_UNAVAILABLE = Close(4000, "service_unavailable")
 DENIED = Close(4504, "denied_by_policy")
 GATEWAY_DRAINING = Close(4001, "gateway_draining")
+DISCONNECTED = Close(4505, "disconnected")
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,11 +87,10 @@ class Decision:
     close: Close | None
     """What to tell the client. None when accepted."""
 
-    @property
-    def is_fault(self) -> bool:
-        """Whether something kept the service from deciding, or from being asked."""
-        # By its reason alone a decision of a newer service could be taken for one.
-        return self is NO_DECISION or self.reason in _FAULTS
+    is_fault: bool = field(default=False, kw_only=True)
+    """Whether something kept the service from deciding, or from being asked: `on_unavailable` counts."""
+    is_mistake: bool = field(default=False, kw_only=True)
+    """Whether the question itself is wrong, or the answer cannot be understood: no hook lets anybody in then."""
 
     @property
     def http_status(self) -> int:
@@ -102,14 +110,30 @@ def rejection(reason: Reason, message: str, *, error: bool, close: Close) -> Dec
     return Decision(False, reason, message, error, anonymous(), "", close)
 
 
-NO_DECISION = rejection(Reason.UNSPECIFIED, "Authorization service unavailable", error=True, close=SERVICE_UNAVAILABLE)
-# The same to clients and hooks, but no reason to let anybody in.
-OWN_MISTAKE = dataclasses.replace(NO_DECISION)
-DRAINING = rejection(Reason.GATEWAY_DRAINING, "Gateway is shutting down", error=False, close=GATEWAY_DRAINING)
+def no_decision(*, mistake: bool = False) -> Decision:
+    """Nobody knows who it is. After a mistake of the client's own nobody will: that is no reason to let them in."""
+    return Decision(
+        accepted=False,
+        reason=Reason.UNSPECIFIED,
+        message="Authorization service unavailable",
+        error=True,
+        user=anonymous(),
+        session_id="",
+        close=SERVICE_UNAVAILABLE,
+        is_fault=not mistake,
+        is_mistake=mistake,
+    )
 
-_FAULTS = frozenset({Reason.SESSION_MALFORMED, Reason.USER_SOURCE_FAILED, Reason.STORE_UNAVAILABLE})
+
+def draining() -> Decision:
+    """The client closes."""
+    return rejection(Reason.GATEWAY_DRAINING, "Gateway is shutting down", error=False, close=GATEWAY_DRAINING)
+
+
+FAULTS = frozenset({Reason.SESSION_MALFORMED, Reason.USER_SOURCE_FAILED, Reason.STORE_UNAVAILABLE})
+"""What kept the service from deciding."""
 _HTTP_STATUS = {
-    **dict.fromkeys(_FAULTS | {Reason.UNSPECIFIED, Reason.GATEWAY_DRAINING}, 503),
+    **dict.fromkeys(FAULTS | {Reason.UNSPECIFIED, Reason.GATEWAY_DRAINING}, 503),
     Reason.ORIGIN_NOT_ALLOWED: 403,
     Reason.DENIED_BY_POLICY: 403,
     Reason.TOO_MANY_SOCKETS: 429,

@@ -23,6 +23,10 @@ class Refused(Exception):
 
     def __init__(self, message: str, close: Close | None = None) -> None:
         super().__init__(message)
+        if close is not None and not close.is_usable:
+            raise ValueError(
+                f"close takes a code from 4000 to 4999, and a reason of at most 123 bytes, not {close!r:.200}"
+            )
         self.message = message
         self.close = close
 

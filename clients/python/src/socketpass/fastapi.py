@@ -31,12 +31,14 @@ class AuthorizedSocket:
 
     async def __call__(self, websocket: WebSocket) -> Socket:
         guarded = _Guarded(self.passport, websocket.scope, websocket.receive, websocket.send, write=self.write)
-        vars(websocket).update(send=guarded.send)  # All that a WebSocket sends goes through it.
+        vars(websocket).update(
+            receive=guarded.receive, send=guarded.send
+        )  # All that a WebSocket does goes through these.
         # Servers run the app in a task for each WebSocket. A dependency that yields would see the end, too, but FastAPI
         # keeps four kilobytes for it.
         task = asyncio.current_task()
         if task is not None:
-            task.add_done_callback(guarded.ended)
+            task.add_done_callback(guarded.task_ended)
         try:
             return await guarded.authorize(reject_after_upgrade=self.reject_after_upgrade)
         except Rejected as rejected:

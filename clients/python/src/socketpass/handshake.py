@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, MutableMapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from socketpass.v1.authorization_service_pb2 import Handshake as HandshakeMessage
 from socketpass.values import to_struct
+
+MOST_AUTH = 64 << 10
+"""Bytes of `auth`, which a client writes as it likes."""
+_AUTHORITY = re.compile(r"\A[A-Za-z][A-Za-z0-9+.-]*://[^/]*")
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,8 +35,8 @@ class Handshake:
     ) -> Handshake:
         """The handshake of an ASGI scope.
 
-        The namespace of a WebSocket is the path as routes see it, decoded: otherwise a policy on it could be passed by
-        writing the path in another way.
+        The namespace of a WebSocket is the path as routes see it, decoded, without the scheme and the host that a
+        request target may have: otherwise a policy on it could be passed by writing the path in another way.
         """
         path = scope.get("raw_path") or scope["path"].encode()
         query = scope.get("query_string", b"")
@@ -39,19 +44,19 @@ class Handshake:
         return cls(
             headers=_headers(scope["headers"]),
             url=(path + b"?" + query if query else path).decode("latin-1"),
-            namespace=scope["path"] if namespace is None else namespace,
+            namespace=_AUTHORITY.sub("", scope["path"]) if namespace is None else namespace,
             remote_address=client[0] if client else "",
             auth=auth,
         )
 
     def to_message(self) -> HandshakeMessage:
-        """As the service takes it. ValueError and TypeError where `auth` cannot be sent."""
+        """As the service takes it. ValueError and TypeError where `auth` cannot be sent, or is too large."""
         return HandshakeMessage(
             headers=self.headers,
             url=self.url,
             namespace=self.namespace,
             remote_address=self.remote_address,
-            auth=None if self.auth is None else to_struct(self.auth),
+            auth=None if self.auth is None else to_struct(self.auth, most=MOST_AUTH),
         )
 
 

@@ -1,4 +1,4 @@
-"""The client's log. What goes on failing is told once, not at each try."""
+"""The client's log. What goes on failing is told now and then, not at each try."""
 
 from __future__ import annotations
 
@@ -6,26 +6,21 @@ import logging
 import time
 from collections.abc import Hashable
 
-# Where one replica of two is broken, every other call is well.
-_COMES_AND_GOES = 60.0
+_SAID_AGAIN_AFTER = 60.0
 
 logger = logging.getLogger("socketpass")
 
 
 class Causes:
-    """Warns of each cause once, until all is well again."""
+    """Warns of each cause at most once a minute, whatever comes between."""
 
     def __init__(self) -> None:
         self._told: dict[Hashable, float] = {}
 
-    def warn(self, cause: Hashable, message: str, *args: object) -> None:
-        """Warns, if this cause has not been told yet."""
+    def warn(self, cause: Hashable, message: str, *args: object, error: BaseException | None = None) -> None:
+        """Warns, unless this cause was told a moment ago; with the traceback of an error that explains it."""
+        now = time.monotonic()
+        self._told = {told: at for told, at in self._told.items() if now < at + _SAID_AGAIN_AFTER}
         if cause not in self._told:
-            self._told[cause] = time.monotonic()
-            logger.warning(message, *args)
-
-    def clear(self) -> None:
-        """All is well. What comes now is new, unless it was told a moment ago: it comes and goes then."""
-        if self._told:
-            before = time.monotonic() - _COMES_AND_GOES
-            self._told = {cause: at for cause, at in self._told.items() if at > before}
+            self._told[cause] = now
+            logger.warning(message, *args, exc_info=error)

@@ -19,6 +19,9 @@ from socketpass.v1.close_pb2 import Close as CloseMessage
 from socketpass.v1.registry_service_pb2_grpc import RegistryServiceStub
 from socketpass.values import from_struct, from_value, to_struct, to_value
 
+# Longer than the service waits for any gateway.
+_WITHIN = 30.0
+
 Params = Mapping[str, Any]
 
 
@@ -98,7 +101,7 @@ class Registry:
         sockets: list[ListedSocket] = []
         view = pb.View()
         try:
-            async for response in self._stub.FilterSockets(request, metadata=await bearer(self._token)):
+            async for response in self._stub.FilterSockets(request, **await self._options()):
                 sockets.extend(_socket(message) for message in response.sockets)
                 view = response.view
         except grpc.aio.AioRpcError as error:
@@ -108,7 +111,7 @@ class Registry:
     async def count(self, filter: str, params: Params | None, group_by: str) -> Count:
         request = pb.CountSocketsRequest(filter=filter, params=to_struct(params or {}), group_by=group_by)
         try:
-            response = await self._stub.CountSockets(request, metadata=await bearer(self._token))
+            response = await self._stub.CountSockets(request, **await self._options())
         except grpc.aio.AioRpcError as error:
             raise _service_error(error) from error
         groups = [Group(from_value(group.key), group.count) for group in response.groups]
@@ -118,7 +121,7 @@ class Registry:
         request = pb.SendToSocketsRequest(
             filter=filter, params=to_struct(params or {}), event=event, args=[to_value(arg) for arg in args]
         )
-        return await self._outcome(self._stub.SendToSockets(request, metadata=await bearer(self._token)))
+        return await self._outcome(self._stub.SendToSockets(request, **await self._options()))
 
     async def disconnect(self, filter: str, params: Params | None, close: Close | None) -> Outcome:
         request = pb.DisconnectSocketsRequest(
@@ -126,7 +129,10 @@ class Registry:
             params=to_struct(params or {}),
             close=None if close is None else CloseMessage(code=close.code, reason=close.reason),
         )
-        return await self._outcome(self._stub.DisconnectSockets(request, metadata=await bearer(self._token)))
+        return await self._outcome(self._stub.DisconnectSockets(request, **await self._options()))
+
+    async def _options(self) -> dict[str, Any]:
+        return {"timeout": _WITHIN, "metadata": await bearer(self._token, _WITHIN)}
 
     async def _outcome(self, call: Any) -> Outcome:
         # Each message counts anew; the last one has everything settled.

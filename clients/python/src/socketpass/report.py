@@ -11,6 +11,7 @@ import grpc
 import grpc.aio
 
 from socketpass.channel import bearer
+from socketpass.hints import explain
 from socketpass.log import Causes, logger
 from socketpass.settings import Token
 from socketpass.sockets import OpenSockets
@@ -22,15 +23,6 @@ GOODBYE_WITHIN = 5.0
 _AT_ONCE = 0.1
 _FIRST_PAUSE = 0.2
 _LONGEST_PAUSE = 5.0
-
-_WHAT_TO_LOOK_AT = {
-    grpc.StatusCode.ALREADY_EXISTS: "`gateway_id` is taken by another process",
-    grpc.StatusCode.ABORTED: "`gateway_id` has been taken by another process, or by a newer stream of this one",
-    grpc.StatusCode.UNAUTHENTICATED: "look at `token`, or at `tls` (a client certificate)",
-    grpc.StatusCode.PERMISSION_DENIED: "look at `token`: its role is too small, or it is bound to other gateway ids",
-    grpc.StatusCode.UNIMPLEMENTED: "look at `address`: something else than socketpass is there, or an older one",
-    grpc.StatusCode.UNAVAILABLE: "it is opened again; if nobody is there, look at `address` and `tls`",
-}
 
 
 class Reporter:
@@ -80,13 +72,12 @@ class Reporter:
         pauses = 0
         while not self._leaving:
             end = await self._report()
-            if end.welcomed:
+            if end.listed:
                 pauses = 0
             if self._leaving:
                 return
             self._on_loss()
-            what = _WHAT_TO_LOOK_AT.get(end.code, "it is opened again")
-            self._causes.warn(end.code, "not reporting: %s (%s); %s", end.details, end.code.name, what)
+            self._causes.warn(end.code, "not reporting, it is tried again: %s", explain(end.code, end.details))
             if end.welcomed and end.code is grpc.StatusCode.UNAVAILABLE:
                 # A replica that goes, or wants everything again: another is there.
                 await asyncio.sleep(random.uniform(0, _AT_ONCE))
@@ -98,7 +89,7 @@ class Reporter:
         try:
             metadata = await bearer(self._token, _LONGEST_PAUSE)
         except Exception as error:
-            return End(grpc.StatusCode.UNAUTHENTICATED, f"`token` gave none: {error}", False)
+            return End(grpc.StatusCode.UNAUTHENTICATED, f"`token` gave none: {error}")
         self._stream = Stream(
             self._stub.Report(metadata=metadata),
             hello=self._hello,
@@ -111,13 +102,12 @@ class Reporter:
             return await self._stream.run()
         except Exception as error:
             logger.exception("reporting failed")
-            return End(grpc.StatusCode.INTERNAL, str(error), False)
+            return End(grpc.StatusCode.INTERNAL, str(error))
         finally:
             self._stream = None
 
     def _welcomed(self) -> None:
-        self._causes.clear()
-        logger.info("reporting as %s", self._hello.gateway_id)
+        logger.info("the stream to the registry is open, as %s", self._hello.gateway_id)
         self._on_welcome()
 
 

@@ -23,7 +23,7 @@ Hook = Callable[["Handshake", "Decision"], bool | Awaitable[bool | None] | None]
 UserChanged = Callable[["Socket"], Awaitable[None] | None]
 
 HOST_AND_PORT = re.compile(r"(\[[0-9a-fA-F:.]+\]|[^\s:/\[\],]+):(\d{1,5})")
-_GRPC_TARGET = re.compile(r"(dns|ipv4|ipv6|unix):\S+")
+_GRPC_TARGET = re.compile(r"dns:(//[^\s/]*/)?[^\s/]+|(ipv4|ipv6):[^\s/]+|unix:\S*[^\s/]")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 _VISIBLE_ASCII = re.compile(r"[\x21-\x7e]+")
 
@@ -89,11 +89,14 @@ class Settings:
             raise SettingError("tls", "takes socketpass.TLS", self.tls)
         if (self.tls.cert is None) != (self.tls.key is None):
             raise SettingError("tls", "takes `cert` and `key` together")
-        return Certificates(
+        certificates = Certificates(
             ca=_system_authorities() if self.tls.ca is None else _read("tls.ca", self.tls.ca),
             cert=None if self.tls.cert is None else _read("tls.cert", self.tls.cert),
             key=None if self.tls.key is None else _read("tls.key", self.tls.key),
         )
+        if self.tls.cert is not None and self.tls.key is not None:
+            _check_key(self.tls.cert, self.tls.key)
+        return certificates
 
 
 def check_token(token: object) -> str:
@@ -144,6 +147,14 @@ def _read(setting: str, path: FilePath) -> bytes:
     if b"-----BEGIN " not in pem:
         raise SettingError(setting, "takes a PEM file", os.fspath(path))
     return pem
+
+
+def _check_key(cert: FilePath, key: FilePath) -> None:
+    try:
+        # With an empty password OpenSSL asks nobody for one; gRPC takes no key that has one.
+        ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_cert_chain(cert, key, password="")
+    except (ssl.SSLError, OSError, ValueError) as error:
+        raise SettingError("tls.key", f"takes the key of `tls.cert`, without a password ({error})") from error
 
 
 def _system_authorities() -> bytes | None:

@@ -11,9 +11,10 @@ import socketio
 from socketio.exceptions import ConnectionRefusedError
 
 from socketpass.client import SocketPass
-from socketpass.decision import Close, User
+from socketpass.decision import SERVICE_UNAVAILABLE, Close, Decision, User, draining
 from socketpass.errors import SettingError
 from socketpass.handshake import Handshake
+from socketpass.sockets import MOST_WAITING, DoesNotRead
 
 # A client that does not read must not be waited for.
 _HEARD_WITHIN: Final = 2.0
@@ -46,6 +47,9 @@ class _Guard:
         # A version without it fails at once, with nobody let in.
         self._trigger = sio._trigger_event
         sio._trigger_event = self._trigger_event
+        # And here alone comes in what clients send.
+        self._events, self._acks = sio._handle_event, sio._handle_ack
+        sio._handle_event, sio._handle_ack = self._handle_event, self._handle_ack
         # python-socketio puts a client into its rooms before `connect`: it would hear what is sent to all.
         self._let_in: set[str] = set()
         self._participants = sio.manager.get_participants
@@ -54,27 +58,36 @@ class _Guard:
     def _get_participants(self, namespace: str, room: Any) -> Iterator[tuple[str, str]]:
         return (pair for pair in self._participants(namespace, room) if pair[0] in self._let_in)
 
+    async def _handle_event(self, eio_sid: str, namespace: str | None, id: int | None, data: Any) -> None:
+        # To clients `connect` and `disconnect` are names like others: the handlers are not theirs to call.
+        if self._is_open(eio_sid, namespace) and data and data[0] not in self._sio.reserved_events:
+            await self._events(eio_sid, namespace, id, data)
+
+    async def _handle_ack(self, eio_sid: str, namespace: str | None, id: int | None, data: Any) -> None:
+        if self._is_open(eio_sid, namespace):
+            await self._acks(eio_sid, namespace, id, data)
+
+    def _is_open(self, eio_sid: str, namespace: str | None) -> bool:
+        """Whether it has been let in, and not been told to close."""
+        return self._sio.manager.sid_from_eio_sid(eio_sid, namespace or "/") in self._passport.sockets
+
     async def _trigger_event(self, event: str, namespace: str, *args: Any) -> Any:
-        # Clients may send events that are called so, too: those come when the socket is connected, with their args.
-        if event == "connect" and len(args) > 1 and args[1] is self._sio.get_environ(args[0], namespace):
+        if event == "connect":
             return await self._connect(namespace, *args)
-        if event == "disconnect" and not self._sio.manager.is_connected(args[0], namespace):
-            try:
-                return await self._trigger(event, namespace, *args)
-            finally:
+        try:
+            return await self._trigger(event, namespace, *args)
+        finally:
+            if event == "disconnect":
                 self._let_in.discard(args[0])
                 self._passport.sockets.closed(args[0])
-        return await self._trigger(event, namespace, *args)
 
     async def _connect(self, namespace: str, sid: str, environ: dict[str, Any], auth: Any = None) -> Any:
         handshake = Handshake.from_scope(
             environ["asgi.scope"], namespace=namespace, auth=auth if isinstance(auth, dict) else None
         )
         decision = await self._passport.admit(handshake)
-        if decision.close is not None:
-            raise ConnectionRefusedError(
-                decision.message, {"code": decision.close.code, "reason": decision.close.reason}
-            )
+        if not decision.accepted:
+            raise _refusal(decision)
         self._refuse_if_gone(sid, namespace, environ)
         connection = _Connection(self._sio, sid, namespace, self._passport.user_property)
         socket = self._passport.make_socket(sid, handshake, decision, connection)
@@ -86,6 +99,8 @@ class _Guard:
             if answer is not False:
                 self._refuse_if_gone(sid, namespace, environ)
                 await connection.put_user(socket.user)  # Handlers like to save a session of their own.
+                if self._passport.is_closing:
+                    raise _refusal(draining())
                 self._passport.sockets.opened(socket)
             return answer
         finally:
@@ -108,6 +123,11 @@ class _Guard:
             raise ConnectionRefusedError("The client has gone")
 
 
+def _refusal(decision: Decision) -> ConnectionRefusedError:
+    close = decision.close or SERVICE_UNAVAILABLE
+    return ConnectionRefusedError(decision.message, {"code": close.code, "reason": close.reason})
+
+
 class _Connection:
     """A socket of python-socketio."""
 
@@ -121,7 +141,7 @@ class _Connection:
 
     async def close(self, close: Close) -> None:
         # Socket.IO cannot set a close code.
-        await self.send_event("socketpass:close", [{"code": close.code, "reason": close.reason}])
+        await self._emit("socketpass:close", [{"code": close.code, "reason": close.reason}])
         if close.is_final:
             await self._sio.disconnect(self._sid, self._namespace, ignore_queue=True)
         else:
@@ -133,8 +153,7 @@ class _Connection:
         Socket.IO's clients stay away from a namespace that has disconnected them, and come back by themselves when the
         connection is lost.
         """
-        eio_sid = self._sio.manager.eio_sid_from_sid(self._sid, self._namespace)
-        transport = self._sio.eio.sockets.get(eio_sid)
+        transport = self._transport()
         if transport is None:
             return
         with suppress(asyncio.TimeoutError):
@@ -145,8 +164,22 @@ class _Connection:
             await transport.queue.put(None)
 
     async def send_event(self, event: str, args: list[Any]) -> None:
+        if self._waiting() > MOST_WAITING:
+            raise DoesNotRead
+        await self._emit(event, args)
+
+    async def _emit(self, event: str, args: list[Any]) -> None:
         # The socket is this process' own: no message queue has to hear of it.
         await self._sio.emit(event, tuple(args), to=self._sid, namespace=self._namespace, ignore_queue=True)
+
+    def _transport(self) -> Any:
+        return self._sio.eio.sockets.get(self._sio.manager.eio_sid_from_sid(self._sid, self._namespace))
+
+    def _waiting(self) -> int:
+        """Bytes that the client has not fetched."""
+        transport = self._transport()
+        packets = () if transport is None else transport.queue._queue
+        return sum(len(packet.data or "") for packet in packets if packet is not None)
 
     async def put_user(self, user: User) -> None:
         session = await self._sio.get_session(self._sid, self._namespace)

@@ -10,9 +10,24 @@ from google.protobuf.struct_pb2 import Struct
 
 from socketpass.decision import Close, Decision, User
 from socketpass.handshake import Handshake
-from socketpass.log import logger
+from socketpass.log import Causes
 from socketpass.v1 import registry_service_pb2 as pb
 from socketpass.values import from_struct, to_struct
+
+MOST_OBJECT = 64 << 10
+"""Bytes that the service takes of a user, and of data."""
+_MOST_TEXT = 1 << 10
+
+MOST_WAITING = 1 << 20
+"""Bytes that may wait for a client to read them."""
+
+
+class DoesNotRead(Exception):
+    """A client has not read what was sent to it."""
+
+    def __init__(self) -> None:
+        super().__init__(f"more than {MOST_WAITING:,} bytes wait for the client to read them")
+
 
 # One for the process, so that a socket that is listed again has the time that it had.
 _MONOTONIC_BEGAN = time.time() - time.monotonic()
@@ -76,12 +91,15 @@ class Socket:
 
     @property
     def data(self) -> dict[str, Any]:
-        """The application's own, which filters see as `socket.data`. Assign to it to change it, at any time."""
+        """The application's own, which filters see as `socket.data`. Assign to it to change it, at any time.
+
+        ValueError and TypeError where it is nothing that the service takes: JSON of at most 64 KiB and 24 levels.
+        """
         return {} if self._data is None else from_struct(self._data)
 
     @data.setter
     def data(self, data: Mapping[str, Any]) -> None:
-        self._data = to_struct(data)
+        self._data = to_struct(data, most=MOST_OBJECT)
         self._sockets.changed(self)
 
     async def close(self, close: Close) -> None:
@@ -99,22 +117,28 @@ class Socket:
         self._sockets.changed(self)
         await self._connection.put_user(user)
 
-    def to_message(self) -> pb.Socket:
+    def to_message(self, causes: Causes) -> pb.Socket:
         """As the service lists it."""
-        message = pb.Socket(
-            socket_id=self.id,
-            namespace=self.namespace,
-            session_id=self._session_id,
-            remote_address=self.remote_address,
-            origin=self.origin,
-            data=self._data,
-        )
+        message = pb.Socket(socket_id=self.id, data=self._data)
+        for field, text in (
+            ("namespace", self.namespace),
+            ("session_id", self._session_id),
+            ("remote_address", self.remote_address),
+            ("origin", self.origin),
+        ):
+            if len(text.encode()) <= _MOST_TEXT:
+                setattr(message, field, text)
+            else:
+                self._is_listed_without(field, f"larger than {_MOST_TEXT:,} bytes", causes)
         try:
-            message.user.CopyFrom(to_struct(self._user))
-        except (TypeError, ValueError) as error:  # The application has put something of its own into it.
-            logger.warning("socket %s is listed without its user: %s", self.id, error)
+            message.user.CopyFrom(to_struct(self._user, most=MOST_OBJECT))
+        except (TypeError, ValueError) as error:  # It may be large, or have something of the application's own in it.
+            self._is_listed_without("user", str(error), causes)
         message.connected_at.FromMicroseconds(int(self.connected_at * 1_000_000))
         return message
+
+    def _is_listed_without(self, field: str, why: str, causes: Causes) -> None:
+        causes.warn((field, why), "the registry lists socket %s without `%s`: %s", self.id, field, why)
 
 
 class OpenSockets(Mapping[str, Socket]):

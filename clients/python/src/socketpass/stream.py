@@ -19,7 +19,7 @@ WELCOME_WITHIN = 20.0
 # What happens meanwhile goes out in one batch.
 BATCH_EVERY = 0.02
 EVENTS_A_BATCH = 500
-# Far from the 4 MiB that the service takes, also when the last event has a user and data of 64 KiB each.
+# Far from the 4 MiB that the service takes.
 BYTES_A_BATCH = 1 << 20
 BATCHES_UNDER_WAY = 16
 # Silence is counted in ticks, so that an event loop that was blocked for long, acks waiting, counts as one.
@@ -38,7 +38,13 @@ class End:
 
     code: grpc.StatusCode
     details: str
-    welcomed: bool
+    welcomed: bool = False
+    listed: bool = False
+    """Whether the service has taken the whole list."""
+
+
+class _Ended(Exception):
+    """Nothing more comes."""
 
 
 class _GivenUp(Exception):
@@ -69,7 +75,7 @@ class Stream:
         self._sequence = 0
         self._acked = 0
         self._acks = asyncio.Event()
-        self._completed = False
+        self._completed_by: int | None = None
         self._unlisted = 0
         self._changed: dict[Socket, None] = {}
         self._wake = asyncio.Event()
@@ -89,7 +95,7 @@ class Stream:
                 part.result()
         except _GivenUp as error:
             given_up = str(error)
-        except (grpc.aio.AioRpcError, asyncio.InvalidStateError):
+        except (_Ended, grpc.aio.AioRpcError, asyncio.InvalidStateError):
             pass  # The status says it.
         finally:
             self._sockets.on_change(None)
@@ -99,11 +105,15 @@ class Stream:
             self._call.cancel()
             await asyncio.gather(*running, return_exceptions=True)
         if given_up is not None:
-            return End(grpc.StatusCode.UNAVAILABLE, given_up, self._welcomed)
+            return self._end(grpc.StatusCode.DEADLINE_EXCEEDED, given_up)
         code, details = await self._call.code(), await self._call.details() or ""
         if (code, details) == _LOST:
             code, details = grpc.StatusCode.UNAVAILABLE, "the stream ended while a message was on its way"
-        return End(code, details, self._welcomed)
+        return self._end(code, details)
+
+    def _end(self, code: grpc.StatusCode, details: str) -> End:
+        listed = self._completed_by is not None and self._acked >= self._completed_by
+        return End(code, details, self._welcomed, listed)
 
     async def goodbye(self) -> None:
         """Takes all sockets off the list. The service ends the stream then."""
@@ -124,7 +134,7 @@ class Stream:
         while (response := await self._read()) is not None:
             if response.HasField("welcome"):
                 return response.welcome
-        raise _GivenUp("the stream ended without a welcome")
+        raise _Ended
 
     async def _begin(self) -> float:
         try:
@@ -177,7 +187,7 @@ class Stream:
             while self._sequence - self._acked >= BATCHES_UNDER_WAY:
                 self._acks.clear()
                 await self._acks.wait()
-            if self._completed and not self._changed:
+            if self._completed_by is not None and not self._changed:
                 self._wake.clear()
                 # A sign of life when nothing changes.
                 with contextlib.suppress(asyncio.TimeoutError):
@@ -189,24 +199,26 @@ class Stream:
         self._sequence += 1
         batch = pb.Batch(sequence=self._sequence)
         size = 0
-        while self._changed and len(batch.events) < EVENTS_A_BATCH and size < BYTES_A_BATCH:
+        while self._changed and len(batch.events) < EVENTS_A_BATCH:
             socket = next(iter(self._changed))
-            del self._changed[socket]
-            self._unlisted -= 1
             event = self._event(socket)
             if event is not None:
-                batch.events.append(event)
                 size += event.ByteSize()
-        if not self._completed and self._unlisted <= 0:
-            batch.complete = self._completed = True
+                if size > BYTES_A_BATCH and batch.events:
+                    break  # Told in the next batch.
+                batch.events.append(event)
+                socket.told_by = self if event.HasField("opened") else None
+            del self._changed[socket]
+            self._unlisted -= 1
+        if self._completed_by is None and self._unlisted <= 0:
+            batch.complete = True
+            self._completed_by = self._sequence
         return batch
 
     def _event(self, socket: Socket) -> pb.Event | None:
         if self._sockets.get(socket.id) is socket:
-            socket.told_by = self
-            return pb.Event(opened=socket.to_message())
+            return pb.Event(opened=socket.to_message(self._causes))
         if socket.told_by is self:
-            socket.told_by = None
             return pb.Event(closed=pb.SocketClosed(socket_id=socket.id))
         return None  # It opened and closed in between.
 

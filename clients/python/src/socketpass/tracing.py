@@ -2,6 +2,14 @@
 
 from __future__ import annotations
 
+import re
+
+# What gRPC carries as text.
+_NAME = re.compile(r"[0-9a-z_.-]+(?<!-bin)")
+_VALUE = re.compile(r"[\x20-\x7e]+")
+# As much as gRPC lets all metadata of a call have.
+_MOST = 8 << 10
+
 try:
     from opentelemetry.propagate import inject
 except ImportError:
@@ -13,8 +21,9 @@ except ImportError:
 else:
 
     def trace_metadata() -> list[tuple[str, str]]:
-        """What the propagator that is set makes of the current context."""
+        """What the propagator that is set makes of the current context, as far as gRPC can carry it."""
         carrier: dict[str, str] = {}
         inject(carrier)
-        # gRPC takes names in lower case alone.
-        return [(name.lower(), value) for name, value in carrier.items()]
+        metadata = [(name.lower(), value) for name, value in carrier.items()]
+        metadata = [(name, value) for name, value in metadata if _NAME.fullmatch(name) and _VALUE.fullmatch(value)]
+        return metadata if sum(len(name) + len(value) for name, value in metadata) <= _MOST else []

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Mapping
+from math import inf
 from typing import Any
 
 from google.protobuf.struct_pb2 import Struct, Value
@@ -15,17 +16,18 @@ _WHOLE = 2.0**53
 """Up to here a double holds every whole number."""
 
 
-def to_struct(value: Mapping[str, Any]) -> Struct:
-    """The Struct of an object. ValueError and TypeError where it cannot be one."""
+def to_struct(value: Mapping[str, Any], *, most: float = inf) -> Struct:
+    """The Struct of an object. ValueError and TypeError where it cannot be one, or has more bytes than `most`."""
     struct = Struct()
-    _fill(struct, value, 1)
+    _Writer(most).fill(struct, value, 1)
+    _check_size(struct.ByteSize(), most)
     return struct
 
 
 def to_value(value: Any) -> Value:
     """The Value of anything that JSON has."""
     message = Value()
-    _set(message, value, 1)
+    _Writer(inf).set(message, value, 1)
     return message
 
 
@@ -53,38 +55,63 @@ def from_value(value: Value) -> Any:
             return None
 
 
-def _fill(struct: Struct, value: Mapping[str, Any], depth: int) -> None:
+class _Writer:
+    """Writes values, and stops when they are too large: what is large takes long."""
+
+    __slots__ = ("_most", "_written")
+
+    def __init__(self, most: float) -> None:
+        self._most = most
+        self._written = 0
+
+    def _count(self, size: int) -> None:
+        # Never more than there will be: the lengths of what is nested take some, too.
+        self._written += size
+        _check_size(self._written, self._most)
+
+    def fill(self, struct: Struct, value: Mapping[str, Any], depth: int) -> None:
+        _check_depth(depth)
+        for name, member in value.items():
+            if not isinstance(name, str):
+                raise TypeError(f"an object's names are str, not {type(name).__name__}")
+            self._count(len(name) + 4)
+            self.set(struct.fields[_text(name)], member, depth + 1)
+
+    def set(self, message: Value, value: Any, depth: int) -> None:
+        self._count(2)
+        if isinstance(value, str):
+            self._count(len(value))
+            message.string_value = _text(value)
+        elif isinstance(value, bool):
+            message.bool_value = value
+        elif isinstance(value, (int, float)):
+            self._count(7)
+            try:
+                message.number_value = value
+            except OverflowError as error:
+                raise ValueError("a number is too large for a double") from error
+        elif value is None:
+            message.null_value = 0  # type: ignore[assignment]
+        elif isinstance(value, Mapping):
+            message.struct_value.SetInParent()
+            self.fill(message.struct_value, value, depth)
+        elif isinstance(value, (list, tuple)):
+            _check_depth(depth)
+            message.list_value.SetInParent()
+            for item in value:
+                self.set(message.list_value.values.add(), item, depth + 1)
+        else:
+            raise TypeError(f"{type(value).__name__} is nothing that JSON has")
+
+
+def _check_size(size: int, most: float) -> None:
+    if size > most:
+        raise ValueError(f"larger than {most:,} bytes")
+
+
+def _check_depth(depth: int) -> None:
     if depth > MAX_DEPTH:
         raise ValueError(f"nested deeper than {MAX_DEPTH} levels")
-    for name, member in value.items():
-        if not isinstance(name, str):
-            raise TypeError(f"an object's names are str, not {type(name).__name__}")
-        _set(struct.fields[_text(name)], member, depth + 1)
-
-
-def _set(message: Value, value: Any, depth: int) -> None:
-    if isinstance(value, str):
-        message.string_value = _text(value)
-    elif isinstance(value, bool):
-        message.bool_value = value
-    elif isinstance(value, (int, float)):
-        try:
-            message.number_value = value
-        except OverflowError as error:
-            raise ValueError("a number is too large for a double") from error
-    elif value is None:
-        message.null_value = 0  # type: ignore[assignment]
-    elif isinstance(value, Mapping):
-        message.struct_value.SetInParent()
-        _fill(message.struct_value, value, depth)
-    elif isinstance(value, (list, tuple)):
-        if depth > MAX_DEPTH:
-            raise ValueError(f"nested deeper than {MAX_DEPTH} levels")
-        message.list_value.SetInParent()
-        for item in value:
-            _set(message.list_value.values.add(), item, depth + 1)
-    else:
-        raise TypeError(f"{type(value).__name__} is nothing that JSON has")
 
 
 def _text(text: str) -> str:
