@@ -77,7 +77,7 @@ func (r *reporter) goodbye(ctx context.Context) error {
 func (r *reporter) run(ctx context.Context) {
 	defer close(r.ended)
 	defer r.cancel(nil)
-	failures := 0
+	pauses := 0 // Since a listing was kept.
 	for {
 		s := &stream{reporter: r}
 		err := s.run(ctx)
@@ -85,14 +85,16 @@ func (r *reporter) run(ctx context.Context) {
 			r.farewell = err
 			return
 		}
-		failures++
 		if s.kept() { // A listing that is refused is not sent again without a pause.
-			failures = 0
+			pauses = 0
 		}
 		r.tellEnd(err)
-		wait := pause(failures)
+		var wait time.Duration
 		if s.welcomed() && status.Code(err) == codes.Unavailable { // A replica that goes sends its gateways on.
 			wait = mathrand.N(jitter)
+		} else {
+			wait = pause(pauses)
+			pauses++
 		}
 		select {
 		case <-time.After(wait):
@@ -103,9 +105,9 @@ func (r *reporter) run(ctx context.Context) {
 	}
 }
 
-// pause is how long to wait after so many streams since the last whose listing was kept.
-func pause(failures int) time.Duration {
-	longest := min(longestPause, shortestPause<<min(max(failures-1, 0), 10))
+// pause is how long to wait after so many pauses.
+func pause(before int) time.Duration {
+	longest := min(longestPause, shortestPause<<min(before, 10))
 	return longest/2 + mathrand.N(longest/2)
 }
 

@@ -83,9 +83,9 @@ impl SocketPass {
     }
 
     async fn ask(&self, handshake: &Handshake) -> Result<Decision, Undecided> {
-        let asked = match self.question(handshake) {
-            Ok(question) => self.call(question).await,
-            Err(status) => Err(status),
+        let (asked, of) = match self.question(handshake) {
+            Ok(question) => (self.call(question).await, Of::Service),
+            Err(status) => (Err(status), Of::Client),
         };
         let code = asked.as_ref().map_or_else(Status::code, |_| Code::Ok);
         let own_mistake = matches!(
@@ -93,7 +93,7 @@ impl SocketPass {
             Code::Unauthenticated | Code::PermissionDenied | Code::InvalidArgument | Code::Unimplemented
         );
         if let Err(status) = &asked
-            && self.undecided().is_due(code)
+            && self.undecided().is_due((of, code))
         {
             tell(status);
         }
@@ -180,6 +180,13 @@ enum Standing {
     Rejected,
     /// This program's own mistake: nobody gets in until it is mended.
     Barred,
+}
+
+/// Whose word it is that there is none.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) enum Of {
+    Client,
+    Service,
 }
 
 /// Why there is no decision.

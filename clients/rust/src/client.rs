@@ -14,6 +14,7 @@ use tonic::Code;
 
 use crate::{
     admission::random_id,
+    authorize::Of,
     causes::Causes,
     decision::Close,
     loss,
@@ -42,7 +43,7 @@ struct Inner {
     replicas: Replicas,
     sockets: Arc<Sockets>,
     /// Why handshakes got no decision.
-    undecided: Causes<Code>,
+    undecided: Causes<(Of, Code)>,
     ending: watch::Sender<bool>,
     /// What sockets have still to do when they are closed.
     closing: TaskTracker,
@@ -135,7 +136,7 @@ impl SocketPass {
         self.0.replicas.clone()
     }
 
-    pub(crate) fn undecided(&self) -> &Causes<Code> {
+    pub(crate) fn undecided(&self) -> &Causes<(Of, Code)> {
         &self.0.undecided
     }
 

@@ -21,7 +21,7 @@ pub(crate) fn inject(headers: &mut http::HeaderMap) {
 
     let mut carried = http::HeaderMap::new();
     opentelemetry::global::get_text_map_propagator(|propagator| {
-        propagator.inject(&mut Headers(&mut carried))
+        propagator.inject(&mut Headers(&mut carried));
     });
     let size: usize = carried.iter().map(|(name, value)| name.as_str().len() + value.len()).sum();
     if size <= MOST_BYTES {
