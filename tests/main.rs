@@ -21,6 +21,7 @@ mod express;
 mod faults;
 mod gateway_example;
 mod health;
+mod policies;
 mod redis_connection;
 mod redis_topologies;
 mod registry;

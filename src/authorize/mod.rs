@@ -6,7 +6,7 @@
 use std::{fmt, sync::Arc};
 
 use crate::{
-    config::session::OutsideCookie,
+    config::{origin::AllowedOrigin, session::OutsideCookie},
     reason::{Close, Reason},
     session_store::{SessionId, SessionStore},
     user_source::UserSource,
@@ -16,6 +16,7 @@ pub mod cookie;
 pub mod explain;
 pub mod handshake;
 pub mod json;
+mod origin;
 pub mod policy;
 pub mod session;
 mod session_id;
@@ -24,8 +25,8 @@ mod standing;
 mod user;
 
 use self::{
-    explain::{Step, StepName, Trace, quote},
-    policy::Policy,
+    explain::{Step, StepName, Trace, quote_expression},
+    policy::{Policy, PolicyFailed},
     signature::Keys,
     standing::Standing,
 };
@@ -68,7 +69,7 @@ pub struct Rules {
     /// Whether ids outside the cookie are taken.
     pub outside_cookie: OutsideCookie,
     /// Origins that may ask; `None`: not checked.
-    pub allowed_origins: Option<Vec<String>>,
+    pub allowed_origins: Option<Vec<AllowedOrigin>>,
     /// What those are told whom the policy denies.
     pub denied_message: String,
     /// A larger session is malformed, in bytes.
@@ -98,7 +99,7 @@ impl Authorizer {
 
     /// Decides. `trace` hears of each step.
     pub async fn decide<T: Trace + Send>(&self, handshake: &Handshake, trace: &mut T) -> Decision {
-        if !self.origin_is_allowed(handshake, trace) {
+        if !origin::is_allowed(handshake, self.rules.allowed_origins.as_deref(), trace) {
             return self.reject(handshake, Standing::nobody(Reason::OriginNotAllowed), None);
         }
         let session_id = self.session_id(handshake, trace);
@@ -110,32 +111,6 @@ impl Authorizer {
             return self.reject(handshake, standing, session_id);
         }
         self.ask_policy(handshake, standing, session_id, trace)
-    }
-
-    fn origin_is_allowed<T: Trace>(&self, handshake: &Handshake, trace: &mut T) -> bool {
-        // A client that is no browser sends no Origin and could send any: the check is for browsers (RFC 6455, 10.2).
-        let (Some(allowed), Some(origin)) = (&self.rules.allowed_origins, handshake.headers.get("origin"))
-        else {
-            trace.step(|| {
-                let found = if self.rules.allowed_origins.is_some() {
-                    "there is none, so it passes"
-                } else {
-                    "not checked: session.allowed_origins is not set"
-                };
-                Step::passed(StepName::Origin, "the Origin header", found)
-            });
-            return true;
-        };
-        let ok = allowed.iter().any(|allowed| allowed == origin);
-        trace.step(|| {
-            let found = quote(origin);
-            if ok {
-                return Step::passed(StepName::Origin, "the Origin header", found);
-            }
-            Step::failed(StepName::Origin, "the Origin header", found)
-                .hint("session.allowed_origins does not list it; scheme, host and port must be the same to the letter")
-        });
-        ok
     }
 
     fn session_id<T: Trace>(&self, handshake: &Handshake, trace: &mut T) -> Result<SessionId, Reason> {
@@ -163,24 +138,12 @@ impl Authorizer {
         session_id: Option<SessionId>,
         trace: &mut T,
     ) -> Decision {
-        let holds = self.policy.accepts(&standing.user, handshake.into()).unwrap_or_else(|failed| {
+        let said = self.policy.accepts(&standing.user, handshake.into());
+        if let Err(failed) = &said {
             tracing::warn!(cause = %failed, "the policy failed, which denies");
-            false
-        });
-        trace.step(|| {
-            let input = format!("policy.accept, `{}`", self.policy.text());
-            match (holds, standing.reason) {
-                (true, _) => Step::passed(StepName::Policy, input, "it holds"),
-                (false, Reason::Authorized) => {
-                    Step::failed(StepName::Policy, input, "it does not hold for this user")
-                }
-                (false, Reason::NotLoggedIn | Reason::PassportNotInitialized) => {
-                    Step::failed(StepName::Policy, input, "it does not hold: nobody is logged in")
-                        .hint("to let anonymous sockets in, set policy.accept = \"true\"")
-                }
-                (false, _) => Step::failed(StepName::Policy, input, "it does not hold: nobody is logged in"),
-            }
-        });
+        }
+        trace.step(|| self.policy_step(&said, &standing, handshake));
+        let holds = said.unwrap_or(false);
         if holds {
             let Standing { reason, user, words: _ } = standing;
             return Decision { accepted: true, reason, message: String::new(), user, session_id };
@@ -190,6 +153,40 @@ impl Authorizer {
             false => standing,
         };
         self.reject(handshake, denied, session_id)
+    }
+
+    fn policy_step(
+        &self,
+        said: &Result<bool, PolicyFailed>,
+        standing: &Standing,
+        handshake: &Handshake,
+    ) -> Step {
+        let input = format!("policy.accept, {}", quote_expression(self.policy.text()));
+        let logged_in = standing.user.logged_in();
+        let step = match said {
+            Ok(true) => return Step::passed(StepName::Policy, input, "it holds"),
+            Ok(false) if logged_in => Step::failed(StepName::Policy, input, "it does not hold for this user"),
+            Ok(false) => Step::failed(StepName::Policy, input, "it does not hold: nobody is logged in"),
+            Err(failed) => Step::failed(StepName::Policy, input, format!("{failed}, which denies")),
+        };
+        let step = match (said, standing.reason) {
+            (Err(_), _) if logged_in => step.hint("`has(user.field)` asks whether this user has a field at all"),
+            (Err(_), _) => step.hint(
+                "nobody is logged in, so `user` has only `logged_in`: `user.logged_in && …` keeps them out without a \
+                 failure",
+            ),
+            (Ok(_), Reason::NotLoggedIn | Reason::PassportNotInitialized) => step.hint(
+                "to let anonymous sockets in, policy.accept has to hold without a user; \"true\" always does",
+            ),
+            (Ok(_), _) => step,
+        };
+        let missing = self.policy.missing(handshake.into());
+        missing.into_iter().fold(step, |step, field| {
+            step.hint(match field {
+                "origin" => "there is no Origin header, so `socket.origin` is empty".to_owned(),
+                field => format!("`socket.{field}` is empty: does the gateway pass `{field}` on?"),
+            })
+        })
     }
 
     fn reject(&self, handshake: &Handshake, standing: Standing, session_id: Option<SessionId>) -> Decision {
@@ -215,32 +212,13 @@ mod tests {
     use super::{
         explain::{Silent, Steps},
         handshake::Headers,
-        policy::{PolicyFailed, Socket},
+        policy::AcceptPolicy,
         *,
     };
-    use crate::{session_store::MemoryStore, user_source::SessionUser};
+    use crate::{config::decisions::Accept, session_store::MemoryStore, user_source::SessionUser};
 
-    /// Sees a role, or cannot.
-    struct Admins {
-        fails: bool,
-    }
-
-    impl Policy for Admins {
-        fn accepts(&self, user: &User, socket: Socket<'_>) -> Result<bool, PolicyFailed> {
-            assert_eq!((socket.origin, socket.namespace), ("https://app.example", "/chat"));
-            if self.fails {
-                Err(PolicyFailed("no such field".to_owned()))
-            } else {
-                Ok(user.fields()["role"] == "admin")
-            }
-        }
-
-        fn text(&self) -> &str {
-            "user.role == \"admin\""
-        }
-    }
-
-    async fn decide(role: &str, fails: bool) -> (Decision, Steps) {
+    /// What a policy makes of somebody in this role who asks for a socket of `/chat`.
+    async fn decide(policy: &str, role: &str) -> (Decision, Steps) {
         let store = MemoryStore::new();
         store.insert("id", format!(r#"{{"passport":{{"user":{{"role":"{role}"}}}}}}"#));
         let rules = Rules {
@@ -260,8 +238,9 @@ mod tests {
             namespace: "/chat".to_owned(),
             ..Handshake::default()
         };
+        let policy = AcceptPolicy::new(Accept::compile(policy).expect("a policy"));
         let authorizer =
-            Authorizer::new(rules, keys, Arc::new(store), Arc::new(SessionUser), Arc::new(Admins { fails }));
+            Authorizer::new(rules, keys, Arc::new(store), Arc::new(SessionUser), Arc::new(policy));
         let mut steps = Steps::default();
         let explained = authorizer.decide(&handshake, &mut steps).await;
         let silent = authorizer.decide(&handshake, &mut Silent).await;
@@ -269,18 +248,32 @@ mod tests {
         (silent, steps)
     }
 
-    #[tokio::test]
-    async fn a_policy_that_does_not_hold_denies_with_its_own_message() {
-        let (decision, steps) = decide("member", false).await;
-        assert_eq!((decision.accepted, decision.reason), (false, Reason::DeniedByPolicy));
-        assert_eq!((&*decision.message, decision.error()), ("Admins only", false));
-        assert_eq!(decision.user, User::nobody());
-        assert!(steps.0.last().is_some_and(|step| step.name == StepName::Policy && !step.ok));
-        assert!(decide("admin", false).await.0.accepted);
+    fn policy_step(steps: &Steps) -> (&str, &str) {
+        let step = steps.0.last().filter(|step| step.name == StepName::Policy && !step.ok);
+        step.map(|step| (&*step.found, &*step.hint)).expect("the policy comes last and does not hold")
     }
 
     #[tokio::test]
-    async fn a_policy_that_fails_denies() {
-        assert_eq!(decide("admin", true).await.0.reason, Reason::DeniedByPolicy);
+    async fn a_policy_that_does_not_hold_denies_with_its_own_message() {
+        let policy =
+            "user.role == 'admin' && socket.namespace == '/chat' && socket.origin == 'https://app.example'";
+        let (decision, steps) = decide(policy, "member").await;
+        assert_eq!((decision.accepted, decision.reason), (false, Reason::DeniedByPolicy));
+        assert_eq!((&*decision.message, decision.error()), ("Admins only", false));
+        assert_eq!(decision.user, User::nobody());
+        assert_eq!(policy_step(&steps), ("it does not hold for this user", ""));
+        assert!(decide(policy, "admin").await.0.accepted);
+    }
+
+    #[tokio::test]
+    async fn a_policy_that_fails_denies_and_says_why() {
+        let (decision, steps) = decide("user.team == 'a' || socket.remote_address == 'b'", "admin").await;
+        assert_eq!(decision.reason, Reason::DeniedByPolicy);
+        let (found, hint) = policy_step(&steps);
+        assert_eq!(found, "the policy failed: there is no `user.team`, which denies");
+        assert!(
+            hint.contains("has(user.field)") && hint.contains("`socket.remote_address` is empty"),
+            "{hint}"
+        );
     }
 }

@@ -3,10 +3,10 @@
 use std::{fmt, time::Duration};
 
 use secrecy::{ExposeSecret as _, SecretString};
-use url::Url;
 
 use super::{
     layers::Layers,
+    origin::AllowedOrigin,
     reader::Reader,
     redis_url::RedisUrl,
     setting::{Kind, Setting},
@@ -28,7 +28,7 @@ pub struct Session {
     /// The session's member that Passport uses.
     pub passport_key: String,
     /// Origins that may ask; `None`: not checked.
-    pub allowed_origins: Option<Vec<String>>,
+    pub allowed_origins: Option<Vec<AllowedOrigin>>,
     /// How long a connection to the store may take.
     pub store_connect_timeout: Duration,
     /// How long the store may take to answer.
@@ -129,9 +129,11 @@ const ALLOWED_ORIGINS: Setting = Setting {
     name: "session.allowed_origins",
     kind: Kind::List,
     default: None,
-    about: "Origins whose pages may open sockets, such as `https://app.example`, to the letter. A handshake without an \
-            Origin header passes, since only browsers send one; `Origin: null` does not. Not set: origins are not \
-            checked, and any site that a logged-in person visits can open a socket as them.",
+    about: "Origins whose pages may open sockets, to the letter (`https://app.example`) or by pattern: \
+            `https://*.app.example` is all names below the domain, however deep, and not the domain itself; \
+            `*://app.example` is http and https; `http://localhost:*` is any port. A handshake without an Origin header \
+            passes, since only browsers send one; `Origin: null` does not. Not set: origins are not checked, and any \
+            site that a logged-in person visits can open a socket as them.",
 };
 
 const STORE_CONNECT_TIMEOUT: Setting = Setting {
@@ -222,57 +224,14 @@ fn is_empty(secret: &SecretString) -> bool {
     secret.expose_secret().is_empty()
 }
 
-fn allowed_origins(reader: &mut Reader<'_>) -> Option<Vec<String>> {
-    let origins = reader.list(&ALLOWED_ORIGINS)?;
-    for origin in &origins {
-        if let Err(problem) = check_origin(origin) {
-            reader.fault(&ALLOWED_ORIGINS, problem);
+fn allowed_origins(reader: &mut Reader<'_>) -> Option<Vec<AllowedOrigin>> {
+    let texts = reader.list(&ALLOWED_ORIGINS)?;
+    let mut origins = Vec::new();
+    for text in texts {
+        match AllowedOrigin::parse(&text) {
+            Ok(origin) => origins.push(origin),
+            Err(problem) => reader.fault(&ALLOWED_ORIGINS, format!("{text:?}: {problem}")),
         }
     }
     Some(origins)
-}
-
-/// An origin that no browser sends would never match, and its owner would find out from their users.
-fn check_origin(origin: &str) -> Result<(), String> {
-    let shown = format!("{origin:?}");
-    let url = Url::parse(origin)
-        .map_err(|_| format!("{shown} is not an origin; an example is https://app.example"))?;
-    let sent = match url.origin() {
-        url::Origin::Opaque(_) if url.has_host() => format!("{}://{}", url.scheme(), url.authority()),
-        url::Origin::Opaque(_) => {
-            return Err(format!("{shown} is not an origin; an example is https://app.example"));
-        }
-        tuple => tuple.ascii_serialization(),
-    };
-    if sent == origin {
-        Ok(())
-    } else {
-        Err(format!("{shown} would never match: browsers send it as {sent}"))
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn an_origin_is_what_a_browser_sends() {
-        for origin in
-            ["https://app.example", "http://localhost:3000", "http://[::1]:8080", "chrome-extension://abcdef"]
-        {
-            assert_eq!(check_origin(origin), Ok(()), "{origin}");
-        }
-        for origin in [
-            "https://app.example/",
-            "https://App.example",
-            "https://app.example:443",
-            "https://a/b",
-            "null",
-            "",
-            "*",
-            "a.b",
-        ] {
-            assert!(check_origin(origin).is_err(), "{origin}");
-        }
-    }
 }

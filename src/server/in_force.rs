@@ -10,14 +10,10 @@ use super::Error;
 use crate::{
     authorize::{
         Authorizer, Rules,
-        policy::{Everybody, LoggedIn, Policy},
+        policy::{AcceptPolicy, Policy},
         signature::Keys,
     },
-    config::{
-        Config,
-        decisions::{Accept, UserSource as SourceSetting},
-        session::Session,
-    },
+    config::{Config, decisions::UserSource as SourceSetting, session::Session},
     grpc::callers::Callers,
     session_store::{self, SessionStore},
     telemetry::{
@@ -115,10 +111,7 @@ fn users(config: &Config) -> Arc<dyn UserSource> {
 }
 
 fn policy(config: &Config) -> Arc<dyn Policy> {
-    match config.policy.accept {
-        Accept::LoggedIn => Arc::new(LoggedIn),
-        Accept::Everybody => Arc::new(Everybody),
-    }
+    Arc::new(AcceptPolicy::new(config.policy.accept.clone()))
 }
 
 fn authorizer_of(
