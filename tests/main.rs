@@ -15,6 +15,7 @@ mod architecture;
 mod bad_input;
 mod cli;
 mod config;
+mod cookie_session;
 mod docs;
 mod door;
 mod express;

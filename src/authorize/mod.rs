@@ -1,6 +1,6 @@
 //! The decision path: a handshake goes in, a decision comes out.
 //!
-//! Origin, session id, store, passport, user, policy, in this order. The path knows no transport: doors make the
+//! Origin, session (in a store under its id, or in the cookie), passport, user, policy, in this order. The path knows no transport: doors make the
 //! [`Handshake`] and carry the [`Decision`] away.
 
 use std::{fmt, sync::Arc};
@@ -13,9 +13,11 @@ use crate::{
 };
 
 pub mod cookie;
+mod cookie_session;
 pub mod explain;
 pub mod handshake;
 pub mod json;
+pub mod keygrip;
 mod origin;
 pub mod policy;
 pub mod session;
@@ -26,6 +28,7 @@ mod user;
 
 use self::{
     explain::{Step, StepName, Trace, quote_expression},
+    keygrip::Keygrip,
     policy::{Policy, PolicyFailed},
     signature::Keys,
     standing::Standing,
@@ -76,11 +79,19 @@ pub struct Rules {
     pub max_session_bytes: usize,
 }
 
+/// Where the web app keeps its sessions.
+#[derive(Debug)]
+pub enum Sessions {
+    /// In a store, each under an id, which is in the cookie, signed by one of the keys.
+    InStore(Arc<dyn SessionStore>, Keys),
+    /// Each in the cookie itself, signed by one of the keys. There is no id, so nothing can be asked again later.
+    InCookie(Keygrip),
+}
+
 /// Decides about handshakes. Where the settings change another takes its place.
 pub struct Authorizer {
     rules: Rules,
-    keys: Keys,
-    store: Arc<dyn SessionStore>,
+    sessions: Sessions,
     users: Arc<dyn UserSource>,
     policy: Arc<dyn Policy>,
 }
@@ -89,12 +100,11 @@ impl Authorizer {
     /// Puts the path together.
     pub fn new(
         rules: Rules,
-        keys: Keys,
-        store: Arc<dyn SessionStore>,
+        sessions: Sessions,
         users: Arc<dyn UserSource>,
         policy: Arc<dyn Policy>,
     ) -> Self {
-        Self { rules, keys, store, users, policy }
+        Self { rules, sessions, users, policy }
     }
 
     /// Decides. `trace` hears of each step.
@@ -102,32 +112,23 @@ impl Authorizer {
         if !origin::is_allowed(handshake, self.rules.allowed_origins.as_deref(), trace) {
             return self.reject(handshake, Standing::nobody(Reason::OriginNotAllowed), None);
         }
-        let session_id = self.session_id(handshake, trace);
-        let (standing, session_id) = match session_id {
-            Ok(id) => (self.standing(&id, trace).await, Some(id)),
-            Err(reason) => (Standing::nobody(reason), None),
-        };
+        let (standing, session_id) = self.standing(handshake, trace).await;
+        if handshake.xdomain && standing.reason == Reason::NoSessionId {
+            trace.step(|| self.xdomain_step());
+        }
         if standing.reason.is_fault() {
             return self.reject(handshake, standing, session_id);
         }
         self.ask_policy(handshake, standing, session_id, trace)
     }
 
-    fn session_id<T: Trace>(&self, handshake: &Handshake, trace: &mut T) -> Result<SessionId, Reason> {
-        let Rules { cookie, outside_cookie, .. } = &self.rules;
-        session_id::find(handshake, cookie, *outside_cookie, &self.keys, trace).inspect_err(|reason| {
-            if handshake.xdomain && *reason == Reason::NoSessionId {
-                trace.step(|| {
-                    Step::failed(
-                        StepName::Xdomain,
-                        "the gateway's `xdomain`",
-                        "the handshake is cross-domain",
-                    )
-                    .hint(
-                        "a browser sends no cookie then: let the client send the signed session id in `auth`",
-                    )
-                });
+    fn xdomain_step(&self) -> Step {
+        let found = "the handshake is cross-domain";
+        Step::failed(StepName::Xdomain, "the gateway's `xdomain`", found).hint(match self.sessions {
+            Sessions::InStore(..) => {
+                "a browser sends no cookie then: let the client send the signed session id in `auth`"
             }
+            Sessions::InCookie(_) => "a browser sends no cookie then, and the session is nowhere else",
         })
     }
 
@@ -239,8 +240,8 @@ mod tests {
             ..Handshake::default()
         };
         let policy = AcceptPolicy::new(Accept::compile(policy).expect("a policy"));
-        let authorizer =
-            Authorizer::new(rules, keys, Arc::new(store), Arc::new(SessionUser), Arc::new(policy));
+        let sessions = Sessions::InStore(Arc::new(store), keys);
+        let authorizer = Authorizer::new(rules, sessions, Arc::new(SessionUser), Arc::new(policy));
         let mut steps = Steps::default();
         let explained = authorizer.decide(&handshake, &mut steps).await;
         let silent = authorizer.decide(&handshake, &mut Silent).await;

@@ -9,11 +9,16 @@ use tokio::sync::watch;
 use super::Error;
 use crate::{
     authorize::{
-        Authorizer, Rules,
+        Authorizer, Rules, Sessions,
+        keygrip::Keygrip,
         policy::{AcceptPolicy, Policy},
         signature::Keys,
     },
-    config::{Config, decisions::UserSource as SourceSetting, session::Session},
+    config::{
+        Config,
+        decisions::UserSource as SourceSetting,
+        session::{Session, StoreUrl},
+    },
     grpc::callers::Callers,
     session_store::{self, SessionStore},
     telemetry::{
@@ -126,7 +131,8 @@ fn authorizer_of(
         id_outside_cookie,
         passport_key,
         allowed_origins,
-        store: _,
+        store: store_url,
+        keygrip_algorithm,
         prefix: _,
         store_connect_timeout: _,
         store_timeout: _,
@@ -139,7 +145,11 @@ fn authorizer_of(
         denied_message: config.policy.message.clone(),
         max_session_bytes: config.limits.max_session_bytes,
     };
-    Ok(Authorizer::new(rules, Keys::new(secrets)?, store, users, policy))
+    let sessions = match store_url {
+        StoreUrl::CookieSession => Sessions::InCookie(Keygrip::new(secrets, *keygrip_algorithm)?),
+        _ => Sessions::InStore(store, Keys::new(secrets)?),
+    };
+    Ok(Authorizer::new(rules, sessions, users, policy))
 }
 
 fn observed_authorizer(
