@@ -23,6 +23,7 @@ mod faults;
 mod gateway_example;
 mod health;
 mod policies;
+mod policy_test;
 mod redis_connection;
 mod redis_topologies;
 mod registry;
