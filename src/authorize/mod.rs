@@ -1,7 +1,7 @@
 //! The decision path: a handshake goes in, a decision comes out.
 //!
-//! Origin, session (in a store under its id, or in the cookie), passport, user, policy, in this order. The path knows no transport: doors make the
-//! [`Handshake`] and carry the [`Decision`] away.
+//! Origin, session (in a store under its id, or in the cookie), passport, user, policy, in this order. The path knows no
+//! transport: doors make the [`Handshake`] and carry the [`Decision`] away.
 
 use std::{fmt, sync::Arc};
 
@@ -27,9 +27,9 @@ mod standing;
 mod user;
 
 use self::{
-    explain::{Step, StepName, Trace, quote_expression},
+    explain::{Step, StepName, Trace},
     keygrip::Keygrip,
-    policy::{Policy, PolicyFailed},
+    policy::Policy,
     signature::Keys,
     standing::Standing,
 };
@@ -143,7 +143,7 @@ impl Authorizer {
         if let Err(failed) = &said {
             tracing::warn!(cause = %failed, "the policy failed, which denies");
         }
-        trace.step(|| self.policy_step(&said, &standing, handshake));
+        trace.step(|| policy::step(&*self.policy, &said, &standing, handshake.into()));
         let holds = said.unwrap_or(false);
         if holds {
             let Standing { reason, user, words: _ } = standing;
@@ -154,40 +154,6 @@ impl Authorizer {
             false => standing,
         };
         self.reject(handshake, denied, session_id)
-    }
-
-    fn policy_step(
-        &self,
-        said: &Result<bool, PolicyFailed>,
-        standing: &Standing,
-        handshake: &Handshake,
-    ) -> Step {
-        let input = format!("policy.accept, {}", quote_expression(self.policy.text()));
-        let logged_in = standing.user.logged_in();
-        let step = match said {
-            Ok(true) => return Step::passed(StepName::Policy, input, "it holds"),
-            Ok(false) if logged_in => Step::failed(StepName::Policy, input, "it does not hold for this user"),
-            Ok(false) => Step::failed(StepName::Policy, input, "it does not hold: nobody is logged in"),
-            Err(failed) => Step::failed(StepName::Policy, input, format!("{failed}, which denies")),
-        };
-        let step = match (said, standing.reason) {
-            (Err(_), _) if logged_in => step.hint("`has(user.field)` asks whether this user has a field at all"),
-            (Err(_), _) => step.hint(
-                "nobody is logged in, so `user` has only `logged_in`: `user.logged_in && …` keeps them out without a \
-                 failure",
-            ),
-            (Ok(_), Reason::NotLoggedIn | Reason::PassportNotInitialized) => step.hint(
-                "to let anonymous sockets in, policy.accept has to hold without a user; \"true\" always does",
-            ),
-            (Ok(_), _) => step,
-        };
-        let missing = self.policy.missing(handshake.into());
-        missing.into_iter().fold(step, |step, field| {
-            step.hint(match field {
-                "origin" => "there is no Origin header, so `socket.origin` is empty".to_owned(),
-                field => format!("`socket.{field}` is empty: does the gateway pass `{field}` on?"),
-            })
-        })
     }
 
     fn reject(&self, handshake: &Handshake, standing: Standing, session_id: Option<SessionId>) -> Decision {

@@ -1,6 +1,10 @@
 //! Who may come in, of those about whom a decision could be made.
 
-use super::{User, handshake::Handshake};
+use super::{
+    Standing, User,
+    explain::{Step, StepName, quote_expression},
+    handshake::Handshake,
+};
 use crate::{
     config::decisions::Accept,
     expression::{
@@ -9,6 +13,7 @@ use crate::{
         path::Root,
         scope::{GatewayField, Scope, SocketField},
     },
+    reason::Reason,
 };
 
 /// What a policy sees of the socket that a handshake asks for. A field the gateway did not set is empty.
@@ -149,6 +154,39 @@ impl<'a> Scope<'a> for Asked<'a> {
     fn gateway(&self, _: GatewayField) -> Value<'a> {
         Value::Null
     }
+}
+
+/// What a policy said, for people.
+pub(super) fn step(
+    policy: &dyn Policy,
+    said: &Result<bool, PolicyFailed>,
+    standing: &Standing,
+    socket: Socket<'_>,
+) -> Step {
+    let input = format!("policy.accept, {}", quote_expression(policy.text()));
+    let failed = |found: &str| Step::failed(StepName::Policy, &*input, found);
+    let logged_in = standing.user.logged_in();
+    let step = match (said, standing.reason) {
+        (Ok(true), _) => return Step::passed(StepName::Policy, input, "it holds"),
+        (Ok(false), _) if logged_in => failed("it does not hold for this user"),
+        (Ok(false), Reason::NotLoggedIn | Reason::PassportNotInitialized) => {
+            failed("it does not hold: nobody is logged in").hint(
+                "to let anonymous sockets in, policy.accept has to hold without a user; \"true\" always does",
+            )
+        }
+        (Ok(false), _) => failed("it does not hold: nobody is logged in"),
+        (Err(cause), _) => failed(&format!("{cause}, which denies")).hint(if logged_in {
+            "`has(user.field)` asks whether this user has a field at all"
+        } else {
+            "nobody is logged in, so `user` has only `logged_in`: `user.logged_in && …` keeps them out without a failure"
+        }),
+    };
+    policy.missing(socket).into_iter().fold(step, |step, field| {
+        step.hint(match field {
+            "origin" => "there is no Origin header, so `socket.origin` is empty".to_owned(),
+            field => format!("`socket.{field}` is empty: does the gateway pass `{field}` on?"),
+        })
+    })
 }
 
 #[cfg(test)]

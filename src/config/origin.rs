@@ -355,7 +355,7 @@ mod tests {
             ("https://*.com", "anybody can register"),
             ("https://*.", "a dot too many"),
             ("https://*.app.example.", "a dot too many"),
-            ("https://*..app.example", "browser"),
+            ("https://*..app.example", "a dot too many"),
             ("https://*.App.example", "browsers write"),
             ("https://*.bücher.example", "xn--bcher-kva"),
             ("https://*.app.example/", "browsers write"),
