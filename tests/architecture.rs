@@ -42,7 +42,7 @@ const MAY_USE: [(&str, &[&str]); 18] = [
     ("http", &["config", "door", "telemetry"]),
     ("door", &["config", "telemetry"]),
     ("telemetry", &["authorize", "config", "expression", "reason", "session_store", "user_source"]),
-    ("authorize", &["config", "reason", "session_store", "user_source"]),
+    ("authorize", &["config", "expression", "reason", "session_store", "user_source"]),
     ("registry", &["config", "expression", "health", "reason", "redis_connection", "task"]),
     ("reason", &[]),
     ("session_store", &["config", "health", "redis_connection"]),

@@ -118,10 +118,7 @@ fn a_policy_reads_as_a_boolean_where_it_stands_alone() {
     fs::write(file.path(), "[session]\nsecrets = \"x\"\n[policy]\naccept = true\n").unwrap();
     let mut layers = Layers::default();
     layers.add_file(file.path());
-    assert_eq!(
-        Config::load(&layers).unwrap().policy.accept,
-        socketpass::config::decisions::Accept::Everybody
-    );
+    assert_eq!(Config::load(&layers).unwrap().policy.accept.text, "true");
     fs::write(file.path(), "[session]\nsecrets = \"x\"\ncookie = true\n").unwrap();
     let mut layers = Layers::default();
     layers.add_file(file.path());
@@ -144,7 +141,7 @@ fn an_empty_variable_is_an_empty_value() {
 fn a_list_is_a_json_array_or_one_bare_value() {
     let origins =
         |value: &str| config(&[("SESSION_ALLOWED_ORIGINS", value)]).unwrap().session.allowed_origins;
-    assert_eq!(origins("https://a"), Some(vec!["https://a".to_owned()]));
+    assert_eq!(origins("https://a").map(|origins| origins[0].to_string()).as_deref(), Some("https://a"));
     assert_eq!(origins(r#"["https://a","https://b"]"#).map(|origins| origins.len()), Some(2));
     assert_eq!(origins("[]"), Some(vec![]));
     // A comma is part of a secret.

@@ -126,6 +126,18 @@ pub(super) fn quote(text: &str) -> String {
     format!("`{shown}{cut}`")
 }
 
+/// An expression of the settings for people to read: on one line, not too long.
+pub(super) fn quote_expression(text: &str) -> String {
+    /// The line of a terminal or two.
+    const SHOWN: usize = 160;
+    let mut line = text.split_whitespace().collect::<Vec<_>>().join(" ");
+    if let Some((end, _)) = line.char_indices().nth(SHOWN) {
+        line.truncate(end);
+        line.push('…');
+    }
+    format!("`{line}`")
+}
+
 /// Letters of all scripts stay; what a terminal would obey or a reader cannot see is written as its code.
 fn escape(c: char) -> impl Iterator<Item = char> {
     let plain = c == ' ' || c.is_alphanumeric() || c.is_ascii_punctuation();

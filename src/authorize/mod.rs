@@ -1,21 +1,24 @@
 //! The decision path: a handshake goes in, a decision comes out.
 //!
-//! Origin, session id, store, passport, user, policy, in this order. The path knows no transport: doors make the
-//! [`Handshake`] and carry the [`Decision`] away.
+//! Origin, session (in a store under its id, or in the cookie), passport, user, policy, in this order. The path knows no
+//! transport: doors make the [`Handshake`] and carry the [`Decision`] away.
 
 use std::{fmt, sync::Arc};
 
 use crate::{
-    config::session::OutsideCookie,
+    config::{origin::AllowedOrigin, session::OutsideCookie},
     reason::{Close, Reason},
     session_store::{SessionId, SessionStore},
     user_source::UserSource,
 };
 
 pub mod cookie;
+mod cookie_session;
 pub mod explain;
 pub mod handshake;
 pub mod json;
+pub mod keygrip;
+mod origin;
 pub mod policy;
 pub mod session;
 mod session_id;
@@ -24,7 +27,8 @@ mod standing;
 mod user;
 
 use self::{
-    explain::{Step, StepName, Trace, quote},
+    explain::{Step, StepName, Trace},
+    keygrip::Keygrip,
     policy::Policy,
     signature::Keys,
     standing::Standing,
@@ -68,18 +72,26 @@ pub struct Rules {
     /// Whether ids outside the cookie are taken.
     pub outside_cookie: OutsideCookie,
     /// Origins that may ask; `None`: not checked.
-    pub allowed_origins: Option<Vec<String>>,
+    pub allowed_origins: Option<Vec<AllowedOrigin>>,
     /// What those are told whom the policy denies.
     pub denied_message: String,
     /// A larger session is malformed, in bytes.
     pub max_session_bytes: usize,
 }
 
+/// Where the web app keeps its sessions.
+#[derive(Debug)]
+pub enum Sessions {
+    /// In a store, each under an id, which is in the cookie, signed by one of the keys.
+    InStore(Arc<dyn SessionStore>, Keys),
+    /// Each in the cookie itself, signed by one of the keys. There is no id, so nothing can be asked again later.
+    InCookie(Keygrip),
+}
+
 /// Decides about handshakes. Where the settings change another takes its place.
 pub struct Authorizer {
     rules: Rules,
-    keys: Keys,
-    store: Arc<dyn SessionStore>,
+    sessions: Sessions,
     users: Arc<dyn UserSource>,
     policy: Arc<dyn Policy>,
 }
@@ -88,71 +100,35 @@ impl Authorizer {
     /// Puts the path together.
     pub fn new(
         rules: Rules,
-        keys: Keys,
-        store: Arc<dyn SessionStore>,
+        sessions: Sessions,
         users: Arc<dyn UserSource>,
         policy: Arc<dyn Policy>,
     ) -> Self {
-        Self { rules, keys, store, users, policy }
+        Self { rules, sessions, users, policy }
     }
 
     /// Decides. `trace` hears of each step.
     pub async fn decide<T: Trace + Send>(&self, handshake: &Handshake, trace: &mut T) -> Decision {
-        if !self.origin_is_allowed(handshake, trace) {
+        if !origin::is_allowed(handshake, self.rules.allowed_origins.as_deref(), trace) {
             return self.reject(handshake, Standing::nobody(Reason::OriginNotAllowed), None);
         }
-        let session_id = self.session_id(handshake, trace);
-        let (standing, session_id) = match session_id {
-            Ok(id) => (self.standing(&id, trace).await, Some(id)),
-            Err(reason) => (Standing::nobody(reason), None),
-        };
+        let (standing, session_id) = self.standing(handshake, trace).await;
+        if handshake.xdomain && standing.reason == Reason::NoSessionId {
+            trace.step(|| self.xdomain_step());
+        }
         if standing.reason.is_fault() {
             return self.reject(handshake, standing, session_id);
         }
         self.ask_policy(handshake, standing, session_id, trace)
     }
 
-    fn origin_is_allowed<T: Trace>(&self, handshake: &Handshake, trace: &mut T) -> bool {
-        // A client that is no browser sends no Origin and could send any: the check is for browsers (RFC 6455, 10.2).
-        let (Some(allowed), Some(origin)) = (&self.rules.allowed_origins, handshake.headers.get("origin"))
-        else {
-            trace.step(|| {
-                let found = if self.rules.allowed_origins.is_some() {
-                    "there is none, so it passes"
-                } else {
-                    "not checked: session.allowed_origins is not set"
-                };
-                Step::passed(StepName::Origin, "the Origin header", found)
-            });
-            return true;
-        };
-        let ok = allowed.iter().any(|allowed| allowed == origin);
-        trace.step(|| {
-            let found = quote(origin);
-            if ok {
-                return Step::passed(StepName::Origin, "the Origin header", found);
+    fn xdomain_step(&self) -> Step {
+        let found = "the handshake is cross-domain";
+        Step::failed(StepName::Xdomain, "the gateway's `xdomain`", found).hint(match self.sessions {
+            Sessions::InStore(..) => {
+                "a browser sends no cookie then: let the client send the signed session id in `auth`"
             }
-            Step::failed(StepName::Origin, "the Origin header", found)
-                .hint("session.allowed_origins does not list it; scheme, host and port must be the same to the letter")
-        });
-        ok
-    }
-
-    fn session_id<T: Trace>(&self, handshake: &Handshake, trace: &mut T) -> Result<SessionId, Reason> {
-        let Rules { cookie, outside_cookie, .. } = &self.rules;
-        session_id::find(handshake, cookie, *outside_cookie, &self.keys, trace).inspect_err(|reason| {
-            if handshake.xdomain && *reason == Reason::NoSessionId {
-                trace.step(|| {
-                    Step::failed(
-                        StepName::Xdomain,
-                        "the gateway's `xdomain`",
-                        "the handshake is cross-domain",
-                    )
-                    .hint(
-                        "a browser sends no cookie then: let the client send the signed session id in `auth`",
-                    )
-                });
-            }
+            Sessions::InCookie(_) => "a browser sends no cookie then, and the session is nowhere else",
         })
     }
 
@@ -163,24 +139,12 @@ impl Authorizer {
         session_id: Option<SessionId>,
         trace: &mut T,
     ) -> Decision {
-        let holds = self.policy.accepts(&standing.user, handshake.into()).unwrap_or_else(|failed| {
+        let said = self.policy.accepts(&standing.user, handshake.into());
+        if let Err(failed) = &said {
             tracing::warn!(cause = %failed, "the policy failed, which denies");
-            false
-        });
-        trace.step(|| {
-            let input = format!("policy.accept, `{}`", self.policy.text());
-            match (holds, standing.reason) {
-                (true, _) => Step::passed(StepName::Policy, input, "it holds"),
-                (false, Reason::Authorized) => {
-                    Step::failed(StepName::Policy, input, "it does not hold for this user")
-                }
-                (false, Reason::NotLoggedIn | Reason::PassportNotInitialized) => {
-                    Step::failed(StepName::Policy, input, "it does not hold: nobody is logged in")
-                        .hint("to let anonymous sockets in, set policy.accept = \"true\"")
-                }
-                (false, _) => Step::failed(StepName::Policy, input, "it does not hold: nobody is logged in"),
-            }
-        });
+        }
+        trace.step(|| policy::step(&*self.policy, &said, &standing, handshake.into()));
+        let holds = said.unwrap_or(false);
         if holds {
             let Standing { reason, user, words: _ } = standing;
             return Decision { accepted: true, reason, message: String::new(), user, session_id };
@@ -215,32 +179,13 @@ mod tests {
     use super::{
         explain::{Silent, Steps},
         handshake::Headers,
-        policy::{PolicyFailed, Socket},
+        policy::AcceptPolicy,
         *,
     };
-    use crate::{session_store::MemoryStore, user_source::SessionUser};
+    use crate::{config::decisions::Accept, session_store::MemoryStore, user_source::SessionUser};
 
-    /// Sees a role, or cannot.
-    struct Admins {
-        fails: bool,
-    }
-
-    impl Policy for Admins {
-        fn accepts(&self, user: &User, socket: Socket<'_>) -> Result<bool, PolicyFailed> {
-            assert_eq!((socket.origin, socket.namespace), ("https://app.example", "/chat"));
-            if self.fails {
-                Err(PolicyFailed("no such field".to_owned()))
-            } else {
-                Ok(user.fields()["role"] == "admin")
-            }
-        }
-
-        fn text(&self) -> &str {
-            "user.role == \"admin\""
-        }
-    }
-
-    async fn decide(role: &str, fails: bool) -> (Decision, Steps) {
+    /// What a policy makes of somebody in this role who asks for a socket of `/chat`.
+    async fn decide(policy: &str, role: &str) -> (Decision, Steps) {
         let store = MemoryStore::new();
         store.insert("id", format!(r#"{{"passport":{{"user":{{"role":"{role}"}}}}}}"#));
         let rules = Rules {
@@ -260,8 +205,9 @@ mod tests {
             namespace: "/chat".to_owned(),
             ..Handshake::default()
         };
-        let authorizer =
-            Authorizer::new(rules, keys, Arc::new(store), Arc::new(SessionUser), Arc::new(Admins { fails }));
+        let policy = AcceptPolicy::new(Accept::compile(policy).expect("a policy"));
+        let sessions = Sessions::InStore(Arc::new(store), keys);
+        let authorizer = Authorizer::new(rules, sessions, Arc::new(SessionUser), Arc::new(policy));
         let mut steps = Steps::default();
         let explained = authorizer.decide(&handshake, &mut steps).await;
         let silent = authorizer.decide(&handshake, &mut Silent).await;
@@ -269,18 +215,32 @@ mod tests {
         (silent, steps)
     }
 
-    #[tokio::test]
-    async fn a_policy_that_does_not_hold_denies_with_its_own_message() {
-        let (decision, steps) = decide("member", false).await;
-        assert_eq!((decision.accepted, decision.reason), (false, Reason::DeniedByPolicy));
-        assert_eq!((&*decision.message, decision.error()), ("Admins only", false));
-        assert_eq!(decision.user, User::nobody());
-        assert!(steps.0.last().is_some_and(|step| step.name == StepName::Policy && !step.ok));
-        assert!(decide("admin", false).await.0.accepted);
+    fn policy_step(steps: &Steps) -> (&str, &str) {
+        let step = steps.0.last().filter(|step| step.name == StepName::Policy && !step.ok);
+        step.map(|step| (&*step.found, &*step.hint)).expect("the policy comes last and does not hold")
     }
 
     #[tokio::test]
-    async fn a_policy_that_fails_denies() {
-        assert_eq!(decide("admin", true).await.0.reason, Reason::DeniedByPolicy);
+    async fn a_policy_that_does_not_hold_denies_with_its_own_message() {
+        let policy =
+            "user.role == 'admin' && socket.namespace == '/chat' && socket.origin == 'https://app.example'";
+        let (decision, steps) = decide(policy, "member").await;
+        assert_eq!((decision.accepted, decision.reason), (false, Reason::DeniedByPolicy));
+        assert_eq!((&*decision.message, decision.error()), ("Admins only", false));
+        assert_eq!(decision.user, User::nobody());
+        assert_eq!(policy_step(&steps), ("it does not hold for this user", ""));
+        assert!(decide(policy, "admin").await.0.accepted);
+    }
+
+    #[tokio::test]
+    async fn a_policy_that_fails_denies_and_says_why() {
+        let (decision, steps) = decide("user.team == 'a' || socket.remote_address == 'b'", "admin").await;
+        assert_eq!(decision.reason, Reason::DeniedByPolicy);
+        let (found, hint) = policy_step(&steps);
+        assert_eq!(found, "the policy failed: there is no `user.team`, which denies");
+        assert!(
+            hint.contains("has(user.field)") && hint.contains("`socket.remote_address` is empty"),
+            "{hint}"
+        );
     }
 }

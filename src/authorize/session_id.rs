@@ -81,18 +81,34 @@ fn from_cookie<T: Trace>(
 ) -> Result<SessionId, Reason> {
     let place = "the Cookie header";
     let Some(pair) = header.and_then(|header| cookie::find(header, name)) else {
-        trace.step(|| absent(header, name, ignored));
+        trace.step(|| {
+            let step = absent(header, name);
+            match ignored {
+                Some(place) => step.hint(format!(
+                    "there is a `session_id` in {place}, which session.id_outside_cookie = \"off\" ignores"
+                )),
+                None => step,
+            }
+        });
         return Err(Reason::NoSessionId);
     };
     let value = pair.value();
     let Some(signed) = value.strip_prefix("s:") else {
         trace.step(|| {
+            let has_keygrips_signature =
+                header.is_some_and(|header| cookie::find(header, &format!("{name}.sig")).is_some());
             let (found, hint) = if value.is_empty() {
                 (format!("cookie `{name}` is empty"), "of several cookies of one name the first counts")
             } else {
                 (
                     format!("cookie `{name}` is not signed"),
-                    "express-session's cookies begin with `s:` (`s%3A` in the header); is it another middleware's cookie?",
+                    if has_keygrips_signature {
+                        "its signature is in a cookie of its own: is it one of cookie-session, which session.store = \
+                         \"cookie-session:\" reads?"
+                    } else {
+                        "express-session's cookies begin with `s:` (`s%3A` in the header); is it another middleware's \
+                         cookie?"
+                    },
                 )
             };
             Step::failed(StepName::SessionId, place, found).hint(hint)
@@ -167,8 +183,9 @@ fn is_infinite(json: &str) -> bool {
     json.contains(|c: char| c.is_ascii_digit()) && json.trim().parse().is_ok_and(f64::is_infinite)
 }
 
-fn absent(header: Option<&str>, name: &str, ignored: Option<&'static str>) -> Step {
-    let step = match header {
+/// The session's cookie is not there.
+pub(super) fn absent(header: Option<&str>, name: &str) -> Step {
+    match header {
         None => Step::failed(StepName::SessionId, "the Cookie header", "the handshake has none").hint(
             "does the gateway pass the request's headers on, and does the browser send cookies there (same site, or \
              `withCredentials` and SameSite=None)?",
@@ -178,12 +195,6 @@ fn absent(header: Option<&str>, name: &str, ignored: Option<&'static str>) -> St
             let found = format!("cookie `{name}` is absent; the header has {names}");
             Step::failed(StepName::SessionId, "the Cookie header", found).hint("is session.cookie set right?")
         }
-    };
-    match ignored {
-        Some(place) => step.hint(format!(
-            "there is a `session_id` in {place}, which session.id_outside_cookie = \"off\" ignores"
-        )),
-        None => step,
     }
 }
 

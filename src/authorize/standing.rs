@@ -1,12 +1,13 @@
-//! Who stands behind a session: the path from the store to the user.
+//! Who stands behind a handshake: the path from its session, in the store or in the cookie, to the user.
 
 use serde_json::Value;
 
 use super::{
-    Authorizer, User,
+    Authorizer, Handshake, Rules, Sessions, User, cookie_session,
     explain::{Step, StepName, Trace},
     json::{self, MAX_STRUCT_DEPTH, Unreadable},
     session::Session,
+    session_id,
 };
 use crate::{
     reason::Reason,
@@ -27,20 +28,45 @@ impl Standing {
         Self { reason, user: User::nobody(), words: None }
     }
 
-    fn fault(reason: Reason, words: &'static str) -> Self {
+    pub(super) fn fault(reason: Reason, words: &'static str) -> Self {
         Self { words: Some(words), ..Self::nobody(reason) }
     }
 }
 
 impl Authorizer {
-    /// Who stands behind this session now.
-    pub(super) async fn standing<T: Trace + Send>(&self, id: &SessionId, trace: &mut T) -> Standing {
-        let store = &self.store;
+    /// Who stands behind this handshake now, and the id that was looked up for it.
+    pub(super) async fn standing<T: Trace + Send>(
+        &self,
+        handshake: &Handshake,
+        trace: &mut T,
+    ) -> (Standing, Option<SessionId>) {
+        match &self.sessions {
+            Sessions::InStore(store, keys) => {
+                let Rules { cookie, outside_cookie, .. } = &self.rules;
+                match session_id::find(handshake, cookie, *outside_cookie, keys, trace) {
+                    Ok(id) => (self.of_stored(&id, &**store, trace).await, Some(id)),
+                    Err(reason) => (Standing::nobody(reason), None),
+                }
+            }
+            Sessions::InCookie(keys) => {
+                let session = cookie_session::find(handshake, &self.rules, keys, trace);
+                (self.of_session(session, None, trace).await, None)
+            }
+        }
+    }
+
+    /// Who stands behind the session under this id.
+    async fn of_stored<T: Trace + Send>(
+        &self,
+        id: &SessionId,
+        store: &dyn SessionStore,
+        trace: &mut T,
+    ) -> Standing {
         let session = match store.load(id, self.rules.max_session_bytes).await {
-            Ok(Some(raw)) => self.read_session(&raw, id, &**store, trace),
+            Ok(Some(raw)) => self.read_session(&raw, id, store, trace),
             Ok(None) => {
                 trace.step(|| {
-                    let key = key(&**store, id);
+                    let key = key(store, id);
                     Step::failed(StepName::Store, &key, format!("no {key}")).hint(
                         "is the prefix right (session.prefix), and session.store the store of the web app? Otherwise the \
                          session has expired or was logged out",
@@ -48,8 +74,18 @@ impl Authorizer {
                 });
                 Err(Standing::nobody(Reason::SessionNotFound))
             }
-            Err(fault) => Err(store_fault(&fault, id, &**store, trace)),
+            Err(fault) => Err(store_fault(&fault, id, store, trace)),
         };
+        self.of_session(session, Some(id), trace).await
+    }
+
+    /// Who stands behind a session, wherever it was.
+    async fn of_session<T: Trace + Send>(
+        &self,
+        session: Result<Session, Standing>,
+        id: Option<&SessionId>,
+        trace: &mut T,
+    ) -> Standing {
         match session.and_then(|session| self.passport_user(session, trace)) {
             Ok(passport_user) => self.resolve(passport_user, id, trace).await,
             Err(standing) => standing,
@@ -127,7 +163,7 @@ impl Authorizer {
     async fn resolve<T: Trace + Send>(
         &self,
         passport_user: Value,
-        id: &SessionId,
+        id: Option<&SessionId>,
         trace: &mut T,
     ) -> Standing {
         let input = || format!("the user source `{}`", self.users.name());
@@ -155,7 +191,8 @@ impl Authorizer {
                 Standing::nobody(Reason::UserNotFound)
             }
             Err(fault) => {
-                tracing::warn!(session_id = ?id, cause = %fault, "the user source failed");
+                let session_id = id.map(tracing::field::debug);
+                tracing::warn!(session_id, cause = %fault, "the user source failed");
                 trace.step(|| Step::failed(StepName::User, input(), "it failed").hint(fault.to_string()));
                 Standing::nobody(Reason::UserSourceFailed)
             }

@@ -156,6 +156,6 @@ async fn show(config: &Config, grpc: std::net::SocketAddr, http_url: &str) -> Re
 }
 
 /// The Cookie header that express-session's cookie comes back in.
-fn cookie_header(name: &str, signed: &str) -> String {
+pub(super) fn cookie_header(name: &str, signed: &str) -> String {
     Cookie::new(name, format!("s:{signed}")).encoded().stripped().to_string()
 }

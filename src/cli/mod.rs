@@ -13,6 +13,7 @@ mod config;
 mod demo;
 mod explain;
 mod healthcheck;
+mod policy;
 mod serve;
 pub mod service;
 mod settings;
@@ -45,6 +46,9 @@ enum Command {
     Sockets(Box<sockets::Sockets>),
     /// List the gateways, and whether they are heard of.
     Gateways(sockets::Gateways),
+    /// Test who may come in, before it is in force.
+    #[command(subcommand)]
+    Policy(policy::Policy),
     /// Make a bearer token for a caller, and the settings that let it in.
     Token(token::TokenCommand),
     /// Ask a running service whether it is healthy; exit 0 when it is.
@@ -82,6 +86,9 @@ pub enum Error {
     /// A running service did not answer, or not as hoped.
     #[error("{0}")]
     Call(String),
+    /// What was tested is not so.
+    #[error("{0}")]
+    Failed(String),
 }
 
 impl Error {
@@ -91,7 +98,7 @@ impl Error {
             Self::Settings(_) | Self::Input(_) | Self::Traces(_) => ExitCode::from(2),
             // `socketpass config | head` is done when head is.
             Self::Output(error) if error.kind() == io::ErrorKind::BrokenPipe => ExitCode::SUCCESS,
-            Self::Server(_) | Self::Output(_) | Self::Call(_) => ExitCode::FAILURE,
+            Self::Server(_) | Self::Output(_) | Self::Call(_) | Self::Failed(_) => ExitCode::FAILURE,
         }
     }
 }
@@ -109,6 +116,7 @@ pub fn run(cli: Cli) -> ExitCode {
             Command::Explain(explain) => explain.run().await,
             Command::Sockets(sockets) => sockets.run().await,
             Command::Gateways(gateways) => gateways.run().await,
+            Command::Policy(policy) => policy.run().await,
             Command::Token(token) => token.run(),
             Command::Healthcheck(healthcheck) => healthcheck.run().await,
             Command::Config(config) => config.run(),

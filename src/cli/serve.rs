@@ -34,8 +34,15 @@ impl Serve {
         for variable in layers.unknown_variables() {
             tracing::warn!(variable, "the variable begins with SOCKETPASS_ and names no setting");
         }
-        if config.session.store == StoreUrl::Memory {
-            tracing::warn!("session.store is memory: this service has no sessions, so nobody can log in");
+        match config.session.store {
+            StoreUrl::Memory => {
+                tracing::warn!("session.store is memory: this service has no sessions, so nobody can log in");
+            }
+            StoreUrl::CookieSession => tracing::warn!(
+                "session.store is cookie-session: nothing tells that somebody has logged out, so open sockets do not end \
+                 with their session"
+            ),
+            _ => {}
         }
         take_descriptors(config.limits.max_connections);
         let server = Server::bind(&config).await?;

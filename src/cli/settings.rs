@@ -93,6 +93,7 @@ fn argument(spelling: Spelling) -> Option<Arg> {
         Kind::Flag => argument.value_name("true|false"),
         Kind::Text if spelling.from_file => argument.value_name("FILE"),
         Kind::Text => argument.value_name("TEXT"),
+        Kind::Expression => argument.value_name("EXPRESSION"),
         Kind::Duration => argument.value_name("DURATION"),
         Kind::Bytes => argument.value_name("BYTES"),
         Kind::Count | Kind::Ratio => argument.value_name("NUMBER"),

@@ -5,16 +5,12 @@ use super::{
     setting::{Kind, Setting},
 };
 use crate::expression::{
-    self,
+    self, Bound, CompileError, Constant, Expr, Program, Variables,
     path::{Path, Root},
 };
 
 /// `user.source` that takes the stored value for the user.
 pub const SESSION: &str = "session";
-/// `policy.accept` that lets in whoever is logged in.
-pub const LOGGED_IN: &str = "user.logged_in";
-/// `policy.accept` that lets everybody in.
-pub const EVERYBODY: &str = "true";
 
 /// `[user]`.
 #[derive(Clone, Debug)]
@@ -72,35 +68,66 @@ pub struct Policy {
     pub message: String,
 }
 
-/// `policy.accept`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Accept {
-    /// `user.logged_in`
-    LoggedIn,
-    /// `true`
-    Everybody,
+/// `policy.accept`: a CEL expression over `user` and `socket`, compiled.
+#[derive(Clone, Debug)]
+pub struct Accept {
+    /// As it was written.
+    pub text: String,
+    /// What is evaluated.
+    pub expression: Bound,
+}
+
+impl Accept {
+    /// Compiles it.
+    ///
+    /// # Errors
+    ///
+    /// If it is no expression over what a handshake says: what is wrong, and where.
+    pub fn compile(text: &str) -> Result<Self, CompileError> {
+        let expression = Program::compile(text, Variables::POLICY)?.bind(&[])?;
+        Ok(Self { text: text.to_owned(), expression })
+    }
+
+    /// Lets nobody in.
+    fn nobody() -> Self {
+        let never = Expr::Constant(Constant::Bool(false));
+        Self { text: never.to_string(), expression: Bound::from(never) }
+    }
 }
 
 const ACCEPT: Setting = Setting {
     name: "policy.accept",
-    kind: Kind::Choice(&[LOGGED_IN, EVERYBODY]),
-    default: Some(LOGGED_IN),
-    about: "Who may come in. `user.logged_in`: whoever is logged in. `true`: everybody, anonymous sockets too, which is \
-            passport.socketio's `accept(null, !error)`; faults and origins that are not allowed reject all the same.",
+    kind: Kind::Expression,
+    default: Some("user.logged_in"),
+    about: "Who may come in: a CEL expression over `user` and `socket` (`namespace`, `remote_address`, `origin`), such as \
+            `user.logged_in && (socket.namespace != \"/admin\" || user.role == \"admin\")`. `user.logged_in`: whoever \
+            is logged in. `true`: everybody, anonymous sockets too, which is passport.socketio's `accept(null, !error)`. \
+            Faults and origins that are not allowed reject whatever it says. docs/policies.md explains it, and `socketpass policy \
+            test` tests it.",
 };
 
 const MESSAGE: Setting = Setting {
     name: "policy.message",
     kind: Kind::Text,
     default: Some("Denied by policy"),
-    about: "What a logged-in user is told whom the policy denies. Neither of today's two policies denies one.",
+    about: "What a logged-in user is told whom the policy denies.",
 };
 
 impl Policy {
     pub(super) const SETTINGS: &[&Setting] = &[&ACCEPT, &MESSAGE];
 
     pub(super) fn read(reader: &mut Reader<'_>) -> Self {
-        let accept = reader.choice(&ACCEPT, &[(LOGGED_IN, Accept::LoggedIn), (EVERYBODY, Accept::Everybody)]);
-        Self { accept: accept.unwrap_or(Accept::LoggedIn), message: reader.text(&MESSAGE) }
+        let accept = reader.parse(&ACCEPT, |text| {
+            Accept::compile(text).map_err(|error| match error.excerpt(text) {
+                Some(excerpt) => format!("{error}\n{}", indented(&excerpt)),
+                None => error.to_string(),
+            })
+        });
+        Self { accept: accept.unwrap_or_else(Accept::nobody), message: reader.text(&MESSAGE) }
     }
+}
+
+/// Below the line that names the setting.
+fn indented(text: &str) -> String {
+    text.lines().map(|line| format!("    {line}")).collect::<Vec<_>>().join("\n")
 }

@@ -128,6 +128,11 @@ impl Layers {
         });
     }
 
+    /// Forgets the values of all other settings.
+    pub fn keep_only(&mut self, names: &[&str]) {
+        self.found.retain(|name, _| names.contains(name));
+    }
+
     /// Adds values that hold where nobody set anything.
     pub fn add_defaults(&mut self, by: &str, values: &[(&str, &str)]) {
         let unset: Vec<_> =

@@ -7,6 +7,7 @@ pub mod decisions;
 pub mod doors;
 pub mod layers;
 pub mod operation;
+pub mod origin;
 mod reader;
 pub mod redis_url;
 pub mod reference;

@@ -164,7 +164,9 @@ impl<'l> Reader<'l> {
                 Some(parsed)
             }
             Err(problem) => {
-                self.fault(setting, format!("{problem} ({})", resolved.origin));
+                // Below the first line stands what it is about.
+                let (problem, about) = problem.split_at(problem.find('\n').unwrap_or(problem.len()));
+                self.fault(setting, format!("{problem} ({}){about}", resolved.origin));
                 None
             }
         }
@@ -374,7 +376,7 @@ fn scalar(kind: Kind, value: &Value) -> Option<String> {
     match (kind, value) {
         (_, Value::String(text)) => Some(text.clone()),
         // A policy such as `true` reads as a boolean where it stands alone.
-        (Kind::Flag | Kind::Choice(_), Value::Boolean(flag)) => Some(flag.to_string()),
+        (Kind::Flag | Kind::Expression, Value::Boolean(flag)) => Some(flag.to_string()),
         (Kind::Bytes | Kind::Count | Kind::Ratio, Value::Integer(size)) => Some(size.to_string()),
         (Kind::Ratio, Value::Float(ratio)) => Some(ratio.to_string()),
         _ => None,

@@ -3,10 +3,10 @@
 use std::{fmt, time::Duration};
 
 use secrecy::{ExposeSecret as _, SecretString};
-use url::Url;
 
 use super::{
     layers::Layers,
+    origin::AllowedOrigin,
     reader::Reader,
     redis_url::RedisUrl,
     setting::{Kind, Setting},
@@ -21,6 +21,8 @@ pub struct Session {
     pub secrets: Vec<SecretString>,
     /// Where sessions are.
     pub store: StoreUrl,
+    /// What cookie-session signs with.
+    pub keygrip_algorithm: KeygripAlgorithm,
     /// What a session's key begins with.
     pub prefix: String,
     /// Whether ids outside the cookie are taken.
@@ -28,7 +30,7 @@ pub struct Session {
     /// The session's member that Passport uses.
     pub passport_key: String,
     /// Origins that may ask; `None`: not checked.
-    pub allowed_origins: Option<Vec<String>>,
+    pub allowed_origins: Option<Vec<AllowedOrigin>>,
     /// How long a connection to the store may take.
     pub store_connect_timeout: Duration,
     /// How long the store may take to answer.
@@ -46,11 +48,55 @@ pub enum OutsideCookie {
     Off,
 }
 
+/// `session.keygrip_algorithm`: what Keygrip signs with, always as a keyed hash (HMAC).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum KeygripAlgorithm {
+    /// Keygrip's default.
+    Sha1,
+    /// `sha256`
+    Sha256,
+    /// `sha384`
+    Sha384,
+    /// `sha512`
+    Sha512,
+    /// `md5`
+    Md5,
+}
+
+impl KeygripAlgorithm {
+    const ALL: [Self; 5] = [Self::Sha1, Self::Sha256, Self::Sha384, Self::Sha512, Self::Md5];
+
+    /// As Node and the setting name it.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Sha1 => "sha1",
+            Self::Sha256 => "sha256",
+            Self::Sha384 => "sha384",
+            Self::Sha512 => "sha512",
+            Self::Md5 => "md5",
+        }
+    }
+
+    /// Characters of a signature: its bits in base64 without padding.
+    pub const fn signature_length(self) -> usize {
+        let bits: usize = match self {
+            Self::Sha1 => 160,
+            Self::Sha256 => 256,
+            Self::Sha384 => 384,
+            Self::Sha512 => 512,
+            Self::Md5 => 128,
+        };
+        bits.div_ceil(6)
+    }
+}
+
 /// `session.store`. Prints without the password.
 #[derive(Clone, Debug, PartialEq)]
 pub enum StoreUrl {
     /// `memory:`
     Memory,
+    /// `cookie-session:`: there is none, each session is in its cookie.
+    CookieSession,
     /// `redis://` and its kin.
     Redis(RedisUrl),
 }
@@ -59,9 +105,10 @@ impl StoreUrl {
     fn parse(url: &str) -> Result<Self, String> {
         match url {
             "memory:" => Ok(Self::Memory),
+            "cookie-session:" => Ok(Self::CookieSession),
             url if RedisUrl::is_redis(url) => RedisUrl::parse(url).map(Self::Redis),
-            _ => Err("it is no store's URL; there are memory:, redis://, rediss://, redis+sentinel://, \
-                      rediss+sentinel://, redis+cluster:// and rediss+cluster://"
+            _ => Err("it is no store's URL; there are memory:, cookie-session:, redis://, rediss://, \
+                      redis+sentinel://, rediss+sentinel://, redis+cluster:// and rediss+cluster://"
                 .to_owned()),
         }
     }
@@ -71,6 +118,7 @@ impl fmt::Display for StoreUrl {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Memory => f.write_str("memory:"),
+            Self::CookieSession => f.write_str("cookie-session:"),
             Self::Redis(url) => url.fmt(f),
         }
     }
@@ -80,7 +128,8 @@ const COOKIE: Setting = Setting {
     name: "session.cookie",
     kind: Kind::Text,
     default: Some("connect.sid"),
-    about: "Name of the session cookie: express-session's `name`, passport.socketio's `key`.",
+    about: "Name of the session cookie: express-session's `name`, passport.socketio's `key`. With `cookie-session:` set it to \
+            that middleware's `name`, which is `session` unless the app says otherwise.",
 };
 
 const SECRETS: Setting = Setting {
@@ -89,7 +138,7 @@ const SECRETS: Setting = Setting {
     default: None,
     about: "What the web app signs the session cookie with: express-session's `secret`, the newest first. Required, \
             except by the demo. A cookie that any of them signed is genuine, so a secret can be exchanged without \
-            logging anybody out.",
+            logging anybody out. With `cookie-session:` they are its `keys`.",
 };
 
 const STORE: Setting = Setting {
@@ -99,7 +148,17 @@ const STORE: Setting = Setting {
     about: "Where the web app keeps its sessions. `redis://user:password@host:6379/0`, \
             `redis+sentinel://host1,host2/primary/0` (the credentials are those of the Redis servers), \
             `redis+cluster://host1,host2`, and each with `rediss` for TLS, checked against the system's certificates or \
-            those of the file `SSL_CERT_FILE`. With `memory:` nobody can log in: it is for trying things out.",
+            those of the file `SSL_CERT_FILE`. `cookie-session:` is for apps on the middleware of that name, which keeps \
+            each session in the cookie itself: it ends when the browser forgets it, and open sockets are not asked \
+            again. With `memory:` nobody can log in: it is for trying things out.",
+};
+
+const KEYGRIP_ALGORITHM: Setting = Setting {
+    name: "session.keygrip_algorithm",
+    kind: Kind::Choice(&["sha1", "sha256", "sha384", "sha512", "md5"]),
+    default: Some("sha1"),
+    about: "What cookie-session signs its cookies with: `sha1`, as a keyed hash, unless the app gives it a Keygrip of its own \
+            with another algorithm. Only for `cookie-session:`.",
 };
 
 const PREFIX: Setting = Setting {
@@ -129,9 +188,11 @@ const ALLOWED_ORIGINS: Setting = Setting {
     name: "session.allowed_origins",
     kind: Kind::List,
     default: None,
-    about: "Origins whose pages may open sockets, such as `https://app.example`, to the letter. A handshake without an \
-            Origin header passes, since only browsers send one; `Origin: null` does not. Not set: origins are not \
-            checked, and any site that a logged-in person visits can open a socket as them.",
+    about: "Origins whose pages may open sockets, to the letter (`https://app.example`) or by pattern: \
+            `https://*.app.example` is all names below the domain, however deep, and not the domain itself; \
+            `*://app.example` is http and https; `http://localhost:*` is any port. A handshake without an Origin header \
+            passes, since only browsers send one; `Origin: null` does not. Not set: origins are not checked, and any \
+            site that a logged-in person visits can open a socket as them.",
 };
 
 const STORE_CONNECT_TIMEOUT: Setting = Setting {
@@ -160,6 +221,7 @@ impl Session {
         &COOKIE,
         &SECRETS,
         &STORE,
+        &KEYGRIP_ALGORITHM,
         &PREFIX,
         &ID_OUTSIDE_COOKIE,
         &PASSPORT_KEY,
@@ -182,6 +244,12 @@ impl Session {
                     StoreUrl::parse(url).map(|store| (store.clone(), store.to_string()))
                 })
                 .unwrap_or(StoreUrl::Memory),
+            keygrip_algorithm: reader
+                .choice(
+                    &KEYGRIP_ALGORITHM,
+                    &KeygripAlgorithm::ALL.map(|algorithm| (algorithm.name(), algorithm)),
+                )
+                .unwrap_or(KeygripAlgorithm::Sha1),
             prefix: reader.text(&PREFIX),
             id_outside_cookie: reader
                 .choice(
@@ -207,7 +275,7 @@ fn secrets(reader: &mut Reader<'_>) -> Vec<SecretString> {
         reader.fault(
             &SECRETS,
             "it is required: set SOCKETPASS_SESSION_SECRETS or session.secrets_file to the secret that the web app \
-             gives to express-session",
+             gives to express-session, or the keys that it gives to cookie-session",
         );
     } else if !reader.has_fault(&SECRETS) && (secrets.is_empty() || secrets.iter().any(is_empty)) {
         reader.fault(
@@ -222,57 +290,14 @@ fn is_empty(secret: &SecretString) -> bool {
     secret.expose_secret().is_empty()
 }
 
-fn allowed_origins(reader: &mut Reader<'_>) -> Option<Vec<String>> {
-    let origins = reader.list(&ALLOWED_ORIGINS)?;
-    for origin in &origins {
-        if let Err(problem) = check_origin(origin) {
-            reader.fault(&ALLOWED_ORIGINS, problem);
+fn allowed_origins(reader: &mut Reader<'_>) -> Option<Vec<AllowedOrigin>> {
+    let texts = reader.list(&ALLOWED_ORIGINS)?;
+    let mut origins = Vec::new();
+    for text in texts {
+        match AllowedOrigin::parse(&text) {
+            Ok(origin) => origins.push(origin),
+            Err(problem) => reader.fault(&ALLOWED_ORIGINS, format!("{text:?}: {problem}")),
         }
     }
     Some(origins)
-}
-
-/// An origin that no browser sends would never match, and its owner would find out from their users.
-fn check_origin(origin: &str) -> Result<(), String> {
-    let shown = format!("{origin:?}");
-    let url = Url::parse(origin)
-        .map_err(|_| format!("{shown} is not an origin; an example is https://app.example"))?;
-    let sent = match url.origin() {
-        url::Origin::Opaque(_) if url.has_host() => format!("{}://{}", url.scheme(), url.authority()),
-        url::Origin::Opaque(_) => {
-            return Err(format!("{shown} is not an origin; an example is https://app.example"));
-        }
-        tuple => tuple.ascii_serialization(),
-    };
-    if sent == origin {
-        Ok(())
-    } else {
-        Err(format!("{shown} would never match: browsers send it as {sent}"))
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn an_origin_is_what_a_browser_sends() {
-        for origin in
-            ["https://app.example", "http://localhost:3000", "http://[::1]:8080", "chrome-extension://abcdef"]
-        {
-            assert_eq!(check_origin(origin), Ok(()), "{origin}");
-        }
-        for origin in [
-            "https://app.example/",
-            "https://App.example",
-            "https://app.example:443",
-            "https://a/b",
-            "null",
-            "",
-            "*",
-            "a.b",
-        ] {
-            assert!(check_origin(origin).is_err(), "{origin}");
-        }
-    }
 }

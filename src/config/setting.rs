@@ -45,6 +45,8 @@ pub enum Kind {
     Ratio,
     /// An IP address and a port; port 0 takes a free one.
     Address,
+    /// A CEL expression.
+    Expression,
     /// One of a few words.
     Choice(&'static [&'static str]),
     /// Any number of texts.
@@ -86,6 +88,7 @@ impl fmt::Display for Kind {
             Self::Count => f.write_str("number"),
             Self::Ratio => f.write_str("number from 0 to 1"),
             Self::Address => f.write_str("address:port"),
+            Self::Expression => f.write_str("CEL expression"),
             Self::Choice(words) => f.write_str(&words.join(", ")),
             Self::List => f.write_str("list of texts"),
             Self::Secrets => f.write_str("list of secrets"),

@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use unicode_width::UnicodeWidthStr as _;
+
 use super::{expr::Type, path::Path};
 
 /// Why a text is no expression, for whoever wrote it: where, what, and the limit's name if one is broken.
@@ -40,6 +42,23 @@ impl CompileError {
             None => message.into(),
         };
         Self { position: Some(Position { line, column }), message: shortened(message) }
+    }
+}
+
+impl CompileError {
+    /// The line of the text that it is about, and below it a mark where. `None` when it is about the whole.
+    pub fn excerpt(&self, text: &str) -> Option<String> {
+        /// Characters of a long line in front of the mark, and as many behind it.
+        const AROUND: usize = 50;
+        let Position { line, column } = self.position?;
+        let line: Vec<char> = text.split('\n').nth(line.checked_sub(1)?)?.trim_end().chars().collect();
+        let at = column.saturating_sub(1).min(line.len());
+        let start = at.saturating_sub(AROUND);
+        let shown = line.iter().skip(start).take(2 * AROUND);
+        // What takes no column of a terminal, or two, would push the mark aside.
+        let shown: String = shown.map(|c| if c.is_control() { ' ' } else { *c }).collect();
+        let before: String = shown.chars().take(at - start).collect();
+        Some(format!("{shown}\n{:width$}^", "", width = before.width()))
     }
 }
 
@@ -141,6 +160,51 @@ mod tests {
     use crate::expression::{Program, Variables};
 
     #[test]
+    fn an_excerpt_marks_the_place() {
+        let excerpt = |text: &str| Program::compile(text, Variables::POLICY).unwrap_err().excerpt(text);
+        assert_eq!(
+            excerpt("user.role == '漢' &&\n\tsocket.data.x").as_deref(),
+            Some(" socket.data.x\n       ^")
+        );
+        let long =
+            format!("{} && nobody && {}", vec!["user.a"; 40].join(" || "), vec!["user.b"; 40].join(" || "));
+        let marked = excerpt(&long).unwrap();
+        let (line, mark) = marked.split_once('\n').unwrap();
+        assert_eq!(line.len(), 100);
+        assert_eq!(&line[mark.len() - 1..][..6], "nobody");
+        assert_eq!(excerpt("1"), None);
+    }
+
+    #[test]
+    fn a_policy_knows_what_a_handshake_says_and_no_more() {
+        for (text, wrong) in [
+            (
+                "user.logged_in && socket.namespace == '/a' && socket.origin != '' && socket.remote_address != ''",
+                None,
+            ),
+            ("socket.user.id == user.id", None),
+            ("gateway.gateway_id == 'a'", Some("1:1: `gateway` is for filters; there is user, socket")),
+            ("user.id == params.id", Some("`params` is for filters; there is user, socket")),
+            ("data.room == 'a'", Some("there is no `data`; there is user, socket")),
+            (
+                "socket.data.room == 'a'",
+                Some(
+                    "`socket.data` is not known before the socket is open; it has user, namespace, remote_address, origin",
+                ),
+            ),
+            ("socket.session_id == 'a'", Some("`socket.session_id` is not known before the socket is open")),
+            ("socket.nmespace == 'a'", Some("Did you mean `namespace`?")),
+        ] {
+            let compiled = Program::compile(text, Variables::POLICY);
+            match (compiled, wrong) {
+                (Ok(_), None) => {}
+                (Err(error), Some(wrong)) => assert!(error.to_string().contains(wrong), "{text}: {error}"),
+                (compiled, _) => panic!("{text}: {compiled:?}"),
+            }
+        }
+    }
+
+    #[test]
     fn who_writes_operators_as_words_is_told_their_signs() {
         for (text, hint) in [
             ("user.a == 1 and user.b == 2", Some("`and` is written `&&`")),
@@ -153,7 +217,7 @@ mod tests {
             ("user.brand user.b", None),
             ("user.a ==", None),
         ] {
-            let error = Program::compile(text, Variables { gateway: true, params: true });
+            let error = Program::compile(text, Variables::FILTER);
             let error = error.expect_err(text).to_string();
             match hint {
                 Some(hint) => assert!(error.ends_with(hint), "{text}: {error}"),

@@ -96,7 +96,10 @@ impl Lowering<'_> {
         let name = name.strip_prefix('.').unwrap_or(name);
         match name {
             "user" => Ok(Expr::Select(Path::of(Root::User))),
-            "socket" => Err(self.error(part, format!("`socket` is used by its fields: {}", socket_fields()))),
+            "socket" => {
+                let fields = list(&self.variables.socket_fields());
+                Err(self.error(part, format!("`socket` is used by its fields: {fields}")))
+            }
             "gateway" if self.variables.gateway => {
                 Err(self.error(part, format!("`gateway` is used by its fields: {}", gateway_fields())))
             }
@@ -113,12 +116,12 @@ impl Lowering<'_> {
         known.extend(self.variables.gateway.then_some("gateway"));
         known.extend(self.variables.params.then_some("params"));
         known.extend(self.loops.iter().map(|name| &**name));
-        format!(
-            "there is no `{}`; there is {}{}",
-            short(name),
-            list(&known),
-            meant(name, known.iter().copied())
-        )
+        let there_is = format!("there is {}{}", list(&known), meant(name, known.iter().copied()));
+        match name {
+            // Known to whoever writes filters.
+            "gateway" | "params" => format!("`{name}` is for filters; {there_is}"),
+            _ => format!("there is no `{}`; {there_is}", short(name)),
+        }
     }
 
     /// Whether a part is the name of something whose fields are known.
@@ -137,7 +140,7 @@ impl Lowering<'_> {
     fn field(&self, part: &IdedExpr, message: Message, name: &str) -> Result<Path, CompileError> {
         let found = match message {
             Message::Socket => {
-                SocketField::ALL.into_iter().find(|field| field.name() == name).map(Root::Socket)
+                self.variables.socket.iter().copied().find(|field| field.name() == name).map(Root::Socket)
             }
             Message::Gateway => {
                 GatewayField::ALL.into_iter().find(|field| field.name() == name).map(Root::Gateway)
@@ -145,11 +148,20 @@ impl Lowering<'_> {
         };
         found.map(Path::of).ok_or_else(|| {
             let (of, fields) = match message {
-                Message::Socket => ("socket", SocketField::ALL.map(SocketField::name).to_vec()),
+                Message::Socket => ("socket", self.variables.socket_fields()),
                 Message::Gateway => ("gateway", GatewayField::ALL.map(GatewayField::name).to_vec()),
             };
-            let meant = meant(name, fields.iter().copied());
-            self.error(part, format!("`{of}` has no field `{name}`; it has {}{meant}", list(&fields)))
+            let it_has = format!("it has {}{}", list(&fields), meant(name, fields.iter().copied()));
+            let is_of_open_sockets = SocketField::ALL.into_iter().any(|field| field.name() == name);
+            self.error(
+                part,
+                match message {
+                    Message::Socket if is_of_open_sockets => {
+                        format!("`socket.{name}` is not known before the socket is open; {it_has}")
+                    }
+                    _ => format!("`{of}` has no field `{name}`; {it_has}"),
+                },
+            )
         })
     }
 
@@ -339,10 +351,6 @@ fn qualified(part: &IdedExpr) -> Option<String> {
         }
         _ => None,
     }
-}
-
-fn socket_fields() -> String {
-    list(&SocketField::ALL.map(SocketField::name))
 }
 
 fn gateway_fields() -> String {

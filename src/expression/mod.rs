@@ -27,6 +27,7 @@ mod shortcut;
 mod time;
 mod token;
 mod value;
+mod variables;
 
 use std::sync::Arc;
 
@@ -38,17 +39,9 @@ pub use self::{
     path::Path,
     pattern::Pattern,
     time::{Duration, Timestamp},
+    variables::Variables,
 };
 use self::{eval::Evaluator, expr::Type, packed::Map, scope::Scope};
-
-/// Which names an expression may use beside `user` and `socket`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Variables {
-    /// `gateway`
-    pub gateway: bool,
-    /// `params`
-    pub params: bool,
-}
 
 /// A compiled expression that is true or false.
 #[derive(Debug)]
@@ -148,7 +141,7 @@ impl Bound {
 ///
 /// If it is none.
 pub fn path(text: &str) -> Result<Path, CompileError> {
-    match lower::lower(&parse::parse(text)?, Variables { gateway: true, params: false })? {
+    match lower::lower(&parse::parse(text)?, Variables::PATH)? {
         Expr::Select(path) => Ok(path),
         _ => Err(CompileError::whole("it is no path; one is `user.id` or `socket.namespace`")),
     }

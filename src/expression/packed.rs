@@ -302,16 +302,19 @@ impl Packer {
                 }
                 self.end(begun);
             }
-            serde_json::Value::Object(members) => {
-                let begun = self.begin_map();
-                // serde_json's own order is by name too.
-                for (name, member) in members {
-                    self.name(name);
-                    self.json(member);
-                }
-                self.end(begun);
-            }
+            serde_json::Value::Object(members) => self.object(members),
         }
+    }
+
+    /// An object of serde's.
+    pub fn object(&mut self, members: &serde_json::Map<String, serde_json::Value>) {
+        let begun = self.begin_map();
+        // serde_json's own order is by name too.
+        for (name, member) in members {
+            self.name(name);
+            self.json(member);
+        }
+        self.end(begun);
     }
 }
 

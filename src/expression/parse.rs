@@ -19,10 +19,8 @@ impl Parsed<'_> {
     pub(super) fn error(&self, part: &IdedExpr, message: impl Into<String>) -> CompileError {
         match self.source.offset_for(part.id) {
             Some((start, _)) => {
-                // Counted in characters.
-                let start = usize::try_from(start).unwrap_or(usize::MAX);
-                let offset =
-                    self.text.char_indices().nth(start).map_or(self.text.len(), |(offset, _)| offset);
+                // Counted in bytes.
+                let offset = usize::try_from(start).unwrap_or(usize::MAX);
                 CompileError::at(self.text, offset, message)
             }
             None => CompileError::whole(message),

@@ -9,14 +9,15 @@ use tokio::sync::watch;
 use super::Error;
 use crate::{
     authorize::{
-        Authorizer, Rules,
-        policy::{Everybody, LoggedIn, Policy},
+        Authorizer, Rules, Sessions,
+        keygrip::Keygrip,
+        policy::{AcceptPolicy, Policy},
         signature::Keys,
     },
     config::{
         Config,
-        decisions::{Accept, UserSource as SourceSetting},
-        session::Session,
+        decisions::UserSource as SourceSetting,
+        session::{Session, StoreUrl},
     },
     grpc::callers::Callers,
     session_store::{self, SessionStore},
@@ -115,10 +116,7 @@ fn users(config: &Config) -> Arc<dyn UserSource> {
 }
 
 fn policy(config: &Config) -> Arc<dyn Policy> {
-    match config.policy.accept {
-        Accept::LoggedIn => Arc::new(LoggedIn),
-        Accept::Everybody => Arc::new(Everybody),
-    }
+    Arc::new(AcceptPolicy::new(config.policy.accept.clone()))
 }
 
 fn authorizer_of(
@@ -133,7 +131,8 @@ fn authorizer_of(
         id_outside_cookie,
         passport_key,
         allowed_origins,
-        store: _,
+        store: store_url,
+        keygrip_algorithm,
         prefix: _,
         store_connect_timeout: _,
         store_timeout: _,
@@ -146,7 +145,11 @@ fn authorizer_of(
         denied_message: config.policy.message.clone(),
         max_session_bytes: config.limits.max_session_bytes,
     };
-    Ok(Authorizer::new(rules, Keys::new(secrets)?, store, users, policy))
+    let sessions = match store_url {
+        StoreUrl::CookieSession => Sessions::InCookie(Keygrip::new(secrets, *keygrip_algorithm)?),
+        _ => Sessions::InStore(store, Keys::new(secrets)?),
+    };
+    Ok(Authorizer::new(rules, sessions, users, policy))
 }
 
 fn observed_authorizer(

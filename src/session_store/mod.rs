@@ -8,6 +8,7 @@ use tokio::sync::watch;
 use crate::config::session::{Session as Settings, StoreUrl};
 
 mod memory;
+mod none;
 mod redis;
 mod session_id;
 
@@ -44,6 +45,7 @@ pub trait SessionStore: std::fmt::Debug + Send + Sync + 'static {
 pub fn open(settings: &Settings) -> Arc<dyn SessionStore> {
     match &settings.store {
         StoreUrl::Memory => Arc::new(MemoryStore::new()),
+        StoreUrl::CookieSession => Arc::new(none::NoStore::default()),
         StoreUrl::Redis(target) => Arc::new(RedisStore::open(
             target.clone(),
             settings.prefix.clone(),

@@ -132,4 +132,8 @@ impl Policy for ObservedPolicy {
     fn text(&self) -> &str {
         self.inner.text()
     }
+
+    fn missing(&self, socket: Socket<'_>) -> Vec<&'static str> {
+        self.inner.missing(socket)
+    }
 }

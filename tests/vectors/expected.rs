@@ -103,7 +103,7 @@ fn as_the_original(case: &Case) -> Answer {
     rejected(reason, message, case.expect("error") == true, session_id)
 }
 
-fn accepted(session_id: String, user: Value) -> Answer {
+pub fn accepted(session_id: String, user: Value) -> Answer {
     Answer::Decision {
         accepted: true,
         reason: "AUTHORIZED".to_owned(),
@@ -114,7 +114,7 @@ fn accepted(session_id: String, user: Value) -> Answer {
     }
 }
 
-fn rejected(reason: &str, message: &str, error: bool, session_id: String) -> Answer {
+pub fn rejected(reason: &str, message: &str, error: bool, session_id: String) -> Answer {
     let user = json!({"logged_in": false});
     Answer::Decision {
         accepted: false,

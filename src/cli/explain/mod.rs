@@ -29,7 +29,7 @@ mod input;
 mod request;
 mod show;
 
-pub(super) use self::show::decision as show_decision;
+pub(super) use self::show::{as_json, decision as show_decision, steps as show_steps};
 
 pub(super) const LONG_ABOUT: &str = "\
 Explain why a handshake is accepted or refused, step by step.

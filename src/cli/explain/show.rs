@@ -2,7 +2,7 @@
 
 use std::io::{self, Write as _};
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::{
     cli::{
@@ -24,7 +24,12 @@ pub(super) fn text(answer: &ExplainResponse) -> Result<(), Error> {
     if !answer.steps.is_empty() {
         writeln!(out)?;
     }
-    for ExplainStep { name, input, found, ok, hint } in &answer.steps {
+    Ok(steps(&mut out, &answer.steps)?)
+}
+
+/// What was looked at, found, and to be looked into.
+pub(in crate::cli) fn steps(out: &mut impl io::Write, steps: &[ExplainStep]) -> io::Result<()> {
+    for ExplainStep { name, input, found, ok, hint } in steps {
         let [name, input, found, hint] = [name, input, found, hint].map(|text| plain(text));
         let (style, mark) = if *ok { (GOOD, "✓") } else { (BAD, "✗") };
         writeln!(
@@ -59,6 +64,11 @@ pub(in crate::cli) fn decision(out: &mut impl io::Write, decision: &AuthorizeRes
 }
 
 pub(super) fn json(answer: &ExplainResponse) -> Result<(), Error> {
+    Ok(writeln!(anstream::stdout(), "{}", as_json(answer))?)
+}
+
+/// The explanation as programs read it.
+pub(in crate::cli) fn as_json(answer: &ExplainResponse) -> Value {
     let ExplainResponse { decision, steps } = answer;
     let decision = decision.clone().unwrap_or_default();
     let reason = convert::reason_name(decision.reason());
@@ -69,7 +79,7 @@ pub(super) fn json(answer: &ExplainResponse) -> Result<(), Error> {
             json!({"name": name, "input": input, "found": found, "ok": ok, "hint": hint})
         })
         .collect();
-    let answer = json!({
+    json!({
         "accepted": accepted,
         "reason": reason,
         "message": message,
@@ -78,6 +88,5 @@ pub(super) fn json(answer: &ExplainResponse) -> Result<(), Error> {
         "session_id": session_id,
         "close": close.as_ref().map(|Close { code, reason }| json!({"code": code, "reason": reason})),
         "steps": steps,
-    });
-    Ok(writeln!(anstream::stdout(), "{answer}")?)
+    })
 }

@@ -35,7 +35,7 @@ impl ParamArgs {
 /// A param that a filter needs and that is not there. What it asks for with `has(params.name)` it does not need.
 fn missing(filter: &str, params: &Map<String, Value>) -> Option<String> {
     // What is wrong with the filter itself the service says, which may be of another version.
-    let program = Program::compile(filter, Variables { gateway: true, params: true }).ok()?;
+    let program = Program::compile(filter, Variables::FILTER).ok()?;
     let absent_with = |params: &Map<String, Value>| {
         let mut packer = Packer::default();
         packer.json(&Value::Object(params.clone()));

@@ -13,7 +13,7 @@ use super::{
 };
 
 /// Everything that an expression can name.
-pub(super) const ALL: Variables = Variables { gateway: true, params: true };
+pub(super) const ALL: Variables = Variables::FILTER;
 
 pub(super) fn pack(json: &Json) -> Vec<u8> {
     let mut packer = Packer::default();

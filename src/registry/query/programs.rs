@@ -7,9 +7,6 @@ use std::{
 
 use crate::expression::{CompileError, Program, Variables};
 
-/// The names a filter may use.
-const VARIABLES: Variables = Variables { gateway: true, params: true };
-
 /// Filters that are kept. An application has a few dozen; at the largest, with a quarter of a megabyte of patterns each, they
 /// take as much as a small process.
 const KEPT: usize = 128;
@@ -44,7 +41,7 @@ impl Programs {
             return Ok(program);
         }
         // Not while the others wait.
-        let program = Arc::new(Program::compile(text, VARIABLES)?);
+        let program = Arc::new(Program::compile(text, Variables::FILTER)?);
         let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
         if kept.programs.len() >= KEPT {
             let oldest =

@@ -1,0 +1,31 @@
+//! `cookie-session:`: there is no store, since each session is in its cookie.
+
+use async_trait::async_trait;
+use tokio::sync::watch;
+
+use super::{Fault, Health, SessionId, SessionStore};
+
+/// Stands where a store would, has nothing, and never fails.
+#[derive(Debug)]
+pub(super) struct NoStore(watch::Sender<Health>);
+
+impl Default for NoStore {
+    fn default() -> Self {
+        Self(watch::Sender::new(Health::Up))
+    }
+}
+
+#[async_trait]
+impl SessionStore for NoStore {
+    async fn load(&self, _: &SessionId, _: usize) -> Result<Option<Vec<u8>>, Fault> {
+        Ok(None)
+    }
+
+    fn key(&self, id: &str) -> String {
+        id.to_owned()
+    }
+
+    fn health(&self) -> watch::Receiver<Health> {
+        self.0.subscribe()
+    }
+}
