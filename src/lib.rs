@@ -11,6 +11,7 @@ pub mod expression;
 pub mod grpc;
 pub mod health;
 pub mod http;
+pub mod json;
 pub mod reason;
 pub mod redis_connection;
 pub mod registry;

@@ -29,4 +29,5 @@ mod session_stores;
 mod sockets_commands;
 mod support;
 mod telemetry;
+mod user_sources;
 mod vectors;

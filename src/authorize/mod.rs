@@ -15,7 +15,6 @@ use crate::{
 pub mod cookie;
 pub mod explain;
 pub mod handshake;
-pub mod json;
 pub mod policy;
 pub mod session;
 mod session_id;

@@ -4,14 +4,15 @@ use serde_json::Value;
 
 use super::{
     Authorizer, User,
-    explain::{Step, StepName, Trace},
-    json::{self, MAX_STRUCT_DEPTH, Unreadable},
+    explain::{Step, StepName, Trace, quote},
     session::Session,
 };
 use crate::{
+    config::user::SESSION,
+    json::{self, MAX_STRUCT_DEPTH, Unreadable},
     reason::Reason,
     session_store::{Fault as StoreFault, SessionId, SessionStore},
-    user_source::Fault as SourceFault,
+    user_source::{Fault as SourceFault, How, Resolved},
 };
 
 /// Who stands behind a session, or why nobody does.
@@ -130,36 +131,73 @@ impl Authorizer {
         id: &SessionId,
         trace: &mut T,
     ) -> Standing {
-        let input = || format!("the user source `{}`", self.users.name());
-        let resolved = self.users.resolve(passport_user).await.and_then(|user| match user {
+        let source = &self.users;
+        // What it was asked for is gone by the time it has answered.
+        let place = T::LISTENS.then(|| source.place(&passport_user)).flatten();
+        let input = || match &place {
+            Some(place) => format!("the user source `{}`: {}", source.name(), quote(place)),
+            None => format!("the user source `{}`", source.name()),
+        };
+        let resolved = source.resolve(passport_user).await.and_then(|resolved| match &resolved.user {
             // The user object is the first level, and its fields are what is below it.
             Some(fields) if fields.values().map(json::depth).max().unwrap_or(0) >= MAX_STRUCT_DEPTH => {
-                Err(SourceFault::new(
+                Err(SourceFault::unusable(
                     "the user is nested deeper than 24 levels, more than a gRPC message carries",
                 ))
             }
-            user => Ok(user),
+            _ => Ok(resolved),
         });
         match resolved {
-            Ok(Some(fields)) => {
+            Ok(Resolved { user: Some(fields), how }) => {
                 trace.step(|| {
-                    Step::passed(StepName::User, input(), format!("a user with {} fields", fields.len()))
+                    let found = format!("a user with {} fields{}", fields.len(), in_words(how));
+                    let step = Step::passed(StepName::User, input(), found);
+                    match how {
+                        How::Stale(_) => step.hint(
+                            "the source does not answer now, and the service's log says why; user.stale_for lets \
+                             them in all the same",
+                        ),
+                        _ => step,
+                    }
                 });
                 Standing { reason: Reason::Authorized, user: User::somebody(fields), words: None }
             }
-            Ok(None) => {
+            Ok(Resolved { user: None, how }) => {
                 trace.step(|| {
-                    Step::failed(StepName::User, input(), "no such user")
-                        .hint("the session is of somebody who has been removed since")
+                    let (found, hint) = match (&place, how) {
+                        (None, How::Unasked) if source.name() != SESSION => (
+                            "nobody: `passport.user` is neither a text nor a number",
+                            "of an object it is the field that user.id_field names",
+                        ),
+                        _ => ("no such user", source.when_missing()),
+                    };
+                    Step::failed(StepName::User, input(), format!("{found}{}", in_words(how))).hint(hint)
                 });
                 Standing::nobody(Reason::UserNotFound)
             }
             Err(fault) => {
-                tracing::warn!(session_id = ?id, cause = %fault, "the user source failed");
-                trace.step(|| Step::failed(StepName::User, input(), "it failed").hint(fault.to_string()));
+                let SourceFault { kind, words, cause } = &fault;
+                if kind.is_outage() {
+                    // A source that is away logs so itself, once and not for each handshake.
+                    tracing::debug!(session_id = ?id, words, %cause, "the user source failed");
+                } else {
+                    tracing::warn!(session_id = ?id, words, %cause, "the user source failed");
+                }
+                trace.step(|| Step::failed(StepName::User, input(), "it failed").hint(words));
                 Standing::nobody(Reason::UserSourceFailed)
             }
         }
+    }
+}
+
+/// How it was found out who it is, after what was found.
+fn in_words(how: How) -> String {
+    match how {
+        How::Unasked => String::new(),
+        How::Asked => ", as it said just now".to_owned(),
+        How::Shared => ", as it said just now, asked for another handshake of theirs".to_owned(),
+        How::Cached(age) => format!(", as it said {age:.1?} ago (user.cache_ttl)"),
+        How::Stale(age) => format!(", as it said {age:.1?} ago (user.stale_for)"),
     }
 }
 

@@ -16,10 +16,12 @@ pub mod session;
 pub mod setting;
 pub mod telemetry;
 pub mod tls;
+pub mod user;
+pub mod user_url;
 
 use self::{
     callers::Callers,
-    decisions::{Policy, User},
+    decisions::Policy,
     doors::{Grpc, Http},
     layers::Layers,
     operation::{Limits, Log},
@@ -29,6 +31,7 @@ use self::{
     setting::Setting,
     telemetry::{Audit, Telemetry},
     tls::Tls,
+    user::User,
 };
 pub use reader::Effective;
 

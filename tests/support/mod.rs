@@ -14,6 +14,7 @@ pub mod sentinel;
 pub mod service;
 pub mod store;
 pub mod tls;
+pub mod users;
 
 use std::{
     future::Future,
