@@ -2,6 +2,7 @@
 
 mod asking;
 mod contract;
+mod examples;
 mod faults;
 mod operation;
 
