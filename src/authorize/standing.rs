@@ -41,11 +41,11 @@ impl Authorizer {
             Ok(Some(raw)) => self.read_session(&raw, id, &**store, trace),
             Ok(None) => {
                 trace.step(|| {
-                    let key = key(&**store, id);
-                    Step::failed(StepName::Store, &key, format!("no {key}")).hint(
-                        "is the prefix right (session.prefix), and session.store the store of the web app? Otherwise the \
-                         session has expired or was logged out",
-                    )
+                    let place = place(&**store, id);
+                    Step::failed(StepName::Store, &place, format!("no {place}")).hint(format!(
+                        "{} Otherwise the session has expired or was logged out",
+                        store.question()
+                    ))
                 });
                 Err(Standing::nobody(Reason::SessionNotFound))
             }
@@ -76,16 +76,16 @@ impl Authorizer {
         read.inspect(|session| {
             trace.step(|| match session {
                 Session::Empty => {
-                    Step::failed(StepName::Store, key(store, id), "it is empty, which is no session")
+                    Step::failed(StepName::Store, place(store, id), "it is empty, which is no session")
                 }
-                _ => Step::passed(StepName::Store, key(store, id), format!("{bytes} bytes")),
+                _ => Step::passed(StepName::Store, place(store, id), format!("{bytes} bytes")),
             });
         })
         .map_err(|words| {
             tracing::warn!(session_id = ?id, bytes, problem = words, "the stored session cannot be read");
             trace.step(|| {
-                Step::failed(StepName::Store, key(store, id), format!("{bytes} bytes; {words}"))
-                    .hint("is it a session of express-session, and does session.prefix lead to it?")
+                Step::failed(StepName::Store, place(store, id), format!("{bytes} bytes; {words}"))
+                    .hint(format!("is it a session of express-session? {}", store.question()))
             });
             Standing::fault(Reason::SessionMalformed, words)
         })
@@ -216,7 +216,8 @@ fn store_fault<T: Trace>(
                 Reason::StoreUnavailable,
                 "the session store does not answer",
                 "the service's log has the cause; is session.store right, and is that store up and reachable from \
-                 here?",
+                 here?"
+                    .to_owned(),
             )
         }
         StoreFault::NotASession(cause) => {
@@ -224,17 +225,20 @@ fn store_fault<T: Trace>(
             (
                 Reason::SessionMalformed,
                 "what is stored is not a session",
-                "the key holds another type than connect-redis writes; does session.prefix lead to the sessions?",
+                format!(
+                    "it is of another kind than the web app's session store writes; {}",
+                    store.question()
+                ),
             )
         }
     };
-    trace.step(|| Step::failed(StepName::Store, key(store, id), words).hint(hint));
+    trace.step(|| Step::failed(StepName::Store, place(store, id), words).hint(hint));
     Standing::fault(reason, words)
 }
 
 /// Where the session is, for people.
-fn key(store: &dyn SessionStore, id: &SessionId) -> String {
-    format!("key `{}`", store.key(&id.shortened()))
+fn place(store: &dyn SessionStore, id: &SessionId) -> String {
+    store.place(&id.shortened())
 }
 
 /// What a value is, for people; never the value itself.

@@ -50,8 +50,12 @@ impl SessionStore for ObservedStore {
         loaded
     }
 
-    fn key(&self, id: &str) -> String {
-        self.inner.key(id)
+    fn place(&self, id: &str) -> String {
+        self.inner.place(id)
+    }
+
+    fn question(&self) -> &'static str {
+        self.inner.question()
     }
 
     fn health(&self) -> watch::Receiver<Health> {
