@@ -7,7 +7,7 @@ use std::{
 };
 
 /// Each part of `src/` and the parts it may use.
-const MAY_USE: [(&str, &[&str]); 19] = [
+const MAY_USE: [(&str, &[&str]); 21] = [
     ("main", &["cli"]),
     (
         "cli",
@@ -48,10 +48,12 @@ const MAY_USE: [(&str, &[&str]); 19] = [
     ("authorize", &["config", "json", "reason", "session_store", "user_source"]),
     ("registry", &["config", "expression", "health", "reason", "redis_connection", "task"]),
     ("reason", &[]),
-    ("session_store", &["config", "health", "redis_connection"]),
+    ("session_store", &["config", "health", "redis_connection", "remote", "sql"]),
     ("redis_connection", &["config", "health", "task"]),
-    ("user_source", &["config", "health", "json", "redis_connection", "task"]),
+    ("user_source", &["config", "health", "json", "redis_connection", "remote", "sql", "task"]),
     ("json", &[]),
+    ("remote", &["health", "task"]),
+    ("sql", &["config", "health", "remote", "task"]),
     ("expression", &[]),
     ("config", &["expression"]),
     ("health", &[]),

@@ -9,8 +9,9 @@ use super::{
     reader::Reader,
     redis_url::RedisUrl,
     setting::{Kind, Setting},
+    sql_url::SqlUrl,
     tls,
-    user_url::{GrpcUrl, HttpUrl, Template, UserUrl},
+    user_url::{GrpcUrl, HttpUrl, Lookup, Template, UserUrl},
 };
 use crate::expression::{
     self,
@@ -62,6 +63,13 @@ pub enum UserSource {
     Http(HttpUrl, Credentials),
     /// A `UserSourceService`.
     Grpc(GrpcUrl, Credentials),
+    /// A row for each user.
+    Sql {
+        /// Where.
+        url: SqlUrl,
+        /// How a row is found.
+        lookup: Lookup,
+    },
 }
 
 /// What a source is shown, and what it has to show.
@@ -101,7 +109,8 @@ const SOURCE: Setting = Setting {
     about: "What turns the session's `passport.user` into the user, as the app's `deserializeUser` does. `session`: an \
             object is the user itself, a text or number is its `id`. `redis://…` and its kin as in `session.store`: a JSON \
             text or a hash under the key `user.lookup`. `https://app.example/users/{id}`: 200 with the user as a JSON object, \
-            404 for none. `grpc://app:50051`, `grpcs://…`: the `UserSourceService` that the app serves. `{id}` is \
+            404 for none. `grpc://app:50051`, `grpcs://…`: the `UserSourceService` that the app serves. `postgres://…`, \
+            `mysql://…`, `sqlite:…`: the row that the query `user.lookup` finds. `{id}` is \
             `passport.user`, of an object its `user.id_field`; what is neither text nor number is USER_NOT_FOUND.",
 };
 
@@ -109,8 +118,9 @@ const LOOKUP: Setting = Setting {
     name: "user.lookup",
     kind: Kind::Text,
     default: Some("user:{id}"),
-    about: "Where a user is in the source: of Redis the key, with `{id}` where the id goes. HTTP has it in the URL, and gRPC \
-            needs none.",
+    about: "Where a user is in the source, with `{id}` where the id goes: of Redis the key; of SQL one query, such as `SELECT \
+            id, name, role FROM users WHERE id = {id}`, to which the id is bound and whose columns become the user's fields. \
+            HTTP has it in the URL, and gRPC needs none.",
 };
 
 const ID_FIELD: Setting = Setting {
@@ -191,13 +201,16 @@ impl User {
     pub(super) fn read(reader: &mut Reader<'_>) -> Self {
         let url = reader
             .parse_and_show(&SOURCE, |text| UserUrl::parse(text).map(|url| (url.clone(), url.to_string())));
-        let lookup = reader.parse(&LOOKUP, Template::parse);
         let authorization = reader.secret(&AUTHORIZATION);
         let authorities = reader.file(&CA_FILE, |pem| {
             let roots = tls::authorities(tls::certificates(pem)?)?;
             Ok(Authorities { pem: pem.to_vec(), roots })
         });
         let url = url.unwrap_or(UserUrl::Session);
+        let (key, query) = match &url {
+            UserUrl::Sql(_) => (None, lookup(reader)),
+            _ => (reader.parse(&LOOKUP, Template::parse), None),
+        };
         check_unused(reader, &url);
         if authorization.as_ref().is_some_and(|secret| !is_header(secret)) {
             reader.fault(&AUTHORIZATION, "it is empty, or has characters that no header can have");
@@ -205,10 +218,14 @@ impl User {
         let tls = client_tls(reader, &url, authorities.as_ref());
         let credentials = tls.map(|tls| Credentials { authorization, authorities, tls });
         let source = match (url, credentials) {
-            (UserUrl::Redis(url), _) => UserSource::Redis { url, key: lookup.unwrap_or_default() },
+            (UserUrl::Redis(url), _) => UserSource::Redis { url, key: key.unwrap_or_default() },
             (UserUrl::Http(url), Some(credentials)) => UserSource::Http(url, credentials),
             (UserUrl::Grpc(url), Some(credentials)) => UserSource::Grpc(url, credentials),
-            // Without credentials a fault was reported.
+            (UserUrl::Sql(url), _) => match query {
+                Some(lookup) => UserSource::Sql { url, lookup },
+                None => UserSource::Session,
+            },
+            // Where something is missing a fault was reported.
             (UserUrl::Session, _) | (UserUrl::Http(_) | UserUrl::Grpc(_), None) => UserSource::Session,
         };
         let identity = reader.parse(&ID_FIELD, |field| {
@@ -227,6 +244,18 @@ impl User {
             },
         }
     }
+}
+
+/// Of SQL nobody can guess it.
+fn lookup(reader: &mut Reader<'_>) -> Option<Lookup> {
+    if reader.is_absent(&LOOKUP) {
+        reader.fault(
+            &LOOKUP,
+            "it is required: SELECT id, name, role FROM users WHERE id = {id}, or what finds a user there",
+        );
+        return None;
+    }
+    reader.parse(&LOOKUP, Lookup::parse)
 }
 
 /// Authorities that cannot be had are told at the start and not at every handshake.
@@ -251,10 +280,10 @@ fn client_tls(
 
 /// A setting that does nothing was meant for something.
 fn check_unused(reader: &mut Reader<'_>, url: &UserUrl) {
-    let is_redis = matches!(url, UserUrl::Redis(_));
+    let has_lookup = matches!(url, UserUrl::Redis(_) | UserUrl::Sql(_));
     let is_app = matches!(url, UserUrl::Http(_) | UserUrl::Grpc(_));
     for (setting, is_used, only) in [
-        (&LOOKUP, is_redis, "a user.source in Redis uses it; of an https:// URL `{id}` is a part"),
+        (&LOOKUP, has_lookup, "a user.source in Redis or SQL uses it; of an https:// URL `{id}` is a part"),
         (&AUTHORIZATION, is_app, "an HTTP or gRPC user.source uses it"),
         (
             &CA_FILE,

@@ -5,7 +5,7 @@ use std::fmt;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use url::Url;
 
-use super::{redis_url::RedisUrl, user::SESSION};
+use super::{redis_url::RedisUrl, sql_url::SqlUrl, user::SESSION};
 
 /// What stands where the id goes.
 const ID: &str = "{id}";
@@ -29,6 +29,7 @@ pub(super) enum UserUrl {
     Redis(RedisUrl),
     Http(HttpUrl),
     Grpc(GrpcUrl),
+    Sql(SqlUrl),
 }
 
 impl UserUrl {
@@ -40,16 +41,19 @@ impl UserUrl {
             _ if RedisUrl::is_redis(text) => RedisUrl::parse(text).map(Self::Redis),
             "http" | "https" => HttpUrl::parse(text).map(Self::Http),
             "grpc" | "grpcs" => GrpcUrl::parse(text).map(Self::Grpc),
-            _ => Err("it is no user source; there are session, redis:// and its kin, http://, https://, grpc:// and \
-                      grpcs://"
-                .to_owned()),
+            _ if SqlUrl::is_sql(text) => SqlUrl::parse(text).map(Self::Sql),
+            _ => Err(
+                "it is no user source; there are session, redis:// and its kin, http://, https://, grpc://, \
+                      grpcs://, postgres://, mysql:// and sqlite:"
+                    .to_owned(),
+            ),
         }
     }
 
     /// It is the app that is asked, over TLS.
     pub(super) fn is_encrypted(&self) -> bool {
         match self {
-            Self::Session | Self::Redis(_) => false,
+            Self::Session | Self::Redis(_) | Self::Sql(_) => false,
             Self::Http(url) => url.tls,
             Self::Grpc(url) => url.tls,
         }
@@ -63,6 +67,7 @@ impl fmt::Display for UserUrl {
             Self::Redis(url) => url.fmt(f),
             Self::Http(url) => url.fmt(f),
             Self::Grpc(url) => url.fmt(f),
+            Self::Sql(url) => url.fmt(f),
         }
     }
 }
@@ -80,9 +85,32 @@ impl Template {
         Ok(Self(parts))
     }
 
+    /// How often the id stands in it.
+    pub fn places(&self) -> usize {
+        self.0.len().saturating_sub(1)
+    }
+
     /// The text for this id.
     pub fn fill(&self, id: &str) -> String {
         self.0.join(id)
+    }
+}
+
+/// A query that finds one user.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Lookup(pub Template);
+
+impl Lookup {
+    pub(super) fn parse(text: &str) -> Result<Self, String> {
+        let text = text.trim().trim_end_matches(';');
+        let first = text.split_whitespace().next().unwrap_or("").to_ascii_lowercase();
+        if !matches!(first.as_str(), "select" | "with") {
+            return Err("it is no query: it begins with neither SELECT nor WITH".to_owned());
+        }
+        if ["'{id}'", "\"{id}\"", "`{id}`"].iter().any(|quoted| text.contains(quoted)) {
+            return Err("`{id}` stands in quotes; it is bound, and stands alone".to_owned());
+        }
+        Template::parse(text).map(Self)
     }
 }
 

@@ -1,4 +1,4 @@
-//! SQL databases: one question at a time, each one row and its first column. The drivers are known here alone.
+//! SQL databases: one question at a time, each one row, its first column or all of them. The drivers are known here alone.
 
 use std::{fmt, sync::Arc, time::Duration};
 
@@ -14,6 +14,8 @@ use crate::{
 mod mysql;
 #[cfg(feature = "postgres")]
 mod postgres;
+#[cfg(any(feature = "mysql", feature = "sqlite"))]
+mod row;
 #[cfg(feature = "sqlite")]
 mod sqlite;
 #[cfg(feature = "postgres")]
@@ -49,6 +51,17 @@ pub struct Query {
     pub statement: Arc<str>,
     /// One for each placeholder.
     pub arguments: Vec<Argument>,
+    /// What of the first row.
+    pub wanted: Wanted,
+}
+
+/// What of a row is the answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Wanted {
+    /// Its first column.
+    Column,
+    /// All of it, as a JSON object.
+    Row,
 }
 
 /// What is bound to a placeholder.
@@ -58,6 +71,8 @@ pub enum Argument {
     Text(String),
     /// A whole number, in PostgreSQL a `bigint`.
     Integer(i64),
+    /// A text that is taken for what the statement compares it with, a number too; `None`: NULL, which is none of them.
+    Untyped(Option<String>),
 }
 
 /// What is bound may be a session id.
@@ -67,7 +82,14 @@ impl fmt::Debug for Query {
     }
 }
 
-/// The first column of the first row, as bytes; `None`: there is no row, or NULL in it.
+/// It may be a session id or a user's.
+impl fmt::Debug for Argument {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Argument")
+    }
+}
+
+/// What was wanted of the first row, as bytes; `None`: there is no row, or NULL in its first column.
 pub type Answer = Option<Vec<u8>>;
 
 /// A database. Ends when it is dropped.

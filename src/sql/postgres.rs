@@ -1,13 +1,18 @@
 //! PostgreSQL.
 
-use std::{collections::HashMap, sync::Arc};
+use std::{borrow::Cow, collections::HashMap, error::Error as StdError, sync::Arc};
 
 use async_trait::async_trait;
+use bytes::BytesMut;
 use secrecy::ExposeSecret as _;
-use tokio_postgres::{Client, Config, Error, NoTls, Statement, config::SslMode, types::ToSql};
+use tokio_postgres::{
+    Client, Config, Error, NoTls, Statement,
+    config::SslMode,
+    types::{Format, IsNull, ToSql, Type, to_sql_checked},
+};
 use tokio_util::task::AbortOnDropHandle;
 
-use super::{Answer, Argument, Query, tls};
+use super::{Answer, Argument, Query, Wanted, tls};
 use crate::{
     config::server_url::{ServerUrl, Tls},
     remote::{Failure, Remote},
@@ -70,19 +75,21 @@ impl Remote for Postgres {
         let statement = match connection.prepared.get(&query.statement) {
             Some(statement) => statement.clone(),
             None => {
-                let statement = connection.client.prepare(&query.statement).await.map_err(|error| failure(&error))?;
+                let text = match query.wanted {
+                    Wanted::Column => Cow::Borrowed(&*query.statement),
+                    // The line ends a comment that may be the last word.
+                    Wanted::Row => Cow::Owned(format!(
+                        "SELECT to_jsonb(found)::text FROM ({}\n) AS found LIMIT 1",
+                        query.statement
+                    )),
+                };
+                let statement = connection.client.prepare(&text).await.map_err(|error| failure(&error))?;
                 connection.prepared.insert(Arc::clone(&query.statement), statement.clone());
                 statement
             }
         };
-        let arguments: Vec<&(dyn ToSql + Sync)> = query
-            .arguments
-            .iter()
-            .map(|argument| match argument {
-                Argument::Text(text) => text as &(dyn ToSql + Sync),
-                Argument::Integer(number) => number,
-            })
-            .collect();
+        let arguments: Vec<_> =
+            query.arguments.iter().map(|argument| argument as &(dyn ToSql + Sync)).collect();
         let rows = connection.client.query(&statement, &arguments).await.map_err(|error| {
             // Its table may have been made anew under it.
             connection.prepared.clear();
@@ -90,6 +97,31 @@ impl Remote for Postgres {
         })?;
         rows.first().map_or(Ok(None), |row| row.try_get(0)).map_err(|error| failure(&error))
     }
+}
+
+impl ToSql for Argument {
+    fn to_sql(&self, kind: &Type, out: &mut BytesMut) -> Result<IsNull, Box<dyn StdError + Sync + Send>> {
+        match self {
+            Self::Text(text) => text.to_sql_checked(kind, out),
+            Self::Integer(number) => number.to_sql_checked(kind, out),
+            Self::Untyped(None) => Ok(IsNull::Yes),
+            Self::Untyped(Some(text)) => {
+                out.extend_from_slice(text.as_bytes());
+                Ok(IsNull::No)
+            }
+        }
+    }
+
+    fn accepts(_: &Type) -> bool {
+        true
+    }
+
+    /// The server reads a text as whatever the statement takes.
+    fn encode_format(&self, _: &Type) -> Format {
+        if matches!(self, Self::Untyped(_)) { Format::Text } else { Format::Binary }
+    }
+
+    to_sql_checked!();
 }
 
 fn failure(error: &Error) -> Failure {

@@ -3,11 +3,14 @@
 use std::{io, os::unix::fs::MetadataExt as _, path::PathBuf, time::Duration};
 
 use async_trait::async_trait;
+use serde_json::Value;
 use sqlx::{
-    AssertSqlSafe, ConnectOptions as _, Error, Row as _, SqliteConnection, sqlite::SqliteConnectOptions,
+    AssertSqlSafe, Column as _, ConnectOptions as _, Error, Row as _, SqliteConnection, TypeInfo as _,
+    ValueRef as _,
+    sqlite::{SqliteColumn, SqliteConnectOptions, SqliteRow},
 };
 
-use super::{Answer, Argument, Query};
+use super::{Answer, Argument, Query, Wanted, row};
 use crate::remote::{Failure, Remote};
 
 /// A database of SQLite, a file that others write. It is only read.
@@ -71,11 +74,40 @@ impl Remote for Sqlite {
             prepared = match argument {
                 Argument::Text(text) => prepared.bind(text),
                 Argument::Integer(number) => prepared.bind(number),
+                Argument::Untyped(text) => prepared.bind(text),
             };
         }
         let row = prepared.fetch_optional(&mut connection.sqlite).await.map_err(|error| failure(&error))?;
-        row.map_or(Ok(None), |row| row.try_get_unchecked(0)).map_err(|error| failure(&error))
+        let Some(row) = row else { return Ok(None) };
+        match query.wanted {
+            Wanted::Column => row.try_get_unchecked(0).map_err(|error| failure(&error)),
+            Wanted::Row => object(&row).map(Some).map_err(Failure::Refused),
+        }
     }
+}
+
+fn object(row: &SqliteRow) -> Result<Vec<u8>, String> {
+    row::object(row.columns().iter().map(|column| {
+        let value = value(row, column).map_err(|error| error.to_string());
+        (column.name().to_owned(), value)
+    }))
+}
+
+/// What a column holds, which is of a type of its own in each row; `None` for what JSON has nothing for.
+fn value(row: &SqliteRow, column: &SqliteColumn) -> Result<Option<Value>, Error> {
+    let at = column.ordinal();
+    let raw = row.try_get_raw(at)?;
+    if raw.is_null() {
+        return Ok(Some(Value::Null));
+    }
+    let is_boolean = column.type_info().name() == "BOOLEAN";
+    Ok(match raw.type_info().name() {
+        "INTEGER" | "BOOLEAN" if is_boolean => Some(row.try_get_unchecked::<bool, _>(at)?.into()),
+        "INTEGER" => Some(row.try_get_unchecked::<i64, _>(at)?.into()),
+        "REAL" => row::double(row.try_get_unchecked(at)?),
+        "TEXT" => Some(row.try_get_unchecked::<String, _>(at)?.into()),
+        _ => None,
+    })
 }
 
 fn failure(error: &Error) -> Failure {

@@ -50,7 +50,7 @@ impl LookedUp {
     pub fn open(lookup: Box<dyn Lookup>, id_field: Vec<Box<str>>, asking: Asking) -> Self {
         let is_watched = lookup.watched().is_some();
         let asker = Arc::new(Asker {
-            presence: Presence::new(lookup.name(), lookup.url()),
+            presence: Presence::new(lookup.url()),
             turns: Semaphore::new(asking.max_requests),
             known: Mutex::new(Known { users: Cache::new(&asking), asked: HashMap::new(), questions: 0 }),
             lookup,

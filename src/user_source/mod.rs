@@ -23,9 +23,12 @@ mod lookup;
 mod presence;
 mod redis;
 mod session;
+mod sql;
 
 pub use self::session::SessionUser;
-use self::{grpc::GrpcUsers, http::HttpUsers, looked_up::LookedUp, lookup::Lookup, redis::RedisUsers};
+use self::{
+    grpc::GrpcUsers, http::HttpUsers, looked_up::LookedUp, lookup::Lookup, redis::RedisUsers, sql::SqlUsers,
+};
 
 /// A user's fields.
 pub type Fields = Map<String, Value>;
@@ -154,6 +157,7 @@ pub fn open(settings: &Settings) -> Arc<dyn UserSource> {
         Source::Http(url, credentials) => {
             Box::new(HttpUsers::open(url.clone(), credentials, &settings.asking))
         }
+        Source::Sql { url, lookup } => Box::new(SqlUsers::open(url, lookup, settings.asking.timeout)),
         Source::Grpc(url, credentials) => {
             Box::new(GrpcUsers::open(url.clone(), credentials, &settings.asking))
         }

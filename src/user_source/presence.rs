@@ -21,14 +21,13 @@ pub struct Presence {
     /// When it was there and no good last.
     no_good: Mutex<Option<Instant>>,
     /// For the log.
-    source: &'static str,
     url: String,
 }
 
 impl Presence {
     /// Nobody has asked it yet.
-    pub fn new(source: &'static str, url: String) -> Self {
-        Self { health: watch::Sender::new(Health::Unknown), no_good: Mutex::default(), source, url }
+    pub fn new(url: String) -> Self {
+        Self { health: watch::Sender::new(Health::Unknown), no_good: Mutex::default(), url }
     }
 
     /// Follows whether it answers.
@@ -44,7 +43,7 @@ impl Presence {
     /// It answered.
     pub fn is_there(&self) {
         if self.turns(Health::Up) {
-            tracing::info!(source = self.source, url = self.url, "the user source answers");
+            log_answers(&self.url);
         }
     }
 
@@ -67,12 +66,7 @@ impl Presence {
                     *self.no_good.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
                 }
                 if self.turns(Health::Down) {
-                    tracing::error!(
-                        source = self.source,
-                        url = self.url,
-                        cause = fault.cause,
-                        "the user source does not answer: handshakes are rejected with USER_SOURCE_FAILED until it does"
-                    );
+                    log_silent(&self.url, &fault.cause);
                 }
             }
         }
@@ -85,4 +79,18 @@ impl Presence {
             turns
         })
     }
+}
+
+/// Logs that the source at this URL answers, at first and again.
+pub fn log_answers(url: &str) {
+    tracing::info!(source = url, "the user source answers");
+}
+
+/// Logs that it does not.
+pub fn log_silent(url: &str, cause: &str) {
+    tracing::error!(
+        source = url,
+        cause,
+        "the user source does not answer: handshakes are rejected with USER_SOURCE_FAILED until it does"
+    );
 }

@@ -9,6 +9,7 @@ use tokio::sync::watch;
 use super::{
     Fields,
     lookup::{Failure, Found, Lookup, MAX_USER_BYTES, too_large, user_of_json},
+    presence,
 };
 use crate::{
     config::{redis_url::RedisUrl, user_url::Template},
@@ -30,7 +31,11 @@ pub struct RedisUsers {
 impl RedisUsers {
     /// Starts to connect.
     pub fn open(url: RedisUrl, key: Template, timeout: Duration) -> Self {
-        let purpose = Purpose { probe: Cmd::getrange(key.fill(""), 0, 0), log_answers, log_silent };
+        let purpose = Purpose {
+            probe: Cmd::getrange(key.fill(""), 0, 0),
+            log_answers: presence::log_answers,
+            log_silent: presence::log_silent,
+        };
         let shown = url.to_string();
         let connector = Connector::new(url, timeout, timeout);
         Self { key, url: shown, connection: KeptConnection::open(connector, purpose) }
@@ -160,17 +165,4 @@ impl Lookup for RedisUsers {
     fn when_missing(&self) -> &'static str {
         "there is no such key: is user.lookup right? Otherwise they have been removed since they logged in"
     }
-}
-
-fn log_answers(url: &str) {
-    tracing::info!(source = "redis", url, "the user source answers");
-}
-
-fn log_silent(url: &str, cause: &str) {
-    tracing::error!(
-        source = "redis",
-        url,
-        cause,
-        "the user source does not answer: handshakes are rejected with USER_SOURCE_FAILED until it does"
-    );
 }

@@ -12,7 +12,7 @@ use super::{Fault, Health, SessionId, SessionStore, told};
 use crate::{
     config::{layout::Layout, sql_url::SqlUrl},
     remote::Patience,
-    sql::{Argument, Database, Dialect, Query},
+    sql::{Argument, Database, Dialect, Query, Wanted},
 };
 
 mod statement;
@@ -62,7 +62,11 @@ impl Lookup {
             }
             Bound::Now => Argument::Integer(now()),
         };
-        Query { statement: Arc::clone(&self.statement), arguments: self.bound.iter().map(argument).collect() }
+        Query {
+            statement: Arc::clone(&self.statement),
+            arguments: self.bound.iter().map(argument).collect(),
+            wanted: Wanted::Column,
+        }
     }
 }
 
