@@ -7,7 +7,7 @@ use std::{
 };
 
 /// Each part of `src/` and the parts it may use.
-const MAY_USE: [(&str, &[&str]); 18] = [
+const MAY_USE: [(&str, &[&str]); 20] = [
     ("main", &["cli"]),
     (
         "cli",
@@ -45,7 +45,9 @@ const MAY_USE: [(&str, &[&str]); 18] = [
     ("authorize", &["config", "reason", "session_store", "user_source"]),
     ("registry", &["config", "expression", "health", "reason", "redis_connection", "task"]),
     ("reason", &[]),
-    ("session_store", &["config", "health", "redis_connection"]),
+    ("session_store", &["config", "health", "redis_connection", "remote", "sql"]),
+    ("sql", &["config", "health", "remote", "task"]),
+    ("remote", &["health", "task"]),
     ("redis_connection", &["config", "health", "task"]),
     ("user_source", &["config", "health"]),
     ("expression", &[]),
@@ -56,8 +58,10 @@ const MAY_USE: [(&str, &[&str]); 18] = [
 ];
 
 /// Crates that only some files may name.
-const DRIVERS: [(&str, &[&str]); 6] = [
+const DRIVERS: [(&str, &[&str]); 8] = [
     ("redis::", &["redis_connection/", "session_store/redis.rs", "registry/redis/"]),
+    ("sqlx", &["sql/"]),
+    ("tokio_postgres", &["sql/"]),
     ("prost_types", &["grpc/", "cli/explain/mod.rs", "cli/sockets/", "cli/bench/gateways/"]),
     ("tonic", &["grpc/", "door/connections.rs", "http/mod.rs", "server.rs", "cli/", "telemetry/traces.rs"]),
     ("axum::", &["http/", "server.rs"]),

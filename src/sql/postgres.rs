@@ -70,7 +70,8 @@ impl Remote for Postgres {
         let statement = match connection.prepared.get(&query.statement) {
             Some(statement) => statement.clone(),
             None => {
-                let statement = connection.client.prepare(&query.statement).await.map_err(|error| failure(&error))?;
+                let statement =
+                    connection.client.prepare(&query.statement).await.map_err(|error| failure(&error))?;
                 connection.prepared.insert(Arc::clone(&query.statement), statement.clone());
                 statement
             }
