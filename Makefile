@@ -1,7 +1,7 @@
 # The one door to every task; CI goes through it too. `make help` lists them.
 
 # What `make test` may need beyond Rust.
-PACKAGES := redis-server redis-tools nodejs npm prometheus
+PACKAGES := redis-server redis-tools nodejs npm prometheus postgresql mariadb-server memcached
 CHART_TESTS := target/chart/venv/bin/pytest -q -p no:cacheprovider tests/chart
 BUF := npx --yes @bufbuild/buf@1.75.0
 
@@ -39,7 +39,7 @@ move: tools ## Show what becomes of an application of passport.socketio's, besid
 	cargo build --quiet
 	cd clients/node && npm ci --no-audit --no-fund && npm run build && SOCKETPASS_BIN=$(CURDIR)/target/debug/socketpass npm run test:move
 
-tools: ## Install what the tests need: a Redis server, Node, npm and Prometheus.
+tools: ## Install what the tests need: servers of each kind, Node, npm and Prometheus.
 	@scripts/install-missing $(PACKAGES)
 
 chart: chart-tools ## Test the chart and the image; build and install what that needs and is missing.

@@ -62,8 +62,10 @@ const MAY_USE: [(&str, &[&str]); 21] = [
 ];
 
 /// Crates that only some files may name.
-const DRIVERS: [(&str, &[&str]); 6] = [
+const DRIVERS: [(&str, &[&str]); 8] = [
     ("redis::", &["redis_connection/", "session_store/redis.rs", "user_source/redis.rs", "registry/redis/"]),
+    ("sqlx", &["sql/"]),
+    ("tokio_postgres", &["sql/"]),
     (
         "prost_types",
         &["grpc/", "user_source/grpc.rs", "cli/explain/mod.rs", "cli/sockets/", "cli/bench/gateways/"],

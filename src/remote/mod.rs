@@ -20,7 +20,7 @@ use crate::{health::Health, task};
 
 mod pool;
 
-use self::pool::Pool;
+use self::pool::{Pool, Way};
 
 /// How often the keeper asks: half a second bounds how long a dead server goes unnoticed by health, and costs it nothing.
 const CHECK_EVERY: Duration = Duration::from_millis(500);
@@ -56,6 +56,14 @@ pub enum Failure {
     Broken(String),
     /// The server's own error: the connection goes on.
     Refused(String),
+}
+
+impl Failure {
+    fn into_cause(self) -> String {
+        match self {
+            Self::Broken(cause) | Self::Refused(cause) => cause,
+        }
+    }
 }
 
 /// What a remote is to whoever reads the log.
@@ -142,30 +150,19 @@ impl<R: Remote> Kept<R> {
 impl<R: Remote> Inner<R> {
     async fn ask(&self, question: &R::Question) -> Result<R::Answer, String> {
         let place = self.pool.place().await;
-        while let Some(mut connection) = place.idle() {
+        loop {
+            let (mut connection, is_new) = match place.way().await {
+                Way::Idle(connection) => (connection, false),
+                Way::Open(_opener) => (self.connect().await?, true),
+            };
             match self.remote.ask(&mut connection, question).await {
-                Ok(answer) => {
-                    place.keep(connection);
-                    return Ok(answer);
-                }
-                Err(Failure::Refused(cause)) => {
-                    place.keep(connection);
-                    return Err(cause);
-                }
+                Err(Failure::Broken(cause)) if is_new => return Err(cause),
                 Err(Failure::Broken(_)) => {}
+                answer => {
+                    self.pool.keep(connection);
+                    return answer.map_err(Failure::into_cause);
+                }
             }
-        }
-        let mut connection = self.connect().await?;
-        match self.remote.ask(&mut connection, question).await {
-            Ok(answer) => {
-                place.keep(connection);
-                Ok(answer)
-            }
-            Err(Failure::Refused(cause)) => {
-                place.keep(connection);
-                Err(cause)
-            }
-            Err(Failure::Broken(cause)) => Err(cause),
         }
     }
 
@@ -196,6 +193,13 @@ impl<R: Remote> Inner<R> {
                         (told.log_silent)(&told.url, &cause);
                     }
                 }
+            }
+            // Nobody's request is to be the one that pays for a connection, if it can be avoided.
+            if *health.borrow() == Health::Up
+                && self.pool.is_cold()
+                && let Ok(connection) = self.connect().await
+            {
+                self.pool.keep(connection);
             }
             sleep(CHECK_AT_MOST_EVERY).await;
             // Replicas that lost it together do not come back together.
@@ -228,7 +232,7 @@ impl<R: Remote> Inner<R> {
                 *kept = Some(connection);
                 Ok(())
             }
-            Err(Failure::Refused(cause) | Failure::Broken(cause)) => Err(cause),
+            Err(failure) => Err(failure.into_cause()),
         }
     }
 

@@ -60,8 +60,12 @@ pub struct Query {
 pub enum Wanted {
     /// Its first column.
     Column,
-    /// All of it, as a JSON object.
-    Row,
+    /// All of it, as a JSON object. PostgreSQL sends no more than a character more than this; of the other
+    /// databases it is for the one who asks to look how much there is.
+    Row {
+        /// How large it may be.
+        max_bytes: usize,
+    },
 }
 
 /// What is bound to a placeholder.

@@ -69,7 +69,7 @@ impl Remote for MySql {
         let Some(row) = row else { return Ok(None) };
         match query.wanted {
             Wanted::Column => row.try_get_unchecked(0).map_err(|error| failure(&error)),
-            Wanted::Row => object(&row).map(Some).map_err(Failure::Refused),
+            Wanted::Row { .. } => object(&row).map(Some).map_err(Failure::Refused),
         }
     }
 }

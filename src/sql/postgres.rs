@@ -78,8 +78,8 @@ impl Remote for Postgres {
                 let text = match query.wanted {
                     Wanted::Column => Cow::Borrowed(&*query.statement),
                     // The line ends a comment that may be the last word.
-                    Wanted::Row => Cow::Owned(format!(
-                        "SELECT to_jsonb(found)::text FROM ({}\n) AS found LIMIT 1",
+                    Wanted::Row { max_bytes } => Cow::Owned(format!(
+                        "SELECT left(to_jsonb(found)::text, {max_bytes} + 1) FROM ({}\n) AS found LIMIT 1",
                         query.statement
                     )),
                 };

@@ -56,7 +56,7 @@ fn query(statement: &Arc<str>, bound: usize, id: Option<&str>) -> sql::Query {
     sql::Query {
         statement: Arc::clone(statement),
         arguments: vec![Argument::Untyped(id.map(str::to_owned)); bound],
-        wanted: Wanted::Row,
+        wanted: Wanted::Row { max_bytes: MAX_USER_BYTES },
     }
 }
 

@@ -27,7 +27,8 @@ async fn says_who_people_are(mut example: Command) {
     assert_eq!(asked.reason().await, "USER_NOT_FOUND");
     let asked = Asked::of(&url, &[("USER_AUTHORIZATION", "Bearer of-somebody-else")], &json!(1)).await;
     assert_eq!(asked.reason().await, "USER_SOURCE_FAILED");
-    until("explain says what to look into", || async { asked.step().await.2.contains("user.authorization") }).await;
+    until("explain says what to look into", || async { asked.step().await.2.contains("user.authorization") })
+        .await;
     asked.service.stop().await;
     process.signal("TERM");
     assert_eq!(process.exit_code().await, Some(0));

@@ -5,6 +5,7 @@ mod contract;
 mod examples;
 mod faults;
 mod operation;
+mod sql;
 
 use std::time::Duration;
 

@@ -213,8 +213,12 @@ impl SessionStore for FailingStore {
         Err(Fault::Unavailable("the case says so".to_owned()))
     }
 
-    fn key(&self, id: &str) -> String {
+    fn place(&self, id: &str) -> String {
         id.to_owned()
+    }
+
+    fn question(&self) -> &'static str {
+        ""
     }
 
     fn health(&self) -> watch::Receiver<Health> {
