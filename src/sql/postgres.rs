@@ -79,7 +79,7 @@ impl Remote for Postgres {
                     Wanted::Column => Cow::Borrowed(&*query.statement),
                     // The line ends a comment that may be the last word.
                     Wanted::Row { max_bytes } => Cow::Owned(format!(
-                        "SELECT left(to_jsonb(found)::text, {max_bytes} + 1) FROM ({}\n) AS found LIMIT 1",
+                        "SELECT convert_to(left(to_jsonb(found)::text, {max_bytes} + 1), 'UTF8') FROM ({}\n) AS found LIMIT 1",
                         query.statement
                     )),
                 };

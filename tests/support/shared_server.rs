@@ -24,7 +24,8 @@ folder=$1; shift
 server=$!
 echo started
 cat >/dev/null
-kill -INT $server
+# INT is a quick end to PostgreSQL, and nothing to MariaDB.
+kill -INT $server; kill -TERM $server
 wait $server
 rm -rf "$folder"
 "#;

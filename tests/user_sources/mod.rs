@@ -63,7 +63,7 @@ impl Asked {
 
     async fn user(&self) -> Value {
         let answer = self.authorize().await;
-        assert!(answer.accepted, "{answer:?}");
+        assert!(answer.accepted, "{answer:?} {:?}", self.step().await);
         json_object(&answer.user.unwrap())
     }
 
