@@ -1,17 +1,22 @@
 # The one door to every task; CI goes through it too. `make help` lists them.
 
 # What `make test` may need beyond Rust.
-PACKAGES := redis-server redis-tools nodejs npm prometheus
+PACKAGES := redis-server redis-tools nodejs npm prometheus postgresql mariadb-server memcached
 CHART_TESTS := target/chart/venv/bin/pytest -q -p no:cacheprovider tests/chart
 BUF := npx --yes @bufbuild/buf@1.75.0
 
-.PHONY: help test tools clients clients-drift packages conformance move chart upgrade-test chart-tools chart-docs chart-golden check format docs proto publish-proto deny bench bench-registry demo demo-chat test-chat
+.PHONY: help test tools examples clients clients-drift packages conformance move chart upgrade-test chart-tools chart-docs chart-golden check format docs proto publish-proto deny bench bench-registry demo demo-chat test-chat
 
 help: ## List the tasks.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 test: tools ## Run all tests; install what they need and is missing.
 	cargo test --workspace --no-fail-fast
+
+examples: tools ## Test the examples in Go and Python, which `make test` leaves out.
+	cd examples/user-source-go && go vet ./... && go build -o ../../target/examples/user-source-go .
+	@scripts/python-venv target/examples/python clients/python .
+	cargo test --test socketpass -- --ignored user_sources::examples
 
 clients: tools ## Test the clients of other languages, each in its own folder.
 	cd clients/node && npm ci --no-audit --no-fund && npm run build && npm test
@@ -37,7 +42,7 @@ move: tools ## Show what becomes of an application of passport.socketio's, besid
 	cargo build --quiet
 	cd clients/node && npm ci --no-audit --no-fund && npm run build && SOCKETPASS_BIN=$(CURDIR)/target/debug/socketpass npm run test:move
 
-tools: ## Install what the tests need: a Redis server, Node, npm and Prometheus.
+tools: ## Install what the tests need: servers of each kind, Node, npm and Prometheus.
 	@scripts/install-missing $(PACKAGES)
 
 chart: chart-tools ## Test the chart and the image; build and install what that needs and is missing.

@@ -36,6 +36,7 @@ use crate::{
         audit::{Audit, CannotOpen, ToTheEnd},
         metrics::{CommandFigures, Metrics, RegistryFigures},
     },
+    user_source::UserSource,
 };
 
 mod in_force;
@@ -200,7 +201,12 @@ impl Server {
         let asked = Arc::clone(&registry);
         metrics.ask_registry(move || registry_figures(&asked));
         metrics.ask_told(move || telemetry::told(&audit));
-        let follower = task::owned(follow(in_force.store.subscribe(), health.clone(), metrics));
+        let follower = task::owned(follow(
+            in_force.store.subscribe(),
+            in_force.users.subscribe(),
+            health.clone(),
+            metrics,
+        ));
         let registry_follower = task::owned(follow_registry(registry.health(), health.clone()));
         health.started().await;
         phase.send_replace(Phase::Serving);
@@ -263,20 +269,30 @@ fn closed(ended: Result<&'static str, JoinError>) -> Error {
     }
 }
 
-/// Carries the health of the store in force to the service's health and metrics.
-async fn follow(mut stores: watch::Receiver<Arc<dyn SessionStore>>, health: Health, metrics: Arc<Metrics>) {
+/// Carries the health of the store and the user source in force to the service's health and metrics.
+async fn follow(
+    mut stores: watch::Receiver<Arc<dyn SessionStore>>,
+    mut sources: watch::Receiver<Arc<dyn UserSource>>,
+    health: Health,
+    metrics: Arc<Metrics>,
+) {
     loop {
-        let mut answers = stores.borrow_and_update().health();
+        let mut store = stores.borrow_and_update().health();
+        let mut source = sources.borrow_and_update().health();
         loop {
-            let now = *answers.borrow_and_update();
-            metrics.session_store(now);
-            health.authorization(now == StoreHealth::Up).await;
-            tokio::select! {
-                Ok(()) = answers.changed() => {}
-                changed = stores.changed() => match changed {
-                    Ok(()) => break,
-                    Err(_) => return,
-                },
+            let (store_now, source_now) = (*store.borrow_and_update(), *source.borrow_and_update());
+            metrics.session_store(store_now);
+            metrics.user_source(source_now);
+            health.authorization(store_now == StoreHealth::Up && source_now == StoreHealth::Up).await;
+            let exchanged = tokio::select! {
+                Ok(()) = store.changed() => continue,
+                Ok(()) = source.changed() => continue,
+                exchanged = stores.changed() => exchanged,
+                exchanged = sources.changed() => exchanged,
+            };
+            match exchanged {
+                Ok(()) => break,
+                Err(_) => return,
             }
         }
     }

@@ -7,7 +7,7 @@ use std::{
 };
 
 /// Each part of `src/` and the parts it may use.
-const MAY_USE: [(&str, &[&str]); 18] = [
+const MAY_USE: [(&str, &[&str]); 21] = [
     ("main", &["cli"]),
     (
         "cli",
@@ -38,16 +38,22 @@ const MAY_USE: [(&str, &[&str]); 18] = [
             "user_source",
         ],
     ),
-    ("grpc", &["authorize", "config", "door", "expression", "reason", "registry", "task", "telemetry"]),
+    (
+        "grpc",
+        &["authorize", "config", "door", "expression", "json", "reason", "registry", "task", "telemetry"],
+    ),
     ("http", &["config", "door", "telemetry"]),
     ("door", &["config", "telemetry"]),
     ("telemetry", &["authorize", "config", "expression", "reason", "session_store", "user_source"]),
-    ("authorize", &["config", "expression", "reason", "session_store", "user_source"]),
+    ("authorize", &["config", "expression", "json", "reason", "session_store", "user_source"]),
     ("registry", &["config", "expression", "health", "reason", "redis_connection", "task"]),
     ("reason", &[]),
-    ("session_store", &["config", "health", "redis_connection"]),
+    ("session_store", &["config", "health", "redis_connection", "remote", "sql"]),
     ("redis_connection", &["config", "health", "task"]),
-    ("user_source", &["config", "health"]),
+    ("user_source", &["config", "health", "json", "redis_connection", "remote", "sql", "task"]),
+    ("json", &[]),
+    ("remote", &["health", "task"]),
+    ("sql", &["config", "health", "remote", "task"]),
     ("expression", &[]),
     ("config", &["expression"]),
     ("health", &[]),
@@ -56,10 +62,26 @@ const MAY_USE: [(&str, &[&str]); 18] = [
 ];
 
 /// Crates that only some files may name.
-const DRIVERS: [(&str, &[&str]); 6] = [
-    ("redis::", &["redis_connection/", "session_store/redis.rs", "registry/redis/"]),
-    ("prost_types", &["grpc/", "cli/explain/mod.rs", "cli/sockets/", "cli/bench/gateways/"]),
-    ("tonic", &["grpc/", "door/connections.rs", "http/mod.rs", "server.rs", "cli/", "telemetry/traces.rs"]),
+const DRIVERS: [(&str, &[&str]); 8] = [
+    ("redis::", &["redis_connection/", "session_store/redis.rs", "user_source/redis.rs", "registry/redis/"]),
+    ("sqlx", &["sql/"]),
+    ("tokio_postgres", &["sql/"]),
+    (
+        "prost_types",
+        &["grpc/", "user_source/grpc.rs", "cli/explain/mod.rs", "cli/sockets/", "cli/bench/gateways/"],
+    ),
+    (
+        "tonic",
+        &[
+            "grpc/",
+            "user_source/grpc.rs",
+            "door/connections.rs",
+            "http/mod.rs",
+            "server.rs",
+            "cli/",
+            "telemetry/traces.rs",
+        ],
+    ),
     ("axum::", &["http/", "server.rs"]),
     ("prometheus_client", &["telemetry/metrics/"]),
     ("opentelemetry", &["telemetry/traces.rs"]),

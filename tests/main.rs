@@ -32,4 +32,5 @@ mod session_stores;
 mod sockets_commands;
 mod support;
 mod telemetry;
+mod user_sources;
 mod vectors;

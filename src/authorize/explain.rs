@@ -5,6 +5,9 @@ use std::fmt::Write as _;
 
 /// Hears of each step.
 pub trait Trace {
+    /// Whether anybody listens.
+    const LISTENS: bool;
+
     /// Builds the step only for those who listen.
     fn step(&mut self, step: impl FnOnce() -> Step);
 }
@@ -14,6 +17,8 @@ pub trait Trace {
 pub struct Silent;
 
 impl Trace for Silent {
+    const LISTENS: bool = false;
+
     #[inline]
     fn step(&mut self, _: impl FnOnce() -> Step) {}
 }
@@ -23,6 +28,8 @@ impl Trace for Silent {
 pub struct Steps(pub Vec<Step>);
 
 impl Trace for Steps {
+    const LISTENS: bool = true;
+
     fn step(&mut self, step: impl FnOnce() -> Step) {
         self.0.push(step());
     }

@@ -16,7 +16,6 @@ pub mod cookie;
 mod cookie_session;
 pub mod explain;
 pub mod handshake;
-pub mod json;
 pub mod keygrip;
 mod origin;
 pub mod policy;

@@ -3,7 +3,7 @@
 use serde::de::{MapAccess, SeqAccess};
 use serde_json::Value;
 
-use super::json::{self, Inside, Keep, NameIs, Read, Skip, Unreadable};
+use crate::json::{self, Inside, Keep, NameIs, Read, Skip, Unreadable};
 
 /// What stands in the store under a session id.
 #[derive(Clone, Debug, PartialEq)]

@@ -8,10 +8,9 @@ use super::{
     cookie,
     explain::{Step, StepName, Trace, cookie_names},
     handshake::Handshake,
-    json,
     signature::Keys,
 };
-use crate::{config::session::OutsideCookie, reason::Reason, session_store::SessionId};
+use crate::{config::session::OutsideCookie, json, reason::Reason, session_store::SessionId};
 
 /// Finds the session id: of query, auth payload and cookie the first that is not empty decides.
 pub(super) fn find<T: Trace>(

@@ -4,15 +4,16 @@ use serde_json::Value;
 
 use super::{
     Authorizer, Handshake, Rules, Sessions, User, cookie_session,
-    explain::{Step, StepName, Trace},
-    json::{self, MAX_STRUCT_DEPTH, Unreadable},
+    explain::{Step, StepName, Trace, quote},
     session::Session,
     session_id,
 };
 use crate::{
+    config::user::SESSION,
+    json::{self, MAX_STRUCT_DEPTH, Unreadable},
     reason::Reason,
     session_store::{Fault as StoreFault, SessionId, SessionStore},
-    user_source::Fault as SourceFault,
+    user_source::{Fault as SourceFault, How, Resolved},
 };
 
 /// Who stands behind a session, or why nobody does.
@@ -66,11 +67,11 @@ impl Authorizer {
             Ok(Some(raw)) => self.read_session(&raw, id, store, trace),
             Ok(None) => {
                 trace.step(|| {
-                    let key = key(store, id);
-                    Step::failed(StepName::Store, &key, format!("no {key}")).hint(
-                        "is the prefix right (session.prefix), and session.store the store of the web app? Otherwise the \
-                         session has expired or was logged out",
-                    )
+                    let place = place(store, id);
+                    Step::failed(StepName::Store, &place, format!("no {place}")).hint(format!(
+                        "{} Otherwise the session has expired or was logged out",
+                        store.question()
+                    ))
                 });
                 Err(Standing::nobody(Reason::SessionNotFound))
             }
@@ -111,16 +112,16 @@ impl Authorizer {
         read.inspect(|session| {
             trace.step(|| match session {
                 Session::Empty => {
-                    Step::failed(StepName::Store, key(store, id), "it is empty, which is no session")
+                    Step::failed(StepName::Store, place(store, id), "it is empty, which is no session")
                 }
-                _ => Step::passed(StepName::Store, key(store, id), format!("{bytes} bytes")),
+                _ => Step::passed(StepName::Store, place(store, id), format!("{bytes} bytes")),
             });
         })
         .map_err(|words| {
             tracing::warn!(session_id = ?id, bytes, problem = words, "the stored session cannot be read");
             trace.step(|| {
-                Step::failed(StepName::Store, key(store, id), format!("{bytes} bytes; {words}"))
-                    .hint("is it a session of express-session, and does session.prefix lead to it?")
+                Step::failed(StepName::Store, place(store, id), format!("{bytes} bytes; {words}"))
+                    .hint(format!("is it a session of express-session? {}", store.question()))
             });
             Standing::fault(Reason::SessionMalformed, words)
         })
@@ -166,37 +167,74 @@ impl Authorizer {
         id: Option<&SessionId>,
         trace: &mut T,
     ) -> Standing {
-        let input = || format!("the user source `{}`", self.users.name());
-        let resolved = self.users.resolve(passport_user).await.and_then(|user| match user {
+        let source = &self.users;
+        // What it was asked for is gone by the time it has answered.
+        let place = T::LISTENS.then(|| source.place(&passport_user)).flatten();
+        let input = || match &place {
+            Some(place) => format!("the user source `{}`: {}", source.name(), quote(place)),
+            None => format!("the user source `{}`", source.name()),
+        };
+        let resolved = source.resolve(passport_user).await.and_then(|resolved| match &resolved.user {
             // The user object is the first level, and its fields are what is below it.
             Some(fields) if fields.values().map(json::depth).max().unwrap_or(0) >= MAX_STRUCT_DEPTH => {
-                Err(SourceFault::new(
+                Err(SourceFault::unusable(
                     "the user is nested deeper than 24 levels, more than a gRPC message carries",
                 ))
             }
-            user => Ok(user),
+            _ => Ok(resolved),
         });
         match resolved {
-            Ok(Some(fields)) => {
+            Ok(Resolved { user: Some(fields), how }) => {
                 trace.step(|| {
-                    Step::passed(StepName::User, input(), format!("a user with {} fields", fields.len()))
+                    let found = format!("a user with {} fields{}", fields.len(), in_words(how));
+                    let step = Step::passed(StepName::User, input(), found);
+                    match how {
+                        How::Stale(_) => step.hint(
+                            "the source does not answer now, and the service's log says why; user.stale_for lets \
+                             them in all the same",
+                        ),
+                        _ => step,
+                    }
                 });
                 Standing { reason: Reason::Authorized, user: User::somebody(fields), words: None }
             }
-            Ok(None) => {
+            Ok(Resolved { user: None, how }) => {
                 trace.step(|| {
-                    Step::failed(StepName::User, input(), "no such user")
-                        .hint("the session is of somebody who has been removed since")
+                    let (found, hint) = match (&place, how) {
+                        (None, How::Unasked) if source.name() != SESSION => (
+                            "nobody: `passport.user` is neither a text nor a number",
+                            "of an object it is the field that user.id_field names",
+                        ),
+                        _ => ("no such user", source.when_missing()),
+                    };
+                    Step::failed(StepName::User, input(), format!("{found}{}", in_words(how))).hint(hint)
                 });
                 Standing::nobody(Reason::UserNotFound)
             }
             Err(fault) => {
+                let SourceFault { kind, words, cause } = &fault;
                 let session_id = id.map(tracing::field::debug);
-                tracing::warn!(session_id, cause = %fault, "the user source failed");
-                trace.step(|| Step::failed(StepName::User, input(), "it failed").hint(fault.to_string()));
+                if kind.is_outage() {
+                    // A source that is away logs so itself, once and not for each handshake.
+                    tracing::debug!(session_id, words, %cause, "the user source failed");
+                } else {
+                    tracing::warn!(session_id, words, %cause, "the user source failed");
+                }
+                trace.step(|| Step::failed(StepName::User, input(), "it failed").hint(words));
                 Standing::nobody(Reason::UserSourceFailed)
             }
         }
+    }
+}
+
+/// How it was found out who it is, after what was found.
+fn in_words(how: How) -> String {
+    match how {
+        How::Unasked => String::new(),
+        How::Asked => ", as it said just now".to_owned(),
+        How::Shared => ", as it said just now, asked for another handshake of theirs".to_owned(),
+        How::Cached(age) => format!(", as it said {age:.1?} ago (user.cache_ttl)"),
+        How::Stale(age) => format!(", as it said {age:.1?} ago (user.stale_for)"),
     }
 }
 
@@ -215,7 +253,8 @@ fn store_fault<T: Trace>(
                 Reason::StoreUnavailable,
                 "the session store does not answer",
                 "the service's log has the cause; is session.store right, and is that store up and reachable from \
-                 here?",
+                 here?"
+                    .to_owned(),
             )
         }
         StoreFault::NotASession(cause) => {
@@ -223,17 +262,20 @@ fn store_fault<T: Trace>(
             (
                 Reason::SessionMalformed,
                 "what is stored is not a session",
-                "the key holds another type than connect-redis writes; does session.prefix lead to the sessions?",
+                format!(
+                    "it is of another kind than the web app's session store writes; {}",
+                    store.question()
+                ),
             )
         }
     };
-    trace.step(|| Step::failed(StepName::Store, key(store, id), words).hint(hint));
+    trace.step(|| Step::failed(StepName::Store, place(store, id), words).hint(hint));
     Standing::fault(reason, words)
 }
 
 /// Where the session is, for people.
-fn key(store: &dyn SessionStore, id: &SessionId) -> String {
-    format!("key `{}`", store.key(&id.shortened()))
+fn place(store: &dyn SessionStore, id: &SessionId) -> String {
+    store.place(&id.shortened())
 }
 
 /// What a value is, for people; never the value itself.

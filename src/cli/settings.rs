@@ -100,6 +100,6 @@ fn argument(spelling: Spelling) -> Option<Arg> {
         Kind::Address => argument.value_name("ADDRESS:PORT"),
         Kind::Url => argument.value_name("URL"),
         Kind::File => argument.value_name("FILE"),
-        Kind::Secrets | Kind::Tables(_) => argument,
+        Kind::Secret | Kind::Secrets | Kind::Tables(_) => argument,
     })
 }

@@ -1,63 +1,11 @@
-//! `[user]` and `[policy]`: who people are, and who of them may come in.
+//! `[policy]`: who may come in.
 
 use super::{
     reader::Reader,
     setting::{Kind, Setting},
 };
-use crate::expression::{
-    self, Bound, CompileError, Constant, Expr, Program, Variables,
-    path::{Path, Root},
-};
+use crate::expression::{Bound, CompileError, Constant, Expr, Program, Variables};
 
-/// `user.source` that takes the stored value for the user.
-pub const SESSION: &str = "session";
-
-/// `[user]`.
-#[derive(Clone, Debug)]
-pub struct User {
-    /// What turns `passport.user` into the user.
-    pub source: UserSource,
-    /// Where in a user stands who it is.
-    pub identity: Path,
-}
-
-/// `user.source`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum UserSource {
-    /// The stored value is the user.
-    Session,
-}
-
-const SOURCE: Setting = Setting {
-    name: "user.source",
-    kind: Kind::Choice(&[SESSION]),
-    default: Some(SESSION),
-    about: "What turns the session's `passport.user` into the user, as the app's `deserializeUser` does. `session`: an \
-            object is the user itself, a text or number is its `id`.",
-};
-
-const ID_FIELD: Setting = Setting {
-    name: "user.id_field",
-    kind: Kind::Text,
-    default: Some("id"),
-    about: "Where in a user stands who it is: a field, or a path such as `account.id`. The registry is indexed by it.",
-};
-
-impl User {
-    pub(super) const SETTINGS: &[&Setting] = &[&SOURCE, &ID_FIELD];
-
-    pub(super) fn read(reader: &mut Reader<'_>) -> Self {
-        let source = reader.choice(&SOURCE, &[(SESSION, UserSource::Session)]);
-        let identity = reader.parse(&ID_FIELD, |field| {
-            expression::path(&format!("user.{field}"))
-                .map_err(|problem| format!("it is no path within a user: {problem}"))
-        });
-        Self {
-            source: source.unwrap_or(UserSource::Session),
-            identity: identity.unwrap_or_else(|| Path { root: Root::User, names: Vec::new() }),
-        }
-    }
-}
 
 /// `[policy]`.
 #[derive(Clone, Debug)]

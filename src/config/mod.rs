@@ -5,7 +5,10 @@ use std::fmt;
 pub mod callers;
 pub mod decisions;
 pub mod doors;
+pub mod folder_url;
 pub mod layers;
+pub mod layout;
+mod memcached_url;
 pub mod operation;
 pub mod origin;
 mod reader;
@@ -13,14 +16,18 @@ pub mod redis_url;
 pub mod reference;
 pub mod registry;
 pub mod reload;
+pub mod server_url;
 pub mod session;
 pub mod setting;
+pub mod sql_url;
 pub mod telemetry;
 pub mod tls;
+pub mod user;
+pub mod user_url;
 
 use self::{
     callers::Callers,
-    decisions::{Policy, User},
+    decisions::Policy,
     doors::{Grpc, Http},
     layers::Layers,
     operation::{Limits, Log},
@@ -30,6 +37,7 @@ use self::{
     setting::Setting,
     telemetry::{Audit, Telemetry},
     tls::Tls,
+    user::User,
 };
 pub use reader::Effective;
 

@@ -31,6 +31,8 @@ pub struct Effective {
     pub(super) digest: u64,
 }
 
+const NOT_A_SECRET: &str = "it is what `socketpass config` prints instead of a secret, and no secret";
+
 /// Reads settings out of the layers.
 pub(super) struct Reader<'l> {
     layers: &'l Layers,
@@ -85,6 +87,15 @@ impl<'l> Reader<'l> {
             if duration < Duration::from_millis(1) { Err("it must be at least 1ms") } else { Ok(duration) }
         };
         self.parse(setting, |text| parse(text).map_err(str::to_owned)).unwrap_or_default()
+    }
+
+    /// A time, where none at all, `0s`, switches something off.
+    pub(super) fn duration_or_off(&mut self, setting: &'static Setting) -> Option<Duration> {
+        let parse = |text: &str| {
+            humantime::parse_duration(text)
+                .map_err(|_| "it is not a duration; for example 15s, or 0s for not at all".to_owned())
+        };
+        self.parse(setting, parse).filter(|duration| !duration.is_zero())
     }
 
     /// A size in bytes.
@@ -181,6 +192,19 @@ impl<'l> Reader<'l> {
         texts
     }
 
+    /// One secret; `None` when it is not set.
+    pub(super) fn secret(&mut self, setting: &'static Setting) -> Option<SecretString> {
+        let parse = |text: &str| {
+            let is_shown = text.starts_with('<') && text.ends_with("hidden>");
+            if is_shown {
+                Err(NOT_A_SECRET.to_owned())
+            } else {
+                Ok((text.to_owned().into(), "<hidden>".to_owned()))
+            }
+        };
+        self.parse_and_show(setting, parse)
+    }
+
     /// Any number of secrets; empty when it is not set.
     pub(super) fn secrets(&mut self, setting: &'static Setting) -> Vec<SecretString> {
         let Some((texts, origin)) = self.texts(setting) else { return Vec::new() };
@@ -188,7 +212,7 @@ impl<'l> Reader<'l> {
         self.show(setting, hidden, origin);
         let texts = texts.unwrap_or_default();
         if texts.iter().any(|text| text.starts_with('<') && text.ends_with(" hidden>")) {
-            self.fault(setting, "it is what `socketpass config` prints instead of a secret, and no secret");
+            self.fault(setting, NOT_A_SECRET);
         }
         texts.into_iter().map(SecretString::from).collect()
     }

@@ -108,19 +108,19 @@ impl RedisUrl {
     }
 }
 
-fn user_and_password(credentials: &str) -> Result<(Option<String>, Option<SecretString>), String> {
+pub(super) fn user_and_password(credentials: &str) -> Result<(Option<String>, Option<SecretString>), String> {
     let (username, password) = credentials.split_once(':').unwrap_or((credentials, ""));
     let filled = |text: &str| decode(text).map(|text| (!text.is_empty()).then_some(text));
     Ok((filled(username)?, filled(password)?.map(SecretString::from)))
 }
 
-fn decode(text: &str) -> Result<String, String> {
+pub(super) fn decode(text: &str) -> Result<String, String> {
     let decoded =
         percent_decode_str(text).decode_utf8().map_err(|_| "it is not UTF-8 when percent-decoded")?;
     Ok(decoded.into_owned())
 }
 
-fn host_and_port(text: &str, default_port: u16) -> Result<(String, u16), String> {
+pub(super) fn host_and_port(text: &str, default_port: u16) -> Result<(String, u16), String> {
     let wrong_port = |_| "one of its ports is no number up to 65535".to_owned();
     // The brackets of an IPv6 address are the URL's, not the address's.
     let (host, port) = match text.strip_prefix('[').and_then(|rest| rest.split_once(']')) {

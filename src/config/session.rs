@@ -5,11 +5,16 @@ use std::{fmt, time::Duration};
 use secrecy::{ExposeSecret as _, SecretString};
 
 use super::{
+    folder_url::FolderUrl,
     layers::Layers,
+    layout::{Layout, PACKAGES, Place},
+    memcached_url,
     origin::AllowedOrigin,
     reader::Reader,
     redis_url::RedisUrl,
+    server_url::ServerUrl,
     setting::{Kind, Setting},
+    sql_url::SqlUrl,
 };
 
 /// `[session]`.
@@ -99,6 +104,12 @@ pub enum StoreUrl {
     CookieSession,
     /// `redis://` and its kin.
     Redis(RedisUrl),
+    /// `postgres://`, `mysql://`, `sqlite:`, and what is in the table.
+    Sql(SqlUrl, Layout),
+    /// `memcache://`
+    Memcached(ServerUrl),
+    /// `file:`
+    File(FolderUrl),
 }
 
 impl StoreUrl {
@@ -107,9 +118,34 @@ impl StoreUrl {
             "memory:" => Ok(Self::Memory),
             "cookie-session:" => Ok(Self::CookieSession),
             url if RedisUrl::is_redis(url) => RedisUrl::parse(url).map(Self::Redis),
+            url if SqlUrl::is_sql(url) => {
+                let url = SqlUrl::parse(url)?;
+                let layout = Layout::of(place_of(&url), None)?;
+                Ok(Self::Sql(url, layout))
+            }
+            url if url.starts_with("memcache:") => memcached_url::parse(url).map(Self::Memcached),
+            url if url.starts_with("file:") => FolderUrl::parse(url).map(Self::File),
             _ => Err("it is no store's URL; there are memory:, cookie-session:, redis://, rediss://, \
-                      redis+sentinel://, rediss+sentinel://, redis+cluster:// and rediss+cluster://"
+                      redis+sentinel://, rediss+sentinel://, redis+cluster://, rediss+cluster://, postgres://, \
+                      mysql://, sqlite:, memcache:// and file:"
                 .to_owned()),
+        }
+    }
+
+    /// What is in its tables, where the web app has a say in that.
+    fn layout(&mut self) -> Option<(Place, &mut Layout)> {
+        match self {
+            Self::Memory | Self::Redis(_) | Self::Memcached(_) | Self::File(_) => None,
+            Self::Sql(url, layout) => Some((place_of(url), layout)),
+        }
+    }
+
+    /// What keys begin with where nobody says; `None`: there are none that begin with anything.
+    fn usual_prefix(&self) -> Option<&'static str> {
+        match self {
+            Self::Redis(_) => Some("sess:"),
+            Self::Memcached(_) => Some(""),
+            Self::Memory | Self::Sql(..) | Self::File(_) => None,
         }
     }
 }
@@ -120,7 +156,18 @@ impl fmt::Display for StoreUrl {
             Self::Memory => f.write_str("memory:"),
             Self::CookieSession => f.write_str("cookie-session:"),
             Self::Redis(url) => url.fmt(f),
+            Self::Sql(url, _) => url.fmt(f),
+            Self::Memcached(url) => url.fmt(f),
+            Self::File(url) => url.fmt(f),
         }
+    }
+}
+
+fn place_of(url: &SqlUrl) -> Place {
+    match url {
+        SqlUrl::Postgres(_) => Place::Postgres,
+        SqlUrl::MySql(_) => Place::MySql,
+        SqlUrl::Sqlite(_) => Place::Sqlite,
     }
 }
 
@@ -147,10 +194,37 @@ const STORE: Setting = Setting {
     default: Some("memory:"),
     about: "Where the web app keeps its sessions. `redis://user:password@host:6379/0`, \
             `redis+sentinel://host1,host2/primary/0` (the credentials are those of the Redis servers), \
-            `redis+cluster://host1,host2`, and each with `rediss` for TLS, checked against the system's certificates or \
-            those of the file `SSL_CERT_FILE`. `cookie-session:` is for apps on the middleware of that name, which keeps \
-            each session in the cookie itself: it ends when the browser forgets it, and open sockets are not asked \
-            again. With `memory:` nobody can log in: it is for trying things out.",
+             `redis+cluster://host1,host2`, and each with `rediss` for TLS; `postgres://user:password@host/database`, \
+             `mysql://user:password@host/database`, `sqlite:/path/to/file`; `memcache://host`; `file:/path/to/folder`. \
+             docs/stores.md has what is read of each, and TLS. Certificates are checked against the system's, or those of \
+             the file `SSL_CERT_FILE`. `cookie-session:` is for apps on the middleware of that name, which keeps each \
+             session in the cookie itself: it ends when the browser forgets it, and open sockets are not asked again. With \
+             `memory:` nobody can log in: it is for trying things out.",
+};
+
+const LAYOUT: Setting = Setting {
+    name: "session.layout",
+    kind: Kind::Choice(PACKAGES),
+    default: None,
+    about: "The npm package whose tables the database of `session.store` has. Not set: connect-pg-simple in PostgreSQL, \
+            express-mysql-session in MySQL, connect-sqlite3 in SQLite.",
+};
+
+const TABLE: Setting = Setting {
+    name: "session.table",
+    kind: Kind::Text,
+    default: None,
+    about: "The table of the sessions, or `schema.table`, where the web app gave it another name: `tableName` and \
+            `schemaName` of connect-pg-simple, `tableName` of the others, `table` of connect-sqlite3. Not set: the \
+            package's own.",
+};
+
+const COLUMNS: Setting = Setting {
+    name: "session.columns",
+    kind: Kind::List,
+    default: None,
+    about: "Columns that the web app gave other names, each as `own=name`: express-mysql-session's `columnNames`, \
+            connect-session-knex's `sidFieldName`. An example is `session_id=sid`.",
 };
 
 const KEYGRIP_ALGORITHM: Setting = Setting {
@@ -165,7 +239,8 @@ const PREFIX: Setting = Setting {
     name: "session.prefix",
     kind: Kind::Text,
     default: Some("sess:"),
-    about: "What a session's key in the store begins with: connect-redis' `prefix`.",
+    about: "What a session's key in the store begins with: the `prefix` of connect-redis, and of connect-memcached, where \
+            it is empty unless set. The other stores have none.",
 };
 
 const ID_OUTSIDE_COOKIE: Setting = Setting {
@@ -221,6 +296,9 @@ impl Session {
         &COOKIE,
         &SECRETS,
         &STORE,
+        &LAYOUT,
+        &TABLE,
+        &COLUMNS,
         &KEYGRIP_ALGORITHM,
         &PREFIX,
         &ID_OUTSIDE_COOKIE,
@@ -236,21 +314,18 @@ impl Session {
     }
 
     pub(super) fn read(reader: &mut Reader<'_>) -> Self {
+        let store = store(reader);
         Self {
             cookie: reader.text(&COOKIE),
             secrets: secrets(reader),
-            store: reader
-                .parse_and_show(&STORE, |url| {
-                    StoreUrl::parse(url).map(|store| (store.clone(), store.to_string()))
-                })
-                .unwrap_or(StoreUrl::Memory),
+            prefix: prefix(reader, &store),
+            store,
             keygrip_algorithm: reader
                 .choice(
                     &KEYGRIP_ALGORITHM,
                     &KeygripAlgorithm::ALL.map(|algorithm| (algorithm.name(), algorithm)),
                 )
                 .unwrap_or(KeygripAlgorithm::Sha1),
-            prefix: reader.text(&PREFIX),
             id_outside_cookie: reader
                 .choice(
                     &ID_OUTSIDE_COOKIE,
@@ -266,6 +341,49 @@ impl Session {
             store_connect_timeout: reader.duration(&STORE_CONNECT_TIMEOUT),
             store_timeout: reader.duration(&STORE_TIMEOUT),
         }
+    }
+}
+
+fn store(reader: &mut Reader<'_>) -> StoreUrl {
+    let store = reader.parse_and_show(&STORE, |url| {
+        let store = StoreUrl::parse(url)?;
+        let shown = store.to_string();
+        Ok((store, shown))
+    });
+    let names: Vec<_> = PACKAGES.iter().map(|package| (*package, *package)).collect();
+    let package = reader.choice(&LAYOUT, &names);
+    let table = reader.parse(&TABLE, |name| Ok(name.to_owned()));
+    let columns = reader.list(&COLUMNS);
+    let mut store = store.unwrap_or(StoreUrl::Memory);
+    let Some((place, layout)) = store.layout() else {
+        let set = [(&LAYOUT, package.is_some()), (&TABLE, table.is_some()), (&COLUMNS, columns.is_some())];
+        for (setting, _) in set.into_iter().filter(|(_, is_set)| *is_set) {
+            if !reader.has_fault(&STORE) {
+                reader.fault(setting, "the store of session.store has no tables: remove it");
+            }
+        }
+        return store;
+    };
+    match Layout::of(place, package) {
+        Ok(chosen) => *layout = chosen,
+        Err(problem) => reader.fault(&LAYOUT, problem),
+    }
+    if let Some(Err(problem)) = table.map(|table| layout.rename_table(place, &table)) {
+        reader.fault(&TABLE, problem);
+    }
+    for column in columns.unwrap_or_default() {
+        if let Err(problem) = layout.rename_column(&column) {
+            reader.fault(&COLUMNS, problem);
+        }
+    }
+    store
+}
+
+fn prefix(reader: &mut Reader<'_>, store: &StoreUrl) -> String {
+    let prefix = reader.text(&PREFIX);
+    match (store.usual_prefix(), reader.is_absent(&PREFIX)) {
+        (Some(usual), true) => usual.to_owned(),
+        (_, _) => prefix,
     }
 }
 

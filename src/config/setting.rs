@@ -18,13 +18,16 @@ pub struct Setting {
 }
 
 /// What is put in force without a restart, by how its name begins.
-const RELOADED: [&str; 6] =
-    ["session.", "policy.", "callers.", "tls.", "limits.max_session_bytes", "log.filter"];
+const RELOADED: [&str; 7] =
+    ["session.", "user.", "policy.", "callers.", "tls.", "limits.max_session_bytes", "log.filter"];
+
+/// And what is not all the same: the registry is indexed by it.
+const NOT_RELOADED: &str = "user.id_field";
 
 impl Setting {
     /// Whether another value counts as soon as settings are read again.
     pub fn is_reloaded(&self) -> bool {
-        RELOADED.iter().any(|begin| self.name.starts_with(begin))
+        RELOADED.iter().any(|begin| self.name.starts_with(begin)) && self.name != NOT_RELOADED
     }
 }
 
@@ -51,6 +54,8 @@ pub enum Kind {
     Choice(&'static [&'static str]),
     /// Any number of texts.
     List,
+    /// One secret. Never on the command line, never printed.
+    Secret,
     /// Any number of secrets, the newest first. Never on the command line, never printed.
     Secrets,
     /// Any number of tables with these keys. Each may say who is let in: never on the command line, where others see it.
@@ -64,12 +69,12 @@ pub enum Kind {
 impl Kind {
     /// Secrets have no spelling on the command line: other users of the machine can read it.
     pub fn on_command_line(self) -> bool {
-        !matches!(self, Self::Secrets | Self::Tables(_))
+        !matches!(self, Self::Secret | Self::Secrets | Self::Tables(_))
     }
 
     /// Secrets, and what may hold one, can stand in a file of their own.
     pub fn has_file_twin(self) -> bool {
-        matches!(self, Self::Secrets | Self::Tables(_) | Self::Url)
+        matches!(self, Self::Secret | Self::Secrets | Self::Tables(_) | Self::Url)
     }
 
     /// Whether it takes several values.
@@ -91,6 +96,7 @@ impl fmt::Display for Kind {
             Self::Expression => f.write_str("CEL expression"),
             Self::Choice(words) => f.write_str(&words.join(", ")),
             Self::List => f.write_str("list of texts"),
+            Self::Secret => f.write_str("secret"),
             Self::Secrets => f.write_str("list of secrets"),
             Self::Tables(keys) => write!(f, "list of tables: {keys}"),
             Self::File => f.write_str("path of a file"),

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use rustls::{
-    RootCertStore, ServerConfig,
+    ClientConfig, RootCertStore, ServerConfig,
     crypto::ring,
     pki_types::{CertificateDer, PrivateKeyDer, pem, pem::PemObject as _},
     server::{NoServerSessionStorage, WebPkiClientVerifier, danger::ClientCertVerifier},
@@ -101,7 +101,7 @@ impl Tls {
     }
 }
 
-fn certificates(pem: &[u8]) -> Result<Vec<CertificateDer<'static>>, String> {
+pub(super) fn certificates(pem: &[u8]) -> Result<Vec<CertificateDer<'static>>, String> {
     let certificates: Vec<_> = CertificateDer::pem_slice_iter(pem)
         .collect::<Result<_, _>>()
         .map_err(|error| unreadable("certificate", &error))?;
@@ -116,14 +116,32 @@ fn unreadable(what: &str, error: &pem::Error) -> String {
     }
 }
 
-type Authorities = Arc<RootCertStore>;
+pub(super) type Authorities = Arc<RootCertStore>;
 
-fn authorities(certificates: Vec<CertificateDer<'static>>) -> Result<Authorities, String> {
+pub(super) fn authorities(certificates: Vec<CertificateDer<'static>>) -> Result<Authorities, String> {
     let mut roots = RootCertStore::empty();
     for certificate in certificates {
         roots.add(certificate).map_err(|error| format!("a certificate in it cannot be used: {error}"))?;
     }
     Ok(Arc::new(roots))
+}
+
+/// What connections of ours are opened with: servers whose certificate one of these signed are taken.
+pub(super) fn client(authorities: &Authorities) -> Result<ClientConfig, String> {
+    let config = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
+        .with_safe_default_protocol_versions()
+        .map_err(|error| error.to_string())?;
+    Ok(config.with_root_certificates(Arc::clone(authorities)).with_no_client_auth())
+}
+
+/// The system's, or those of the file `SSL_CERT_FILE`.
+pub(super) fn system_authorities() -> Result<Authorities, String> {
+    let mut roots = RootCertStore::empty();
+    let found = rustls_native_certs::load_native_certs();
+    match roots.add_parsable_certificates(found.certs) {
+        (0, _) => Err("this system has no certificate authorities".to_owned()),
+        _ => Ok(Arc::new(roots)),
+    }
 }
 
 fn server(

@@ -16,8 +16,8 @@ use crate::{
     },
     config::{
         Config,
-        decisions::UserSource as SourceSetting,
         session::{Session, StoreUrl},
+        user::User,
     },
     grpc::callers::Callers,
     session_store::{self, SessionStore},
@@ -25,7 +25,7 @@ use crate::{
         metrics::Metrics,
         observed::{ObservedPolicy, ObservedSource, ObservedStore},
     },
-    user_source::{SessionUser, UserSource},
+    user_source::{self, UserSource},
 };
 
 /// What is in force.
@@ -35,11 +35,12 @@ pub struct InForce {
     pub(super) authorizer: Arc<ArcSwap<Authorizer>>,
     /// Where sessions are.
     pub(super) store: watch::Sender<Arc<dyn SessionStore>>,
+    /// Who people are.
+    pub(super) users: watch::Sender<Arc<dyn UserSource>>,
     /// Who may call.
     pub(super) callers: Arc<Callers>,
     /// What connections are taken with, if TLS is on.
     pub(super) tls: Arc<ArcSwapOption<ServerConfig>>,
-    users: Arc<dyn UserSource>,
     metrics: Arc<Metrics>,
     config: Mutex<Config>,
 }
@@ -52,16 +53,14 @@ impl InForce {
         metrics: &Arc<Metrics>,
     ) -> Result<Self, Error> {
         let store = ObservedStore::around(store, Arc::clone(metrics));
-        let users = ObservedSource::around(users(config), Arc::clone(metrics));
-        let asked = Arc::clone(&users);
-        metrics.ask_user_source(move || asked.health());
+        let users = ObservedSource::around(user_source::open(&config.user), Arc::clone(metrics));
         let authorizer = observed_authorizer(config, Arc::clone(&store), Arc::clone(&users), metrics)?;
         Ok(Self {
             authorizer: Arc::new(ArcSwap::from_pointee(authorizer)),
             store: watch::Sender::new(store),
             callers: Arc::new(Callers::new(&config.callers, Arc::clone(metrics.door()))),
             tls: Arc::new(ArcSwapOption::new(config.tls.as_ref().map(|tls| Arc::clone(&tls.0)))),
-            users,
+            users: watch::Sender::new(users),
             metrics: Arc::clone(metrics),
             config: Mutex::new(config.clone()),
         })
@@ -83,12 +82,22 @@ impl InForce {
         } else {
             ObservedStore::around(session_store::open(&config.session), Arc::clone(&self.metrics))
         };
-        let authorizer =
-            observed_authorizer(config, Arc::clone(&store), Arc::clone(&self.users), &self.metrics)
-                .map_err(|error| error.to_string())?;
+        // The registry stays indexed by what it was indexed by.
+        let user = User { identity: in_force.user.identity.clone(), ..config.user.clone() };
+        let is_same_source = in_force.user == user;
+        let users = if is_same_source {
+            Arc::clone(&self.users.borrow())
+        } else {
+            ObservedSource::around(user_source::open(&user), Arc::clone(&self.metrics))
+        };
+        let authorizer = observed_authorizer(config, Arc::clone(&store), Arc::clone(&users), &self.metrics)
+            .map_err(|error| error.to_string())?;
         self.authorizer.store(Arc::new(authorizer));
         if !is_same_store {
             self.store.send_replace(store);
+        }
+        if !is_same_source {
+            self.users.send_replace(users);
         }
         self.callers.replace(&config.callers);
         match (&config.tls, self.tls.load().is_some()) {
@@ -99,20 +108,14 @@ impl InForce {
                 tracing::warn!("whether there is TLS at all (tls.cert_file) changes only at the next start");
             }
         }
-        *in_force = config.clone();
+        *in_force = Config { user, ..config.clone() };
         Ok(())
     }
 }
 
 /// What the settings say of who may come in.
 pub fn authorizer(config: &Config, store: Arc<dyn SessionStore>) -> Result<Authorizer, Error> {
-    authorizer_of(config, store, users(config), policy(config))
-}
-
-fn users(config: &Config) -> Arc<dyn UserSource> {
-    match config.user.source {
-        SourceSetting::Session => Arc::new(SessionUser),
-    }
+    authorizer_of(config, store, user_source::open(&config.user), policy(config))
 }
 
 fn policy(config: &Config) -> Arc<dyn Policy> {

@@ -53,8 +53,12 @@ impl SessionStore for MemoryStore {
         Ok(session.map(|session| session.iter().take(max_bytes.saturating_add(1)).copied().collect()))
     }
 
-    fn key(&self, id: &str) -> String {
-        id.to_owned()
+    fn place(&self, id: &str) -> String {
+        format!("key `{id}`")
+    }
+
+    fn question(&self) -> &'static str {
+        "nobody can log in with session.store = memory:, which is for trying things out; which is the store of the web app?"
     }
 
     fn health(&self) -> watch::Receiver<Health> {

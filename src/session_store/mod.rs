@@ -1,18 +1,27 @@
 //! Where the web app keeps its sessions: one small trait, and one file for each kind of store.
 
-use std::sync::Arc;
+use std::{fmt, sync::Arc};
 
 use async_trait::async_trait;
 use tokio::sync::watch;
 
-use crate::config::session::{Session as Settings, StoreUrl};
+use crate::{
+    config::session::{Session as Settings, StoreUrl},
+    remote::{Patience, Told},
+};
 
+mod file;
+mod memcached;
 mod memory;
 mod none;
 mod redis;
 mod session_id;
+mod sql;
 
-pub use self::{memory::MemoryStore, redis::RedisStore, session_id::SessionId};
+pub use self::{
+    file::FileStore, memcached::MemcachedStore, memory::MemoryStore, redis::RedisStore,
+    session_id::SessionId, sql::SqlStore,
+};
 pub use crate::health::Health;
 
 /// Why the store has no answer. The causes are for the log alone: they may hold a driver's words.
@@ -35,7 +44,10 @@ pub trait SessionStore: std::fmt::Debug + Send + Sync + 'static {
     async fn load(&self, id: &SessionId, max_bytes: usize) -> Result<Option<Vec<u8>>, Fault>;
 
     /// Where a session is, for people: `id` comes shortened.
-    fn key(&self, id: &str) -> String;
+    fn place(&self, id: &str) -> String;
+
+    /// What people should ask themselves when it is not there, and its settings.
+    fn question(&self) -> &'static str;
 
     /// Follows whether the store answers.
     fn health(&self) -> watch::Receiver<Health>;
@@ -43,6 +55,7 @@ pub trait SessionStore: std::fmt::Debug + Send + Sync + 'static {
 
 /// Opens the store that the settings name. Does not wait for it: a store that is away is no reason not to start.
 pub fn open(settings: &Settings) -> Arc<dyn SessionStore> {
+    let patience = Patience { connect: settings.store_connect_timeout, answer: settings.store_timeout };
     match &settings.store {
         StoreUrl::Memory => Arc::new(MemoryStore::new()),
         StoreUrl::CookieSession => Arc::new(none::NoStore::default()),
@@ -52,5 +65,27 @@ pub fn open(settings: &Settings) -> Arc<dyn SessionStore> {
             settings.store_connect_timeout,
             settings.store_timeout,
         )),
+        StoreUrl::Sql(url, layout) => Arc::new(SqlStore::open(url, layout, patience)),
+        StoreUrl::Memcached(url) => {
+            Arc::new(MemcachedStore::open(url.clone(), settings.prefix.clone(), patience))
+        }
+        StoreUrl::File(folder) => Arc::new(FileStore::open(folder.clone(), patience)),
     }
+}
+
+/// What the log says of a store's coming and going.
+fn told(url: &impl fmt::Display) -> Told {
+    Told { url: url.to_string(), log_answers, log_silent }
+}
+
+fn log_answers(url: &str) {
+    tracing::info!(store = url, "the session store answers");
+}
+
+fn log_silent(url: &str, cause: &str) {
+    tracing::error!(
+        store = url,
+        cause,
+        "the session store does not answer: handshakes are rejected with STORE_UNAVAILABLE until it does"
+    );
 }

@@ -7,7 +7,7 @@ use async_trait::async_trait;
 use redis::{Cmd, Value};
 use tokio::sync::watch;
 
-use super::{Fault, Health, SessionId, SessionStore};
+use super::{Fault, Health, SessionId, SessionStore, log_answers, log_silent};
 use crate::{
     config::redis_url::RedisUrl,
     redis_connection::{Connector, KeptConnection, Purpose},
@@ -48,23 +48,15 @@ impl SessionStore for RedisStore {
         }
     }
 
-    fn key(&self, id: &str) -> String {
-        format!("{}{id}", self.prefix)
+    fn place(&self, id: &str) -> String {
+        format!("key `{}{id}`", self.prefix)
+    }
+
+    fn question(&self) -> &'static str {
+        "is the prefix right (session.prefix), and session.store the store of the web app?"
     }
 
     fn health(&self) -> watch::Receiver<Health> {
         self.connection.health()
     }
-}
-
-fn log_answers(url: &str) {
-    tracing::info!(store = url, "the session store answers");
-}
-
-fn log_silent(url: &str, cause: &str) {
-    tracing::error!(
-        store = url,
-        cause,
-        "the session store does not answer: handshakes are rejected with STORE_UNAVAILABLE until it does"
-    );
 }

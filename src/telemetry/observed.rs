@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use serde_json::{Map, Value};
+use serde_json::Value;
 use tokio::sync::watch;
 use tracing::Instrument as _;
 
@@ -17,7 +17,7 @@ use crate::{
         policy::{Policy, PolicyFailed, Socket},
     },
     session_store::{Fault as StoreFault, Health, SessionId, SessionStore},
-    user_source::{Fault as SourceFault, UserSource},
+    user_source::{Fault as SourceFault, Resolved, UserSource},
 };
 
 /// A session store.
@@ -50,8 +50,12 @@ impl SessionStore for ObservedStore {
         loaded
     }
 
-    fn key(&self, id: &str) -> String {
-        self.inner.key(id)
+    fn place(&self, id: &str) -> String {
+        self.inner.place(id)
+    }
+
+    fn question(&self) -> &'static str {
+        self.inner.question()
     }
 
     fn health(&self) -> watch::Receiver<Health> {
@@ -75,17 +79,21 @@ impl ObservedSource {
 
 #[async_trait]
 impl UserSource for ObservedSource {
-    async fn resolve(&self, passport_user: Value) -> Result<Option<Map<String, Value>>, SourceFault> {
+    async fn resolve(&self, passport_user: Value) -> Result<Resolved, SourceFault> {
         let waiting = Waiting::for_one_of(self.metrics.user_source_answers());
         let resolved = match traces::user_source(self.inner.name()) {
             None => self.inner.resolve(passport_user).await,
             Some(span) => {
                 let resolved = self.inner.resolve(passport_user).instrument(span.clone()).await;
-                traces::outcome(&span, outcome(&resolved).name(), resolved.is_err());
+                traces::outcome(&span, outcome_of_user(&resolved).name(), resolved.is_err());
+                if let Ok(Resolved { how, .. }) = &resolved {
+                    traces::user_was(&span, how.name());
+                }
                 resolved
             }
         };
-        waiting.answered(outcome(&resolved));
+        waiting.answered(outcome_of_user(&resolved));
+        self.metrics.user_was(&resolved);
         resolved
     }
 
@@ -93,7 +101,15 @@ impl UserSource for ObservedSource {
         self.inner.name()
     }
 
-    fn health(&self) -> Health {
+    fn place(&self, passport_user: &Value) -> Option<String> {
+        self.inner.place(passport_user)
+    }
+
+    fn when_missing(&self) -> &'static str {
+        self.inner.when_missing()
+    }
+
+    fn health(&self) -> watch::Receiver<Health> {
         self.inner.health()
     }
 }
@@ -104,6 +120,10 @@ fn outcome<T, E>(answer: &Result<Option<T>, E>) -> Outcome {
         Ok(None) => Outcome::Missing,
         Err(_) => Outcome::Failed,
     }
+}
+
+fn outcome_of_user(resolved: &Result<Resolved, SourceFault>) -> Outcome {
+    outcome(&resolved.as_ref().map(|resolved| resolved.user.as_ref()))
 }
 
 /// A policy.

@@ -143,6 +143,7 @@ pub(super) fn user_source(name: &str) -> Option<Span> {
             "user_source.resolve",
             otel.status_code = Empty,
             socketpass.user_source = name,
+            socketpass.how = Empty,
             socketpass.outcome = Empty
         )
     })
@@ -163,6 +164,11 @@ pub(super) fn outcome(span: &Span, outcome: &'static str, is_fault: bool) {
     if is_fault {
         span.record("otel.status_code", "ERROR");
     }
+}
+
+/// How it was found out who a user is.
+pub(super) fn user_was(span: &Span, how: &'static str) {
+    span.record("socketpass.how", how);
 }
 
 /// What the policy said; `None`: it failed.

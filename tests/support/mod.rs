@@ -3,8 +3,11 @@
 pub mod callers;
 pub mod gateway;
 pub mod http;
+pub mod mariadb;
+pub mod memcached;
 pub mod npm;
 pub mod ports;
+pub mod postgres;
 pub mod process;
 pub mod proxy;
 pub mod redis;
@@ -12,8 +15,10 @@ pub mod redis_cluster;
 pub mod registry;
 pub mod sentinel;
 pub mod service;
+pub mod shared_server;
 pub mod store;
 pub mod tls;
+pub mod users;
 
 use std::{
     future::Future,

@@ -11,7 +11,7 @@ use std::collections::BTreeMap;
 use crate::support::http::{get, send};
 
 /// What `/metrics` says: the value of each series, `name{label="value"}`.
-async fn scrape(http: &str) -> BTreeMap<String, f64> {
+pub async fn scrape(http: &str) -> BTreeMap<String, f64> {
     let text = get(http, "/metrics").await.body;
     let series = text.lines().filter(|line| !line.starts_with('#')).map(|line| {
         let (series, value) = line.rsplit_once(' ').unwrap();

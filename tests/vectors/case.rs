@@ -110,7 +110,7 @@ impl Case {
     }
 
     /// The settings that the case asks for, by variable.
-    pub fn settings(&self, mode: Mode, redis: &str) -> Vec<(String, String)> {
+    pub fn settings(&self, mode: Mode, redis: &str, source: &str) -> Vec<(String, String)> {
         let config = &self.0["config"];
         let id_outside_cookie = match mode {
             Mode::Signed => "signed",
@@ -122,6 +122,9 @@ impl Case {
             secret => secret.as_str().unwrap_or_default().to_owned(),
         };
         let mut settings = vec![
+            ("USER_SOURCE".to_owned(), source.to_owned()),
+            // Users change from case to case.
+            ("USER_CACHE_TTL".to_owned(), "0s".to_owned()),
             ("SESSION_STORE".to_owned(), redis.to_owned()),
             ("SESSION_SECRETS".to_owned(), secrets),
             ("SESSION_ID_OUTSIDE_COOKIE".to_owned(), id_outside_cookie.to_owned()),
@@ -137,8 +140,8 @@ impl Case {
     }
 
     /// The settings as the service reads them. A secret that is no text can only stand in a file.
-    pub fn config(&self, mode: Mode, redis: &str) -> Result<Config, Faults> {
-        let mut settings = self.settings(mode, redis);
+    pub fn config(&self, mode: Mode, redis: &str, source: &str) -> Result<Config, Faults> {
+        let mut settings = self.settings(mode, redis, source);
         let mut layers = Layers::default();
         let file = tempfile::NamedTempFile::new().unwrap();
         if !self.secret().is_string() && !self.secret().is_array() {

@@ -1,13 +1,14 @@
 //! What the service answers to a case: what the original answered, but for the quirks of `data/README.md`.
 
-use serde_json::{Value, json};
-use socketpass::authorize::{
+use serde_json::{Map, Value, json};
+use socketpass::{
+    authorize::session::Session,
     json::{MAX_SESSION_DEPTH, MAX_STRUCT_DEPTH, depth},
-    session::Session,
 };
 
 use super::{
     case::{Case, Mode},
+    deserializer::Deserialized,
     same,
 };
 use crate::support::keys;
@@ -18,8 +19,6 @@ pub enum Expected {
     ConfigurationFault,
     /// No gRPC message can carry what the case is about.
     Skipped,
-    /// It needs a user source that a later part brings.
-    Owed,
 }
 
 #[derive(Clone, Debug)]
@@ -54,9 +53,6 @@ pub fn expected(case: &Case, mode: Mode) -> Expected {
     if case.secrets().is_none() {
         return Expected::ConfigurationFault;
     }
-    if case.needs_user_source() {
-        return Expected::Owed;
-    }
     Expected::Answer(match quirk {
         "header-case" => header_case(case),
         "empty-sid-lookup" => no_session(case, "NO_SESSION_ID or BAD_SIGNATURE"),
@@ -70,7 +66,9 @@ pub fn expected(case: &Case, mode: Mode) -> Expected {
         "jcookie" if !case.expect("session_id_json").is_null() || case.expect("session_id") == "Infinity" => {
             no_session(case, "NO_SESSION_ID")
         }
-        "depth" | "non-object-user" => from_store(case, case.expect("session_id").as_str().unwrap()),
+        "depth" | "non-object-user" | "source-error-text" => {
+            from_store(case, case.expect("session_id").as_str().unwrap())
+        }
         _ => as_the_original(case),
     })
 }
@@ -182,16 +180,24 @@ fn from_store(case: &Case, id: &str) -> Answer {
     }
     let source_failed =
         || rejected("USER_SOURCE_FAILED", "Failed to deserialize user out of session", true, id.to_owned());
-    match Session::read(&raw, "passport") {
+    let nobody = || rejected("USER_NOT_FOUND", "User not found", false, id.to_owned());
+    let somebody = |mut user: Map<String, Value>| {
+        user.insert("logged_in".to_owned(), Value::Bool(true));
+        accepted(id.to_owned(), Value::Object(user))
+    };
+    let session = Session::read(&raw, "passport");
+    if let (true, Ok(Session::LoggedIn(passport_user))) = (case.needs_user_source(), &session) {
+        return match case.deserialize(passport_user) {
+            Deserialized::Found(Value::Object(user)) => somebody(user),
+            Deserialized::Nobody => nobody(),
+            Deserialized::Found(_) | Deserialized::Failed | Deserialized::Pass => source_failed(),
+        };
+    }
+    match session {
         Ok(Session::LoggedIn(user)) if depth(&user) > MAX_STRUCT_DEPTH => source_failed(),
-        Ok(Session::LoggedIn(Value::Object(mut user))) => {
-            user.insert("logged_in".to_owned(), Value::Bool(true));
-            accepted(id.to_owned(), Value::Object(user))
-        }
+        Ok(Session::LoggedIn(Value::Object(user))) => somebody(user),
         Ok(Session::LoggedIn(user)) if user == "" || user == 0.0 || user.is_array() => source_failed(),
-        Ok(Session::LoggedIn(user)) if user.is_null() || user == false => {
-            rejected("USER_NOT_FOUND", "User not found", false, id.to_owned())
-        }
+        Ok(Session::LoggedIn(user)) if user.is_null() || user == false => nobody(),
         Ok(Session::LoggedIn(scalar)) => accepted(id.to_owned(), json!({"id": scalar, "logged_in": true})),
         other => panic!("{}: no rule for {other:?}", case.id()),
     }

@@ -1,4 +1,4 @@
-//! How many cases of each group ran and passed, what the quirks change, and what is owed.
+//! How many cases of each group ran and passed, and what the quirks change.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -23,10 +23,7 @@ struct Group {
     cases: BTreeSet<String>,
     passed: BTreeMap<(Mode, Door), usize>,
     skipped: BTreeSet<String>,
-    owed: BTreeMap<&'static str, BTreeSet<String>>,
 }
-
-const PARTS: &str = "user sources and session stores";
 
 impl Report {
     pub fn add(&mut self, case: &Case, mode: Mode, door: Door, outcome: Outcome) {
@@ -42,7 +39,6 @@ impl Report {
                 self.failures.push(format!("{id} ({}; {mode:?}, {door:?}): {how}", case.0["note"]));
             }
             Outcome::Skipped => drop(group.skipped.insert(id)),
-            Outcome::Owed => drop(group.owed.entry(PARTS).or_default().insert(id)),
             Outcome::NotThisDoor => {}
         }
     }
@@ -55,13 +51,6 @@ impl Report {
             None => *group.passed.entry((Mode::Signed, door)).or_default() += 1,
             Some(how) => self.failures.push(format!("{id}: {how}")),
         }
-    }
-
-    pub fn owe(&mut self, group: &str, cases: usize, part: &'static str) {
-        let group = self.groups.entry(group.to_owned()).or_default();
-        let ids: BTreeSet<_> = (0..cases).map(|number| number.to_string()).collect();
-        group.cases.extend(ids.clone());
-        group.owed.insert(part, ids);
     }
 
     pub fn print(&self) {
@@ -89,9 +78,6 @@ impl Report {
             all += group.cases.len();
             if !group.skipped.is_empty() {
                 write!(text, "  {} only in JavaScript", group.skipped.len()).unwrap();
-            }
-            for (part, cases) in &group.owed {
-                write!(text, "  {} owed to {part}", cases.len()).unwrap();
             }
             text.push('\n');
         }

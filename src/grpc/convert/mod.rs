@@ -14,7 +14,8 @@ pub mod structs;
 use self::structs::struct_depth;
 pub use self::structs::{json, json_object, object, value};
 use crate::{
-    authorize::{Decision, Handshake, explain::Step, handshake::Headers, json::MAX_STRUCT_DEPTH},
+    authorize::{Decision, Handshake, explain::Step, handshake::Headers},
+    json::MAX_STRUCT_DEPTH,
     reason::{Close, Reason},
 };
 

@@ -6,8 +6,8 @@ use prost_types::{ListValue, Struct, Value, value::Kind};
 use serde_json::{Map, Value as Json};
 
 use crate::{
-    authorize::json::MAX_STRUCT_DEPTH,
     expression::packed::{self, Packer},
+    json::MAX_STRUCT_DEPTH,
 };
 
 /// Levels of a Struct, itself the first. The decoder's own limit keeps the recursion shallow.

@@ -12,7 +12,12 @@ use prometheus_client::{
     registry::{Metric as Exposed, Registry, Unit},
 };
 
-use crate::{authorize::Decision, reason::Reason, session_store::Health};
+use crate::{
+    authorize::Decision,
+    reason::Reason,
+    session_store::Health,
+    user_source::{Fault as SourceFault, FaultKind, How, Resolved},
+};
 
 mod classic;
 pub mod door;
@@ -166,8 +171,6 @@ type Ask<T> = OnceLock<Box<dyn Fn() -> T + Send + Sync>>;
 struct Asked {
     registry: Ask<RegistryFigures>,
     told: Ask<Told>,
-    user_source: Ask<Health>,
-    user_source_up: Gauge,
     store_up: Gauge,
     store_evicts: Gauge,
     age: Gauge<f64, AtomicU64>,
@@ -190,8 +193,6 @@ impl Asked {
         Self {
             registry: OnceLock::new(),
             told: OnceLock::new(),
-            user_source: OnceLock::new(),
-            user_source_up: made.one(&table::USER_SOURCE_UP),
             store_up: made.one(&table::REGISTRY_STORE_UP),
             store_evicts: made.one(&table::REGISTRY_STORE_EVICTS),
             age: made.one(&table::REGISTRY_AGE),
@@ -220,9 +221,6 @@ impl Asked {
             set(&self.audit_lost, audit_lost);
             set(&self.spans_exported, spans_exported);
             set(&self.spans_lost, spans_lost);
-        }
-        if let Some(ask) = self.user_source.get() {
-            self.user_source_up.set((ask() == Health::Up).into());
         }
     }
 
@@ -293,9 +291,12 @@ pub struct Metrics {
     session_ends: Vec<(Reason, Counter)>,
     authorize_seconds: Histogram,
     session_store_up: Gauge,
+    user_source_up: Gauge,
     policy_failures: Counter,
     session_store: Answers,
     user_source: Answers,
+    user_source_answers: Vec<(&'static str, Counter)>,
+    user_source_faults: Vec<(FaultKind, Counter)>,
     calls: Counters,
     in_flight: Gauges,
     door: Arc<DoorMetrics>,
@@ -326,6 +327,9 @@ impl Metrics {
         let (session_store, user_source) =
             (answers(&table::SESSION_STORE_DURATION), answers(&table::USER_SOURCE_DURATION));
         let session_store_up = made.one(&table::SESSION_STORE_UP);
+        let user_source_up = made.one(&table::USER_SOURCE_UP);
+        let user_source_answers: Counters = made.one(&table::USER_SOURCE_ANSWERS);
+        let user_source_faults: Counters = made.one(&table::USER_SOURCE_FAULTS);
         let policy_failures = made.one(&table::POLICY_FAILURES);
         let (calls, in_flight) = (made.one(&table::CALLS), made.one(&table::CALLS_IN_FLIGHT));
         let door = Arc::new(DoorMetrics::register(&mut made));
@@ -348,9 +352,16 @@ impl Metrics {
                 .collect(),
             authorize_seconds,
             session_store_up,
+            user_source_up,
             policy_failures,
             session_store,
             user_source,
+            user_source_answers: How::NAMES
+                .map(|how| (how, user_source_answers.get_or_create_owned(&vec![("how", how)])))
+                .into(),
+            user_source_faults: FaultKind::ALL
+                .map(|kind| (kind, user_source_faults.get_or_create_owned(&vec![("fault", kind.name())])))
+                .into(),
             calls,
             in_flight,
             door,
@@ -367,11 +378,6 @@ impl Metrics {
     /// From now on it is asked at each scrape what was told and lost.
     pub fn ask_told(&self, ask: impl Fn() -> Told + Send + Sync + 'static) {
         let _ = self.asked.told.set(Box::new(ask));
-    }
-
-    /// From now on the user source is asked whether it answers, at each scrape.
-    pub fn ask_user_source(&self, ask: impl Fn() -> Health + Send + Sync + 'static) {
-        let _ = self.asked.user_source.set(Box::new(ask));
     }
 
     /// What is counted at the gRPC door.
@@ -404,6 +410,11 @@ impl Metrics {
         self.session_store_up.set((health == Health::Up).into());
     }
 
+    /// Whether the user source answers.
+    pub fn user_source(&self, health: Health) {
+        self.user_source_up.set((health == Health::Up).into());
+    }
+
     /// The session store's times.
     pub fn session_store_answers(&self) -> &Answers {
         &self.session_store
@@ -412,6 +423,25 @@ impl Metrics {
     /// The user source's times.
     pub fn user_source_answers(&self) -> &Answers {
         &self.user_source
+    }
+
+    /// Counts how it was found out who a user is, or why it was not.
+    pub fn user_was(&self, resolved: &Result<Resolved, SourceFault>) {
+        let counter = match resolved {
+            Ok(resolved) => self
+                .user_source_answers
+                .iter()
+                .find(|(how, _)| *how == resolved.how.name())
+                .map(|(_, counter)| counter),
+            Err(fault) => self
+                .user_source_faults
+                .iter()
+                .find(|(kind, _)| *kind == fault.kind)
+                .map(|(_, counter)| counter),
+        };
+        if let Some(counter) = counter {
+            counter.inc();
+        }
     }
 
     /// Counts a policy that could not be evaluated.

@@ -104,6 +104,22 @@ pub(super) const USER_SOURCE_DURATION: Metric = Metric {
     labels: &[OUTCOME],
     ..metric("user_source_duration", Kind::Histogram, "Time that the user source took for one user")
 };
+pub(super) const USER_SOURCE_ANSWERS: Metric = Metric {
+    labels: &[(
+        "how",
+        "`unasked`: the session alone says it; `asked`; `shared`: another handshake of the same user had asked already; \
+         `cached`: remembered (user.cache_ttl); `stale`: remembered, and the source is down (user.stale_for)",
+    )],
+    ..metric("user_source_answers", Kind::Counter, "Users and that there is none, by how it was found out")
+};
+pub(super) const USER_SOURCE_FAULTS: Metric = Metric {
+    labels: &[(
+        "fault",
+        "`unreachable`; `timeout`; `busy`: user.max_requests were waiting already; `refused`: it answered that it does not \
+         answer; `unusable`: what it answered is no user",
+    )],
+    ..metric("user_source_faults", Kind::Counter, "Handshakes for which the user source failed")
+};
 pub(super) const POLICY_FAILURES: Metric = metric(
     "policy_failures",
     Kind::Counter,
@@ -217,6 +233,8 @@ pub const METRICS: [(&str, &[&Metric]); 5] = [
             &SESSION_STORE_DURATION,
             &USER_SOURCE_UP,
             &USER_SOURCE_DURATION,
+            &USER_SOURCE_ANSWERS,
+            &USER_SOURCE_FAULTS,
             &POLICY_FAILURES,
         ],
     ),

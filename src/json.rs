@@ -1,4 +1,4 @@
-//! JSON as `JSON.parse` reads it, as far as JSON can say it: bounded in depth, numbers as doubles, lone surrogates and
+//! JSON as `JSON.parse` reads it, for sessions and users alike, as far as JSON can say it: bounded in depth, numbers as doubles, lone surrogates and
 //! broken UTF-8 as U+FFFD, the last of a repeated key.
 
 use std::{borrow::Cow, cell::Cell, fmt};
@@ -25,7 +25,7 @@ pub enum Unreadable {
 }
 
 /// Reads one JSON text with the visitor's eyes.
-pub(super) fn read<'a, R: Read<'a>>(text: &'a str, reader: R) -> Result<R::Value, Unreadable> {
+pub(crate) fn read<'a, R: Read<'a>>(text: &'a str, reader: R) -> Result<R::Value, Unreadable> {
     let too_deep = Cell::new(false);
     let mut deserializer = serde_json::Deserializer::from_str(text);
     // The depth is counted by the seeds below: serde_json's own count ends one level too early.
@@ -36,9 +36,14 @@ pub(super) fn read<'a, R: Read<'a>>(text: &'a str, reader: R) -> Result<R::Value
     value.map_err(|_wording| if too_deep.get() { Unreadable::TooDeep } else { Unreadable::Invalid })
 }
 
+/// Reads one JSON text and keeps all of it.
+pub fn value(raw: &[u8]) -> Result<Value, Unreadable> {
+    read(&to_text(raw), Keep)
+}
+
 /// Redis and files hold bytes, Node reads them as text: what is no UTF-8 becomes U+FFFD, and so do escapes that are half
 /// of a character.
-pub(super) fn to_text(raw: &[u8]) -> Cow<'_, str> {
+pub(crate) fn to_text(raw: &[u8]) -> Cow<'_, str> {
     match std::str::from_utf8(raw) {
         Ok(text) => mend_surrogates(text),
         Err(_) => Cow::Owned(mend_surrogates(&String::from_utf8_lossy(raw)).into_owned()),
@@ -46,7 +51,7 @@ pub(super) fn to_text(raw: &[u8]) -> Cow<'_, str> {
 }
 
 /// Makes of each part of a JSON value what the reader is after. Each method has an answer for what it is not after.
-pub(super) trait Read<'a>: Sized {
+pub(crate) trait Read<'a>: Sized {
     /// What comes of it.
     type Value;
 
@@ -64,20 +69,20 @@ pub(super) trait Read<'a>: Sized {
 
 /// Inside a container: reads what it holds, one level deeper.
 #[derive(Clone, Copy)]
-pub(super) struct Inside<'c> {
+pub(crate) struct Inside<'c> {
     depth: usize,
     too_deep: &'c Cell<bool>,
 }
 
 impl<'c> Inside<'c> {
     /// A seed that reads the next element or member with `reader`.
-    pub(super) fn next<R>(self, reader: R) -> Level<'c, R> {
+    pub(crate) fn next<R>(self, reader: R) -> Level<'c, R> {
         Level { reader, depth: self.depth, too_deep: self.too_deep }
     }
 }
 
 /// A reader together with how deep it stands.
-pub(super) struct Level<'c, R> {
+pub(crate) struct Level<'c, R> {
     reader: R,
     depth: usize,
     too_deep: &'c Cell<bool>,
@@ -152,7 +157,7 @@ impl<'a, R: Read<'a>> Visitor<'a> for Level<'_, R> {
 }
 
 /// Keeps the value.
-pub(super) struct Keep;
+pub(crate) struct Keep;
 
 impl<'a> Read<'a> for Keep {
     type Value = Value;
@@ -188,7 +193,7 @@ impl<'a> Read<'a> for Keep {
 }
 
 /// Checks the value and keeps nothing. Unlike serde's `IgnoredAny` it sees numbers beyond a double and counts levels.
-pub(super) struct Skip;
+pub(crate) struct Skip;
 
 impl<'a> Read<'a> for Skip {
     type Value = ();
@@ -213,7 +218,7 @@ impl<'a> Read<'a> for Skip {
 }
 
 /// Whether a member's name is this one; asked without keeping the name.
-pub(super) struct NameIs<'n>(pub(super) &'n str);
+pub(crate) struct NameIs<'n>(pub(crate) &'n str);
 
 impl<'a> DeserializeSeed<'a> for NameIs<'_> {
     type Value = bool;
@@ -236,7 +241,7 @@ impl Visitor<'_> for NameIs<'_> {
 }
 
 /// What JavaScript's `if` makes of a number.
-pub(super) fn number_is_truthy(number: f64) -> bool {
+pub(crate) fn number_is_truthy(number: f64) -> bool {
     number != 0.0 && !number.is_nan()
 }
 
@@ -293,7 +298,7 @@ mod tests {
     use super::*;
 
     fn parse(text: &str) -> Result<Value, Unreadable> {
-        read(&to_text(text.as_bytes()), Keep)
+        value(text.as_bytes())
     }
 
     #[test]

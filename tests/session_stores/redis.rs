@@ -1,4 +1,4 @@
-//! What every session store promises, asked of each; and what can befall Redis alone.
+//! Redis, and what can befall it alone.
 
 use std::{
     sync::Arc,
@@ -7,9 +7,9 @@ use std::{
 
 use async_trait::async_trait;
 use redis::{Cmd, FromRedisValue, aio::MultiplexedConnection, cmd};
-use socketpass::session_store::{Fault, Health, MemoryStore, SessionId, SessionStore};
-use tokio::{task::JoinSet, time::timeout};
+use socketpass::session_store::{Fault, Health, SessionStore};
 
+use super::contract::{Backend, contract};
 use crate::support::{
     ANA, ANA_ID,
     ports::lasting_port,
@@ -17,44 +17,6 @@ use crate::support::{
     store::{becomes, connect, finds_ana, found, is_unavailable_within, load, open, put_ana},
     until,
 };
-
-/// A store, and the way in that the web app has.
-#[async_trait]
-trait Backend: Send + Sync {
-    /// The store under test.
-    fn store(&self) -> Arc<dyn SessionStore>;
-
-    /// Stores raw bytes.
-    async fn put(&self, id: &str, session: &[u8]);
-
-    /// Removes what is stored.
-    async fn remove(&self, id: &str);
-
-    /// Where `put` puts it.
-    fn key(&self, id: &str) -> String;
-}
-
-#[derive(Default)]
-struct InMemory(Arc<MemoryStore>);
-
-#[async_trait]
-impl Backend for InMemory {
-    fn store(&self) -> Arc<dyn SessionStore> {
-        Arc::clone(&self.0) as Arc<dyn SessionStore>
-    }
-
-    async fn put(&self, id: &str, session: &[u8]) {
-        self.0.insert(id, session);
-    }
-
-    async fn remove(&self, id: &str) {
-        self.0.remove(id);
-    }
-
-    fn key(&self, id: &str) -> String {
-        id.to_owned()
-    }
-}
 
 struct OnRedis {
     redis: Redis,
@@ -70,6 +32,10 @@ impl OnRedis {
     async fn start_with_prefix(prefix: &'static str) -> Self {
         let redis = Redis::start_on(lasting_port(), &[]).await;
         Self { connection: connect(&redis.url()).await.unwrap(), redis, prefix }
+    }
+
+    fn key(&self, id: &str) -> String {
+        format!("{}{id}", self.prefix)
     }
 }
 
@@ -88,8 +54,8 @@ impl Backend for OnRedis {
         assert_eq!(removed, 1, "{id:?} was there");
     }
 
-    fn key(&self, id: &str) -> String {
-        format!("{}{id}", self.prefix)
+    fn place(&self, id: &str) -> String {
+        format!("key `{}`", self.key(id))
     }
 }
 
@@ -97,249 +63,7 @@ async fn ask<T: FromRedisValue>(connection: &MultiplexedConnection, command: &Cm
     command.query_async(&mut connection.clone()).await.unwrap()
 }
 
-/// Each check as a test of each kind of store.
-macro_rules! contract {
-    ($($check:ident),+ $(,)?) => {
-        mod in_memory {
-            $(
-                #[tokio::test]
-                async fn $check() {
-                    super::$check(&super::InMemory::default()).await;
-                }
-            )+
-        }
-
-        mod on_redis {
-            $(
-                #[tokio::test]
-                async fn $check() {
-                    super::$check(&super::OnRedis::start().await).await;
-                }
-            )+
-        }
-    };
-}
-
-contract!(
-    a_session_comes_back_byte_for_byte,
-    an_id_is_taken_to_the_letter,
-    ids_are_case_sensitive,
-    no_id_matches_a_part_of_another,
-    an_absent_session_is_none,
-    an_empty_session_is_none,
-    no_more_is_read_than_is_taken,
-    a_removed_session_is_none,
-    a_replaced_session_is_seen_at_once,
-    loads_at_the_same_time_each_get_their_own_answer,
-    a_load_that_is_given_up_leaves_the_others_their_own_answers,
-    health_becomes_up,
-    the_key_tells_where_a_session_is,
-);
-
-async fn an_empty_session_is_none(backend: &dyn Backend) {
-    let store = backend.store();
-    backend.put("empty", b"").await;
-    assert_eq!(load(&*store, "empty").await, Ok(None));
-}
-
-async fn no_more_is_read_than_is_taken(backend: &dyn Backend) {
-    let store = backend.store();
-    backend.put("ten", b"0123456789").await;
-    let id = SessionId::new("ten".to_owned()).unwrap();
-    for (max_bytes, read) in
-        [(usize::MAX, "0123456789"), (10, "0123456789"), (9, "0123456789"), (8, "012345678"), (0, "0")]
-    {
-        assert_eq!(store.load(&id, max_bytes).await, found(read), "{max_bytes}");
-    }
-}
-
-async fn a_session_comes_back_byte_for_byte(backend: &dyn Backend) {
-    let store = backend.store();
-    let every_byte: Vec<u8> = (0..=u8::MAX).collect();
-    let megabyte: Vec<u8> =
-        (0..1_u32 << 18).flat_map(|word| word.wrapping_mul(2_654_435_761).to_le_bytes()).collect();
-    assert_eq!(megabyte.len(), 1 << 20);
-    for session in [
-        ANA.as_bytes(),
-        b"\0",
-        b"nil",
-        b"$-1\r\n",
-        b"+OK\r\n*2\r\n",
-        b"\xff\xfe \xc3\x28",
-        &every_byte,
-        &megabyte,
-    ] {
-        backend.put(ANA_ID, session).await;
-        let answer = load(&*store, ANA_ID).await;
-        let shown = String::from_utf8_lossy(&session[..session.len().min(32)]);
-        assert!(answer == found(session), "{} bytes: {shown:?}", session.len());
-    }
-}
-
-async fn an_id_is_taken_to_the_letter(backend: &dyn Backend) {
-    let store = backend.store();
-    let long = "long".repeat(10_000);
-    let ids = [
-        "plain",
-        " plain",
-        "plain ",
-        "two words",
-        "  ",
-        "zero\0zero",
-        "\0",
-        "line\nline",
-        "line\r\nGET sess:plain\r\n",
-        "\"quoted\"",
-        "'quoted'",
-        "back\\slash",
-        "\\n",
-        "../../x",
-        "../",
-        "%2e%2e%2fx",
-        "{tag}",
-        "{}",
-        "}{",
-        "sess:plain",
-        ":",
-        "*",
-        "pl?in",
-        "pl[a-z]in",
-        "${plain}",
-        "\u{feff}plain",
-        "ключ",
-        "鍵\u{202e}🔑",
-        // Composed and decomposed: one to a person, two to a store.
-        "\u{e9}",
-        "e\u{301}",
-        &long,
-    ];
-    for id in ids {
-        backend.put(id, format!("of {id}").as_bytes()).await;
-    }
-    for id in ids {
-        assert!(load(&*store, id).await == found(format!("of {id}")), "{id:?}");
-    }
-}
-
-async fn ids_are_case_sensitive(backend: &dyn Backend) {
-    let store = backend.store();
-    backend.put("CaseÄ", b"its own").await;
-    for other in ["casEÄ", "caseä", "CASEÄ", "Caseä"] {
-        assert_eq!(load(&*store, other).await, Ok(None), "{other:?}");
-    }
-    backend.put("caseä", b"another").await;
-    assert_eq!(load(&*store, "CaseÄ").await, found("its own"));
-    assert_eq!(load(&*store, "caseä").await, found("another"));
-}
-
-async fn no_id_matches_a_part_of_another(backend: &dyn Backend) {
-    let store = backend.store();
-    backend.put("abcdef", b"whole").await;
-    for part in [
-        "a",
-        "abc",
-        "abcde",
-        "def",
-        "bcdef",
-        "abcdefg",
-        "xabcdef",
-        "abcdef ",
-        " abcdef",
-        "abcdef\0",
-        "abcdef\n",
-        "abc*",
-        "*",
-        "abcde?",
-        "abcde[f]",
-        "abcdef/",
-        "./abcdef",
-        "abcdef.json",
-    ] {
-        assert_eq!(load(&*store, part).await, Ok(None), "{part:?}");
-    }
-    assert_eq!(load(&*store, "abcdef").await, found("whole"));
-}
-
-async fn an_absent_session_is_none(backend: &dyn Backend) {
-    let store = backend.store();
-    assert_eq!(load(&*store, ANA_ID).await, Ok(None));
-    backend.put("somebody else's", ANA.as_bytes()).await;
-    assert_eq!(load(&*store, ANA_ID).await, Ok(None));
-}
-
-async fn a_removed_session_is_none(backend: &dyn Backend) {
-    let store = backend.store();
-    backend.put(ANA_ID, ANA.as_bytes()).await;
-    backend.put("another", ANA.as_bytes()).await;
-    assert_eq!(load(&*store, ANA_ID).await, found(ANA));
-    backend.remove(ANA_ID).await;
-    assert_eq!(load(&*store, ANA_ID).await, Ok(None));
-    assert_eq!(load(&*store, "another").await, found(ANA));
-}
-
-async fn a_replaced_session_is_seen_at_once(backend: &dyn Backend) {
-    let store = backend.store();
-    for revision in 0..100 {
-        let session = format!("{{\"revision\":{revision}}}");
-        backend.put(ANA_ID, session.as_bytes()).await;
-        assert_eq!(load(&*store, ANA_ID).await, found(session));
-    }
-}
-
-/// Sessions of different sizes, some of which are absent: what an answer that went to somebody else would show.
-fn session_number(number: usize) -> Option<String> {
-    (!number.is_multiple_of(5)).then(|| format!("{number} ").repeat(1 + number * 37 % 1000))
-}
-
-async fn put_numbered_sessions(backend: &dyn Backend) {
-    for number in 0..200 {
-        if let Some(session) = session_number(number) {
-            backend.put(&number.to_string(), session.as_bytes()).await;
-        }
-    }
-}
-
-async fn assert_own_answers(store: &Arc<dyn SessionStore>) {
-    let mut loads = JoinSet::new();
-    for number in 0..200 {
-        let store = Arc::clone(store);
-        loads.spawn(async move { (number, load(&*store, &number.to_string()).await) });
-    }
-    let answers = loads.join_all().await;
-    assert_eq!(answers.len(), 200);
-    for (number, answer) in answers {
-        assert!(answer == Ok(session_number(number).map(String::into_bytes)), "{number}");
-    }
-}
-
-async fn loads_at_the_same_time_each_get_their_own_answer(backend: &dyn Backend) {
-    let store = backend.store();
-    put_numbered_sessions(backend).await;
-    assert_own_answers(&store).await;
-}
-
-async fn a_load_that_is_given_up_leaves_the_others_their_own_answers(backend: &dyn Backend) {
-    let store = backend.store();
-    put_numbered_sessions(backend).await;
-    becomes(&*store, Health::Up).await;
-    for number in 0..200 {
-        // Polled once, so that it is on its way when nobody wants it any more.
-        let _ = timeout(Duration::ZERO, load(&*store, &number.to_string())).await;
-    }
-    assert_own_answers(&store).await;
-}
-
-async fn health_becomes_up(backend: &dyn Backend) {
-    let store = backend.store();
-    becomes(&*store, Health::Up).await;
-}
-
-async fn the_key_tells_where_a_session_is(backend: &dyn Backend) {
-    let store = backend.store();
-    for id in [ANA_ID, "Zk3…", "two words", ""] {
-        assert_eq!(store.key(id), backend.key(id));
-    }
-}
+contract!(OnRedis::start().await);
 
 #[tokio::test]
 async fn a_key_is_the_prefix_and_the_id_whatever_the_prefix_is() {
@@ -348,7 +72,7 @@ async fn a_key_is_the_prefix_and_the_id_whatever_the_prefix_is() {
         let store = backend.store();
         backend.put(ANA_ID, ANA.as_bytes()).await;
         assert_eq!(load(&*store, ANA_ID).await, found(ANA), "{prefix:?}");
-        assert_eq!(store.key(ANA_ID), format!("{prefix}{ANA_ID}"));
+        assert_eq!(store.place(ANA_ID), format!("key `{prefix}{ANA_ID}`"));
 
         // The same id under another prefix is another session.
         let () = ask(&backend.connection, cmd("FLUSHALL").arg("SYNC")).await;

@@ -1,0 +1,148 @@
+//! The URLs that name an SQL database.
+
+use std::{fmt, path::PathBuf};
+
+use percent_encoding::percent_decode_str;
+
+use super::server_url::{Dialect, ServerUrl};
+
+/// An SQL database. Prints without the password.
+#[derive(Clone, Debug, PartialEq)]
+pub enum SqlUrl {
+    /// `postgres://`
+    Postgres(ServerUrl),
+    /// `mysql://`, MariaDB too.
+    MySql(ServerUrl),
+    /// `sqlite:`, a file.
+    Sqlite(PathBuf),
+}
+
+/// As `pg` and libpq name them. `prefer` is not there: it takes what is not encrypted for good enough.
+const POSTGRES: Dialect = Dialect {
+    scheme: "postgres",
+    port: 5432,
+    mode: "sslmode",
+    off: &["disable"],
+    on: &["require", "verify-ca", "verify-full"],
+    authority: "sslrootcert",
+};
+
+/// As MySQL's own clients name them.
+const MYSQL: Dialect = Dialect {
+    scheme: "mysql",
+    port: 3306,
+    mode: "ssl-mode",
+    off: &["disabled"],
+    on: &["required", "verify_ca", "verify_identity"],
+    authority: "ssl-ca",
+};
+
+impl SqlUrl {
+    /// Whether the scheme is one of ours.
+    pub fn is_sql(url: &str) -> bool {
+        ["postgres:", "postgresql:", "mysql:", "mariadb:", "sqlite:"]
+            .iter()
+            .any(|scheme| url.starts_with(scheme))
+    }
+
+    /// Reads one. The error repeats nothing of a user, a password or a host.
+    pub fn parse(url: &str) -> Result<Self, String> {
+        if let Some(path) = url.strip_prefix("sqlite:") {
+            return Self::in_build(cfg!(feature = "sqlite"), "sqlite")
+                .and_then(|()| file(path))
+                .map(Self::Sqlite);
+        }
+        if url.starts_with("postgres") {
+            Self::in_build(cfg!(feature = "postgres"), "postgres")?;
+            return with_database(ServerUrl::parse(url, &POSTGRES)?).map(Self::Postgres);
+        }
+        Self::in_build(cfg!(feature = "mysql"), "mysql")?;
+        with_database(ServerUrl::parse(url, &MYSQL)?).map(Self::MySql)
+    }
+
+    fn in_build(is_there: bool, feature: &str) -> Result<(), String> {
+        if is_there {
+            Ok(())
+        } else {
+            Err(format!("this program was built without it: build it with `--features {feature}`"))
+        }
+    }
+}
+
+/// Where none is named, a server takes one of its own choice, which is seldom that of the sessions.
+fn with_database(url: ServerUrl) -> Result<ServerUrl, String> {
+    if url.database.is_empty() {
+        Err("it names no database; that follows the host, as in postgres://host/database".to_owned())
+    } else {
+        Ok(url)
+    }
+}
+
+/// The path of a file: `sqlite:/path`, `sqlite:///path`, `sqlite:path`.
+pub(super) fn file(rest: &str) -> Result<PathBuf, String> {
+    let path = rest.strip_prefix("//").unwrap_or(rest);
+    if path.contains(['?', '#']) {
+        return Err("it takes no `?` and no `#`; in a path write them as %3F and %23".to_owned());
+    }
+    let path = percent_decode_str(path).decode_utf8().map_err(|_| "it is not UTF-8 when percent-decoded")?;
+    if path.is_empty() || path.contains('\0') {
+        return Err("it lacks the path of a file, as in sqlite:/var/lib/app/sessions.sqlite".to_owned());
+    }
+    Ok(PathBuf::from(path.into_owned()))
+}
+
+impl fmt::Display for SqlUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Postgres(url) | Self::MySql(url) => url.fmt(f),
+            Self::Sqlite(path) => write!(f, "sqlite:{}", path.display()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn shown(url: &str) -> Result<String, String> {
+        SqlUrl::parse(url).map(|url| url.to_string())
+    }
+
+    #[test]
+    fn every_form_and_no_password_in_print() {
+        for (url, expected) in [
+            ("postgres://ana:p%40ss@h/app", "postgres://ana:<hidden>@h:5432/app"),
+            ("postgresql://h:1/app?sslmode=verify-full", "postgres://h:1/app"),
+            (
+                "mysql://ana:x@[::1]/app?ssl-mode=REQUIRED&ssl-ca=/ca.pem",
+                "mysql://ana:<hidden>@[::1]:3306/app",
+            ),
+            ("sqlite:/var/sessions.sqlite", "sqlite:/var/sessions.sqlite"),
+            ("sqlite:///var/a%20b", "sqlite:/var/a b"),
+            ("sqlite:sessions", "sqlite:sessions"),
+        ] {
+            assert_eq!(shown(url).as_deref(), Ok(expected), "{url}");
+            let debug = format!("{:?}", SqlUrl::parse(url));
+            assert!(!debug.contains("p@ss") && !debug.contains("p%40ss"), "{debug}");
+        }
+    }
+
+    #[test]
+    fn what_is_wrong_is_said_without_repeating_it() {
+        for url in [
+            "postgres:h",
+            "postgres://u:hunter2@h",
+            "postgres://u:hunter2@h:99999/app",
+            "postgres://u:hunter2@h/app?sslmode=prefer",
+            "postgres://u:hunter2@h/app?sslmode=disable&sslrootcert=x",
+            "postgres://u:hunter2@h/app?x=hunter2",
+            "mysql://u:hunter2@h/app#x",
+            "mysql://u:hunter2@/app",
+            "sqlite:",
+            "sqlite:/a?mode=hunter2",
+        ] {
+            let problem = shown(url).expect_err(url);
+            assert!(!problem.contains("hunter2"), "{problem}");
+        }
+    }
+}

@@ -1,0 +1,93 @@
+//! Connections that wait for the next question.
+
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use tokio::sync::{Notify, Semaphore, SemaphorePermit};
+
+/// How many questions are under way at a time. What is asked here takes a server well under a millisecond, so that these
+/// answer thousands a second, and a database counts connections: each replica has this many and one for its keeper.
+const PLACES: usize = 8;
+
+/// How many are being made at a time. In a rush the others wait for one that is made already, which is sooner free than a
+/// database, asked for many at once, has let them all in.
+const OPENED_AT_ONCE: usize = 2;
+
+/// A few connections that take turns.
+pub(super) struct Pool<C> {
+    idle: Mutex<Vec<C>>,
+    returned: Notify,
+    places: Semaphore,
+    openers: Semaphore,
+}
+
+/// The right to ask one question.
+pub(super) struct Place<'p, C> {
+    pool: &'p Pool<C>,
+    _permit: Option<SemaphorePermit<'p>>,
+}
+
+/// How to come by a connection.
+pub(super) enum Way<'p, C> {
+    /// This one was idle.
+    Idle(C),
+    /// Make one.
+    Open(Option<SemaphorePermit<'p>>),
+}
+
+impl<C> Default for Pool<C> {
+    fn default() -> Self {
+        Self {
+            idle: Mutex::new(Vec::new()),
+            returned: Notify::new(),
+            places: Semaphore::new(PLACES),
+            openers: Semaphore::new(OPENED_AT_ONCE),
+        }
+    }
+}
+
+impl<C> Pool<C> {
+    /// Waits for a place; whoever waits longest is the first.
+    pub(super) async fn place(&self) -> Place<'_, C> {
+        // The semaphores are never closed.
+        Place { pool: self, _permit: self.places.acquire().await.ok() }
+    }
+
+    /// Whether nobody has a connection.
+    pub(super) fn is_cold(&self) -> bool {
+        self.places.available_permits() == PLACES && self.idle().is_empty()
+    }
+
+    /// Has a connection wait for the next question.
+    pub(super) fn keep(&self, connection: C) {
+        self.idle().push(connection);
+        self.returned.notify_one();
+    }
+
+    /// Closes what is idle.
+    pub(super) fn clear(&self) {
+        let idle = std::mem::take(&mut *self.idle());
+        drop(idle);
+    }
+
+    fn idle(&self) -> MutexGuard<'_, Vec<C>> {
+        self.idle.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl<'p, C> Place<'p, C> {
+    /// The connection that was used last, so that those that are not needed stay idle; else the right to make one, or one
+    /// that is returned meanwhile.
+    pub(super) async fn way(&self) -> Way<'p, C> {
+        loop {
+            let returned = self.pool.returned.notified();
+            let idle = self.pool.idle().pop();
+            if let Some(connection) = idle {
+                return Way::Idle(connection);
+            }
+            tokio::select! {
+                opener = self.pool.openers.acquire() => return Way::Open(opener.ok()),
+                () = returned => {}
+            }
+        }
+    }
+}

@@ -1,0 +1,225 @@
+//! A folder, as session-file-store writes it: one file a session, `<id>.json`, in which `__lastAccess` and the age of the
+//! cookie say when it ends.
+
+use std::{
+    fs,
+    io::{self, Read as _},
+    os::unix::fs::OpenOptionsExt as _,
+    path::Path,
+    sync::Arc,
+    time::{Duration, SystemTime, UNIX_EPOCH},
+};
+
+use async_trait::async_trait;
+use rustix::{fs::OFlags, io::Errno};
+use serde::Deserialize;
+use serde_json::Value;
+use tokio::{
+    sync::{Semaphore, watch},
+    task::spawn_blocking,
+};
+
+use super::{Fault, Health, SessionId, SessionStore, told};
+use crate::{
+    config::folder_url::FolderUrl,
+    remote::{Failure, Kept, Patience, Remote},
+};
+
+const EXTENSION: &str = ".json";
+
+/// What file systems allow.
+const LONGEST_NAME: usize = 255;
+
+/// How many threads may wait for the disk: one that hangs, as over a network, must not take them all.
+const READERS: usize = 16;
+
+/// Reads sessions from files.
+#[derive(Debug)]
+pub struct FileStore {
+    ttl: Duration,
+    folder: Kept<Folder>,
+}
+
+impl FileStore {
+    /// Opens the store.
+    pub fn open(url: FolderUrl, patience: Patience) -> Self {
+        let told = told(&url);
+        let ttl = url.ttl;
+        let folder = Folder { url, readers: Arc::new(Semaphore::new(READERS)) };
+        let probe = Question::Folder;
+        Self { ttl, folder: Kept::open(folder, patience, told, probe) }
+    }
+}
+
+#[async_trait]
+impl SessionStore for FileStore {
+    async fn load(&self, id: &SessionId, max_bytes: usize) -> Result<Option<Vec<u8>>, Fault> {
+        let Some(name) = file_name(id.expose()) else { return Ok(None) };
+        let session =
+            match self.folder.ask(&Question::File { name, max_bytes }).await.map_err(Fault::Unavailable)? {
+                Found::Nothing => return Ok(None),
+                Found::NoFile => return Err(Fault::NotASession("it is no file".to_owned())),
+                Found::Bytes(session) => session,
+            };
+        if session.len() > max_bytes || !is_object(&session) {
+            return Ok((!session.is_empty()).then_some(session));
+        }
+        match has_expired(&session, self.ttl, now()) {
+            Ok(true) => Ok(None),
+            Ok(false) => Ok(Some(session)),
+            Err(_) => Err(Fault::NotASession("what it says of its end cannot be read".to_owned())),
+        }
+    }
+
+    fn place(&self, id: &str) -> String {
+        format!("file `{id}{EXTENSION}`")
+    }
+
+    fn question(&self) -> &'static str {
+        "is session.store the folder of the web app's session-file-store, as it is mounted here?"
+    }
+
+    fn health(&self) -> watch::Receiver<Health> {
+        self.folder.health()
+    }
+}
+
+/// The file of an id; `None`: no file of the folder can have that name.
+fn file_name(id: &str) -> Option<String> {
+    let name = format!("{id}{EXTENSION}");
+    let stays = !id.contains(['/', '\\', '\0']) && name.len() <= LONGEST_NAME;
+    stays.then_some(name)
+}
+
+/// Only an object can have somebody in it.
+fn is_object(session: &[u8]) -> bool {
+    session.trim_ascii_start().starts_with(b"{")
+}
+
+/// What counts of a session here.
+#[derive(Deserialize)]
+struct Stored {
+    #[serde(rename = "__lastAccess")]
+    last_access: Option<Value>,
+    cookie: Option<Value>,
+}
+
+/// session-file-store's `isExpired`. A session that was never accessed has not expired: `undefined + ttl < now` is false.
+fn has_expired(session: &[u8], ttl: Duration, now: f64) -> serde_json::Result<bool> {
+    let Stored { last_access, cookie } = serde_json::from_slice(session)?;
+    let max_age = cookie.as_ref().and_then(|cookie| cookie.get("originalMaxAge")).and_then(Value::as_f64);
+    let ttl = max_age.filter(|age| *age != 0.0).unwrap_or(ttl.as_secs_f64() * 1000.0);
+    let last_access = match last_access {
+        None => return Ok(ttl == 0.0),
+        Some(last_access) => last_access.as_f64().unwrap_or(0.0),
+    };
+    Ok(ttl == 0.0 || last_access + ttl < now)
+}
+
+/// `Date.now()`
+fn now() -> f64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs_f64() * 1000.0
+}
+
+/// A folder of files.
+#[derive(Debug)]
+struct Folder {
+    url: FolderUrl,
+    readers: Arc<Semaphore>,
+}
+
+/// What a folder is asked.
+#[derive(Clone)]
+enum Question {
+    /// Whether it can be searched. One that is not there has nobody's file in it, either.
+    Folder,
+    /// What is in a file of it.
+    File { name: String, max_bytes: usize },
+}
+
+/// What is under a name.
+enum Found {
+    Nothing,
+    NoFile,
+    /// Of more than was asked for, one byte more.
+    Bytes(Vec<u8>),
+}
+
+#[async_trait]
+impl Remote for Folder {
+    type Connection = ();
+    type Question = Question;
+    type Answer = Found;
+
+    async fn connect(&self) -> Result<(), String> {
+        Ok(())
+    }
+
+    async fn ask(&self, (): &mut (), question: &Question) -> Result<Found, Failure> {
+        let reader = Arc::clone(&self.readers).try_acquire_owned();
+        let reader = reader.map_err(|_| Failure::Refused("earlier reads of the folder hang".to_owned()))?;
+        let (folder, question) = (self.url.path.clone(), question.clone());
+        let read = spawn_blocking(move || {
+            let _reader = reader;
+            match question {
+                Question::Folder => fs::metadata(folder.join(".")).map(|_| Found::Nothing),
+                Question::File { name, max_bytes } => read(&folder.join(name), max_bytes),
+            }
+        });
+        match read.await {
+            Ok(found) => found.map_err(|error| Failure::Refused(error.to_string())),
+            Err(ended) => Err(Failure::Refused(ended.to_string())),
+        }
+    }
+}
+
+/// Neither a link that leads out of the folder is followed, nor is waited for what is no file.
+fn read(path: &Path, max_bytes: usize) -> io::Result<Found> {
+    let careful = OFlags::NOFOLLOW | OFlags::NONBLOCK;
+    let file = match fs::OpenOptions::new().read(true).custom_flags(careful.bits().cast_signed()).open(path) {
+        Ok(file) => file,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Found::Nothing),
+        Err(error) if error.raw_os_error() == Some(Errno::LOOP.raw_os_error()) => return Ok(Found::NoFile),
+        Err(error) => return Err(error),
+    };
+    if !file.metadata()?.is_file() {
+        return Ok(Found::NoFile);
+    }
+    let mut bytes = Vec::new();
+    file.take(u64::try_from(max_bytes).unwrap_or(u64::MAX).saturating_add(1)).read_to_end(&mut bytes)?;
+    Ok(Found::Bytes(bytes))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_id_leaves_the_folder() {
+        for id in ["../../etc/passwd", "/etc/passwd", "a/b", "..\\x", "a\0b"] {
+            assert_eq!(file_name(id), None, "{id:?}");
+        }
+        assert_eq!(file_name(&"x".repeat(251)), None);
+        assert_eq!(file_name("..").as_deref(), Some("...json"));
+        assert_eq!(file_name("Zk3 q9").as_deref(), Some("Zk3 q9.json"));
+    }
+
+    #[test]
+    fn expires_as_session_file_store_does() {
+        let hour = Duration::from_secs(3600);
+        for (session, expected) in [
+            (r#"{"cookie":{"originalMaxAge":1000},"__lastAccess":999000}"#, false),
+            (r#"{"cookie":{"originalMaxAge":999},"__lastAccess":999000}"#, true),
+            (r#"{"cookie":{"originalMaxAge":-1},"__lastAccess":1000000}"#, true),
+            (r#"{"cookie":{"originalMaxAge":null},"__lastAccess":0}"#, false),
+            (r#"{"cookie":{"originalMaxAge":0},"__lastAccess":-2600001}"#, true),
+            (r#"{"__lastAccess":999999}"#, false),
+            (r#"{"cookie":{"originalMaxAge":1}}"#, false),
+            (r#"{"cookie":{"originalMaxAge":1},"__lastAccess":null}"#, true),
+            (r#"{"x":"\ud800","cookie":{"originalMaxAge":1},"__lastAccess":1}"#, true),
+        ] {
+            assert_eq!(has_expired(session.as_bytes(), hour, 1_000_000.0).ok(), Some(expected), "{session}");
+        }
+        assert!(has_expired(br#"{"__lastAccess":1,"__lastAccess":2}"#, hour, 0.0).is_err());
+    }
+}

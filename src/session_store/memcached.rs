@@ -1,0 +1,185 @@
+//! memcached, as connect-memcached writes it: one item a session under `prefix` + id, which memcached itself forgets when
+//! it ends.
+//!
+//! No client is used: what is needed of the protocol is one command.
+
+use std::io;
+
+use async_trait::async_trait;
+use tokio::{
+    io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufStream},
+    net::TcpStream,
+    sync::watch,
+};
+
+use super::{Fault, Health, SessionId, SessionStore, told};
+use crate::{
+    config::server_url::ServerUrl,
+    remote::{Failure, Kept, Patience, Remote},
+};
+
+/// The longest key that memcached takes.
+const LONGEST_KEY: usize = 250;
+
+/// A line of an answer: `VALUE`, a key and two numbers, or an error in words.
+const LONGEST_LINE: u64 = 1024;
+
+/// What the `memcached` package marks values with, by their JavaScript type.
+mod flags {
+    pub(super) const JSON: u32 = 1 << 1;
+    pub(super) const BINARY: u32 = 1 << 2;
+    pub(super) const NUMERIC: u32 = 1 << 3;
+}
+
+/// Reads sessions from memcached.
+#[derive(Debug)]
+pub struct MemcachedStore {
+    prefix: String,
+    server: Kept<Memcached>,
+}
+
+impl MemcachedStore {
+    /// Opens the store and starts to connect.
+    pub fn open(url: ServerUrl, prefix: String, patience: Patience) -> Self {
+        let told = told(&url);
+        let probe = Get { key: "socketpass".to_owned(), max_bytes: 0 };
+        Self { prefix, server: Kept::open(Memcached { url }, patience, told, probe) }
+    }
+}
+
+#[async_trait]
+impl SessionStore for MemcachedStore {
+    async fn load(&self, id: &SessionId, max_bytes: usize) -> Result<Option<Vec<u8>>, Fault> {
+        let Some(key) = key(&self.prefix, id.expose()) else { return Ok(None) };
+        let item = self.server.ask(&Get { key, max_bytes }).await.map_err(Fault::Unavailable)?;
+        Ok(item.and_then(as_json))
+    }
+
+    fn place(&self, id: &str) -> String {
+        format!("key `{}{id}`", self.prefix)
+    }
+
+    fn question(&self) -> &'static str {
+        "is session.store the memcached of the web app, and session.prefix the `prefix` of its connect-memcached?"
+    }
+
+    fn health(&self) -> watch::Receiver<Health> {
+        self.server.health()
+    }
+}
+
+/// The key under which the npm package keeps an id; `None`: it refuses to.
+fn key(prefix: &str, id: &str) -> Option<String> {
+    let key = format!("{prefix}{id}");
+    let is_taken = key.len() <= LONGEST_KEY && !key.chars().any(|c| c.is_whitespace() || c.is_control());
+    is_taken.then_some(key)
+}
+
+/// What JavaScript makes of an item, as JSON. Only an object can have somebody in it.
+fn as_json(item: Item) -> Option<Vec<u8>> {
+    match item.flags {
+        flags::JSON | flags::NUMERIC => Some(item.bytes).filter(|bytes| !bytes.is_empty()),
+        flags::BINARY => Some(b"{}".to_vec()),
+        // A text, whatever is in it: also one that looks like a session.
+        _ => (!item.bytes.is_empty()).then(|| b"\"a text\"".to_vec()),
+    }
+}
+
+/// A memcached.
+#[derive(Debug)]
+struct Memcached {
+    url: ServerUrl,
+}
+
+/// Asks for one item.
+struct Get {
+    key: String,
+    max_bytes: usize,
+}
+
+/// What is kept under a key; of more than was asked for, one byte more.
+struct Item {
+    flags: u32,
+    bytes: Vec<u8>,
+}
+
+/// A connection, and whether something of an answer may still be on its way.
+struct Connection {
+    stream: BufStream<TcpStream>,
+    is_spoiled: bool,
+}
+
+#[async_trait]
+impl Remote for Memcached {
+    type Connection = Connection;
+    type Question = Get;
+    type Answer = Option<Item>;
+
+    async fn connect(&self) -> Result<Connection, String> {
+        let stream = TcpStream::connect((self.url.host.as_str(), self.url.port)).await;
+        let stream = stream.map_err(|error| error.to_string())?;
+        // Waiting for more to send (Nagle) would only add to each answer.
+        stream.set_nodelay(true).map_err(|error| error.to_string())?;
+        Ok(Connection { stream: BufStream::new(stream), is_spoiled: false })
+    }
+
+    async fn ask(&self, connection: &mut Connection, get: &Get) -> Result<Option<Item>, Failure> {
+        if connection.is_spoiled {
+            return Err(Failure::Broken("an answer was not read to its end".to_owned()));
+        }
+        connection.is_spoiled = true;
+        let stream = &mut connection.stream;
+        let command = format!("get {}\r\n", get.key);
+        stream.write_all(command.as_bytes()).await.map_err(|error| broken(&error))?;
+        stream.flush().await.map_err(|error| broken(&error))?;
+        let line = line(stream).await?;
+        if line == "END" {
+            connection.is_spoiled = false;
+            return Ok(None);
+        }
+        let (flags, length) = value(&line, &get.key)?;
+        let mut bytes = vec![0; length.min(get.max_bytes.saturating_add(1))];
+        stream.read_exact(&mut bytes).await.map_err(|error| broken(&error))?;
+        if bytes.len() == length {
+            let mut end = *b"\r\nEND\r\n";
+            stream.read_exact(&mut end).await.map_err(|error| broken(&error))?;
+            if &end != b"\r\nEND\r\n" {
+                return Err(no_memcached());
+            }
+            connection.is_spoiled = false;
+        }
+        Ok(Some(Item { flags, bytes }))
+    }
+}
+
+/// One line, without its end.
+async fn line(stream: &mut BufStream<TcpStream>) -> Result<String, Failure> {
+    let mut line = Vec::new();
+    stream.take(LONGEST_LINE).read_until(b'\n', &mut line).await.map_err(|error| broken(&error))?;
+    let line = line.strip_suffix(b"\r\n").ok_or_else(|| match line.is_empty() {
+        true => Failure::Broken("the connection was closed".to_owned()),
+        false => no_memcached(),
+    })?;
+    String::from_utf8(line.to_vec()).map_err(|_| no_memcached())
+}
+
+/// Flags and length of `VALUE key flags length`.
+fn value(line: &str, key: &str) -> Result<(u32, usize), Failure> {
+    if let Some(words) = line.strip_prefix("SERVER_ERROR ") {
+        return Err(Failure::Broken(format!("memcached: {words}")));
+    }
+    let read = || {
+        let (flags, length) =
+            line.strip_prefix("VALUE ")?.strip_prefix(key)?.strip_prefix(' ')?.split_once(' ')?;
+        Some((flags.parse().ok()?, length.parse().ok()?))
+    };
+    read().ok_or_else(no_memcached)
+}
+
+fn broken(error: &io::Error) -> Failure {
+    Failure::Broken(error.to_string())
+}
+
+fn no_memcached() -> Failure {
+    Failure::Broken("what answers is no memcached".to_owned())
+}

@@ -1,0 +1,163 @@
+//! SQL databases: one question at a time, each one row, its first column or all of them. The drivers are known here alone.
+
+use std::{fmt, sync::Arc, time::Duration};
+
+use tokio::sync::watch;
+
+use crate::{
+    config::sql_url::SqlUrl,
+    health::Health,
+    remote::{Kept, Patience, Told},
+};
+
+#[cfg(feature = "mysql")]
+mod mysql;
+#[cfg(feature = "postgres")]
+mod postgres;
+#[cfg(any(feature = "mysql", feature = "sqlite"))]
+mod row;
+#[cfg(feature = "sqlite")]
+mod sqlite;
+#[cfg(feature = "postgres")]
+mod tls;
+
+/// Whose SQL it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Dialect {
+    /// PostgreSQL.
+    Postgres,
+    /// MySQL and MariaDB.
+    MySql,
+    /// SQLite.
+    Sqlite,
+}
+
+impl Dialect {
+    /// Of the database behind a URL.
+    pub fn of(url: &SqlUrl) -> Self {
+        match url {
+            SqlUrl::Postgres(_) => Self::Postgres,
+            SqlUrl::MySql(_) => Self::MySql,
+            SqlUrl::Sqlite(_) => Self::Sqlite,
+        }
+    }
+}
+
+/// A statement, prepared once a connection, and what is bound to its placeholders in order. It may only read: it can be
+/// asked twice.
+#[derive(Clone)]
+pub struct Query {
+    /// With `$1` in PostgreSQL, else `?`.
+    pub statement: Arc<str>,
+    /// One for each placeholder.
+    pub arguments: Vec<Argument>,
+    /// What of the first row.
+    pub wanted: Wanted,
+}
+
+/// What of a row is the answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Wanted {
+    /// Its first column.
+    Column,
+    /// All of it, as a JSON object. PostgreSQL sends no more than a character more than this; of the other
+    /// databases it is for the one who asks to look how much there is.
+    Row {
+        /// How large it may be.
+        max_bytes: usize,
+    },
+}
+
+/// What is bound to a placeholder.
+#[derive(Clone)]
+pub enum Argument {
+    /// Text.
+    Text(String),
+    /// A whole number, in PostgreSQL a `bigint`.
+    Integer(i64),
+    /// A text that is taken for what the statement compares it with, a number too; `None`: NULL, which is none of them.
+    Untyped(Option<String>),
+}
+
+/// What is bound may be a session id.
+impl fmt::Debug for Query {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Query").field(&self.statement).finish()
+    }
+}
+
+/// It may be a session id or a user's.
+impl fmt::Debug for Argument {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Argument")
+    }
+}
+
+/// What was wanted of the first row, as bytes; `None`: there is no row, or NULL in its first column.
+pub type Answer = Option<Vec<u8>>;
+
+/// A database. Ends when it is dropped.
+#[derive(Debug)]
+pub enum Database {
+    /// PostgreSQL.
+    #[cfg(feature = "postgres")]
+    Postgres(Kept<postgres::Postgres>),
+    /// MySQL and MariaDB.
+    #[cfg(feature = "mysql")]
+    MySql(Kept<mysql::MySql>),
+    /// SQLite.
+    #[cfg(feature = "sqlite")]
+    Sqlite(Kept<sqlite::Sqlite>),
+}
+
+impl Database {
+    /// Starts to look after it; `probe` is a query of the kind that will be asked.
+    pub fn open(url: &SqlUrl, patience: Patience, told: Told, probe: Query) -> Self {
+        match url {
+            #[cfg(feature = "postgres")]
+            SqlUrl::Postgres(server) => {
+                Self::Postgres(Kept::open(postgres::Postgres::new(server.clone()), patience, told, probe))
+            }
+            #[cfg(feature = "mysql")]
+            SqlUrl::MySql(server) => {
+                Self::MySql(Kept::open(mysql::MySql::new(server.clone()), patience, told, probe))
+            }
+            #[cfg(feature = "sqlite")]
+            SqlUrl::Sqlite(path) => {
+                let sqlite = sqlite::Sqlite::new(path.clone(), lock_patience(patience.answer));
+                Self::Sqlite(Kept::open(sqlite, patience, told, probe))
+            }
+            #[cfg(not(all(feature = "postgres", feature = "mysql", feature = "sqlite")))]
+            _ => unreachable!("its URL is refused where settings are read"),
+        }
+    }
+
+    /// The answer, within the patience it was opened with. Why there is none is for the log alone.
+    pub async fn ask(&self, query: &Query) -> Result<Answer, String> {
+        match self {
+            #[cfg(feature = "postgres")]
+            Self::Postgres(kept) => kept.ask(query).await,
+            #[cfg(feature = "mysql")]
+            Self::MySql(kept) => kept.ask(query).await,
+            #[cfg(feature = "sqlite")]
+            Self::Sqlite(kept) => kept.ask(query).await,
+        }
+    }
+
+    /// Follows whether it answers.
+    pub fn health(&self) -> watch::Receiver<Health> {
+        match self {
+            #[cfg(feature = "postgres")]
+            Self::Postgres(kept) => kept.health(),
+            #[cfg(feature = "mysql")]
+            Self::MySql(kept) => kept.health(),
+            #[cfg(feature = "sqlite")]
+            Self::Sqlite(kept) => kept.health(),
+        }
+    }
+}
+
+/// How long to wait for one who writes, so that what is said in the end is that the file is locked.
+fn lock_patience(answer: Duration) -> Duration {
+    answer * 3 / 4
+}

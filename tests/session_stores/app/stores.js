@@ -1,0 +1,127 @@
+// Each store as its package's own documentation opens it.
+import Database from 'better-sqlite3'
+import betterSqlite3Store from 'better-sqlite3-session-store'
+import connectMemcached from 'connect-memcached'
+import MongoStore from 'connect-mongo'
+import connectMongoDBSession from 'connect-mongodb-session'
+import connectPgSimple from 'connect-pg-simple'
+import { ConnectSessionKnexStore } from 'connect-session-knex'
+import connectSessionSequelize from 'connect-session-sequelize'
+import connectSqlite3 from 'connect-sqlite3'
+import { TypeormStore } from 'connect-typeorm'
+import expressMysqlSession from 'express-mysql-session'
+import knexOf from 'knex'
+import { PrismaSessionStore } from '@quixo3/prisma-session-store'
+import { Sequelize } from 'sequelize'
+import sessionFileStore from 'session-file-store'
+import { DataSource, EntitySchema } from 'typeorm'
+import { prismaLike } from './prisma.js'
+import { callbacks } from './sqlite.js'
+
+const schemeOf = (url) => url.slice(0, url.indexOf(':'))
+const fileOf = (url) => url.slice('sqlite:'.length)
+const nothing = async () => {}
+
+const stores = {
+  'connect-pg-simple': async (url, options, session) => {
+    const Store = connectPgSimple(session)
+    const store = new Store({ conString: url, createTableIfMissing: true, ...options })
+    return { store, close: () => store.close() }
+  },
+
+  'express-mysql-session': async (url, options, session) => {
+    const { hostname, port, username, password, pathname } = new URL(url)
+    const Store = expressMysqlSession(session)
+    const store = new Store({
+      host: hostname,
+      port: Number(port),
+      user: username,
+      password: decodeURIComponent(password),
+      database: pathname.slice(1),
+      ...options
+    })
+    await store.onReady()
+    return { store, close: () => store.close() }
+  },
+
+  'connect-sqlite3': async (url, options, session) => {
+    const database = new Database(fileOf(url))
+    const Store = connectSqlite3(session)
+    return { store: new Store({ db: callbacks(database), ...options }), close: nothing }
+  },
+
+  'better-sqlite3-session-store': async (url, options, session) => {
+    const Store = betterSqlite3Store(session)
+    return { store: new Store({ client: new Database(fileOf(url)), ...options }), close: nothing }
+  },
+
+  'connect-session-knex': async (url, options) => {
+    const clients = { postgres: 'pg', mysql: 'mysql2', sqlite: 'better-sqlite3' }
+    const client = clients[schemeOf(url)]
+    const connection = client === 'better-sqlite3' ? { filename: fileOf(url) } : url
+    const knex = knexOf({ client, connection, useNullAsDefault: true })
+    const store = new ConnectSessionKnexStore({ knex, ...options })
+    await store.ready
+    return { store, close: () => knex.destroy() }
+  },
+
+  'connect-session-sequelize': async (url, options, session) => {
+    const sequelize = new Sequelize(url, { logging: false })
+    const Store = connectSessionSequelize(session.Store)
+    const store = new Store({ db: sequelize, ...options })
+    await store.sync()
+    return { store, close: () => sequelize.close() }
+  },
+
+  // The entity of its README, without the decorators that need TypeScript.
+  'connect-typeorm': async (url, options) => {
+    const Session = new EntitySchema({
+      name: 'Session',
+      columns: {
+        id: { type: 'varchar', length: 255, primary: true },
+        expiredAt: { type: 'bigint' },
+        json: { type: 'text' },
+        destroyedAt: { type: schemeOf(url) === 'postgres' ? 'timestamp' : 'datetime', deleteDate: true, nullable: true }
+      },
+      indices: [{ columns: ['expiredAt'] }]
+    })
+    const type = { postgres: 'postgres', mysql: 'mysql', sqlite: 'better-sqlite3' }[schemeOf(url)]
+    const place = type === 'better-sqlite3' ? { database: fileOf(url) } : { url }
+    const source = await new DataSource({ type, ...place, entities: [Session], synchronize: true }).initialize()
+    const store = new TypeormStore({ cleanupLimit: 2, limitSubquery: false, ...options })
+    return { store: store.connect(source.getRepository(Session)), close: () => source.destroy() }
+  },
+
+  'prisma-session-store': async (url, options) => {
+    const { client, close } = await prismaLike(schemeOf(url), url)
+    const store = new PrismaSessionStore(client, { dbRecordIdIsSessionId: true, ...options })
+    return { store, close }
+  },
+
+  'connect-memcached': async (url, options, session) => {
+    const Store = connectMemcached(session)
+    const store = new Store({ hosts: [new URL(url).host], ...options })
+    return { store, close: async () => store.client.end() }
+  },
+
+  'session-file-store': async (url, options, session) => {
+    const Store = sessionFileStore(session)
+    const store = new Store({ path: url.slice('file:'.length), logFn () {}, retries: 0, ...options })
+    return { store, close: nothing }
+  },
+
+  'connect-mongo': async (url, options) => {
+    const store = MongoStore.create({ mongoUrl: url, ...options })
+    await store.collectionP
+    return { store, close: () => store.close() }
+  },
+
+  'connect-mongodb-session': async (url, options, session) => {
+    const Store = connectMongoDBSession(session)
+    const store = new Store({ uri: url, ...options })
+    await store.initialConnectionPromise
+    return { store, close: () => store.client.close() }
+  }
+}
+
+export const openStore = (layout, url, options, session) => stores[layout](url, options, session)

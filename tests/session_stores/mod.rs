@@ -1,0 +1,10 @@
+//! What every session store promises, asked of each; what can befall it; and the real npm packages at work.
+
+mod apps;
+mod contract;
+mod faults;
+mod files;
+mod memcached;
+mod memory;
+mod redis;
+mod sql;

@@ -1,0 +1,250 @@
+//! Sources that are down, slow, or send garbage: bounded, counted, explained, and never accepted.
+
+use std::time::Duration;
+
+use serde_json::{Value, json};
+use tokio::{io::AsyncReadExt as _, net::TcpListener};
+
+use super::Asked;
+use crate::{
+    support::{
+        ports::lasting_port,
+        redis::Redis,
+        service::ServiceProcess,
+        until,
+        users::{Entry, HttpServer, Reply, Sources},
+    },
+    telemetry::scrape,
+};
+
+const SETTINGS: [(&str, &str); 2] = [("USER_CACHE_TTL", "0s"), ("USER_TIMEOUT", "700ms")];
+const IN_TIME: Duration = Duration::from_secs(3);
+
+async fn over_http(answer: impl Fn() -> Reply + Send + Sync + 'static) -> (HttpServer, Asked) {
+    let server = HttpServer::start(move |_, _| answer()).await;
+    let asked = Asked::of(&server.url("/users/{id}"), &SETTINGS, &json!(7)).await;
+    (server, asked)
+}
+
+async fn counted(asked: &Asked, fault: &str) -> f64 {
+    scrape(&asked.service.http).await[&format!("socketpass_user_source_faults_total{{fault=\"{fault}\"}}")]
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_app_that_answers_neither_a_user_nor_that_there_is_none() {
+    for (status, headers, hint) in [
+        (201, "", "neither 200 with the user nor 404"),
+        (204, "", "neither 200 with the user nor 404"),
+        (301, "location: /users/7\r\n", "redirects elsewhere"),
+        (302, "location: http://127.0.0.1:1/\r\n", "redirects elsewhere"),
+        (400, "", "neither 200 with the user nor 404"),
+        (401, "", "user.authorization"),
+        (403, "", "user.authorization"),
+        (429, "", "neither 200 with the user nor 404"),
+        (500, "", "the app's log has the cause"),
+        (503, "", "the app's log has the cause"),
+    ] {
+        let (_server, asked) = over_http(move || Reply::status(status, headers, r#"{"id":7}"#)).await;
+        let said = asked.fails(IN_TIME).await;
+        assert!(said.contains(hint), "{status}: {said}");
+        assert_eq!(counted(&asked, "refused").await, 2.0, "{status}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_app_that_sends_garbage() {
+    let user = |body: &str| Reply::status(200, "", body);
+    let chunked = |bytes: &[u8]| [b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n", bytes].concat();
+    type Answer = Box<dyn Fn() -> Reply + Send + Sync>;
+    let answers: Vec<(&str, &str, Answer)> = vec![
+        ("unusable", "something else than JSON", Box::new(move || user("<html>"))),
+        ("unusable", "something else than JSON", Box::new(move || user(""))),
+        ("unusable", "something else than JSON", Box::new(move || user(r#"{"id":7} {"id":8}"#))),
+        ("unusable", "something else than JSON", Box::new(move || user(r#"{"id":1e999}"#))),
+        ("unusable", "something else than a JSON object", Box::new(move || user(r#"[{"id":7}]"#))),
+        ("unusable", "deeper than 24 levels", Box::new(move || user(&"[".repeat(100_000)))),
+        (
+            "unusable",
+            "larger than 1 MiB",
+            Box::new(move || user(&format!(r#"{{"a":"{}"}}"#, "x".repeat(2 << 20)))),
+        ),
+        (
+            "unusable",
+            "larger than 1 MiB",
+            Box::new(move || {
+                Reply::Endless(
+                    chunked(b""),
+                    [b"100000\r\n", vec![b'x'; 1 << 20].as_slice(), b"\r\n"].concat(),
+                )
+            }),
+        ),
+        (
+            "timeout",
+            "within user.timeout",
+            Box::new(move || Reply::Endless(chunked(b""), b"1\r\n{\r\n".to_vec())),
+        ),
+        ("timeout", "within user.timeout", Box::new(move || Reply::Hang(chunked(b"1\r\n{\r\n")))),
+        ("timeout", "within user.timeout", Box::new(move || Reply::Hang(b"HTTP/1.1 200".to_vec()))),
+        (
+            "refused",
+            "speaks no HTTP",
+            Box::new(move || Reply::Close(b"SSH-2.0-OpenSSH_9.2\r\n\r\n".to_vec())),
+        ),
+        (
+            "refused",
+            "speaks no HTTP",
+            Box::new(move || {
+                Reply::Endless(
+                    b"HTTP/1.1 200 OK\r\n".to_vec(),
+                    [b"x: ".as_slice(), &[b'x'; 65536], b"\r\n"].concat(),
+                )
+            }),
+        ),
+        ("unreachable", "cannot be reached", Box::new(move || Reply::Close(vec![]))),
+    ];
+    for (fault, hint, answer) in answers {
+        let (_server, asked) = over_http(answer).await;
+        let said = asked.fails(IN_TIME).await;
+        assert!(said.contains(hint), "{fault}, {hint}: {said}");
+        assert_eq!(counted(&asked, fault).await, 2.0, "{hint}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_app_over_grpc_that_fails() {
+    let sources = Sources::start().await;
+    let asked = Asked::of(&sources.grpc(), &SETTINGS, &json!(7)).await;
+    sources.table.put("7", Entry::Fails);
+    assert!(asked.fails(IN_TIME).await.contains("the app's log has the cause"));
+    for (user, hint) in [
+        (json!(null), "the status NOT_FOUND"),
+        (json!({"a": "x".repeat(2 << 20)}), "larger than 1 MiB"),
+        ((1..80).fold(json!({}), |inner, _| json!({ "a": inner })), "deeper than 24 levels"),
+    ] {
+        sources.table.has("7", user);
+        let said = asked.fails(IN_TIME).await;
+        assert!(said.contains(hint), "{said}");
+    }
+    assert_eq!(counted(&asked, "unusable").await, 6.0);
+    sources.gate.close();
+    assert!(asked.fails(IN_TIME).await.contains("within user.timeout"));
+    assert_eq!(counted(&asked, "timeout").await, 2.0);
+    sources.gate.reopen();
+    sources.table.has("7", json!({"id": 7}));
+    assert_eq!(asked.reason().await, "AUTHORIZED");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_answers_is_something_else() {
+    let service = ServiceProcess::start(&[]).await;
+    let grpc = service.grpc.strip_prefix("http://").unwrap();
+    let http = service.http.strip_prefix("http://").unwrap();
+    let asked = Asked::of(&format!("grpc://{grpc}"), &SETTINGS, &json!(7)).await;
+    assert!(asked.fails(IN_TIME).await.contains("does not serve socketpass.v1.UserSourceService"));
+    // gRPC's door spoken to in HTTP/1.1, and the door for probes, which has nothing of the kind.
+    let asked = Asked::of(&format!("http://{grpc}/users/{{id}}"), &SETTINGS, &json!(7)).await;
+    asked.fails(IN_TIME).await;
+    let asked = Asked::of(&format!("http://{http}/metrics?{{id}}"), &SETTINGS, &json!(7)).await;
+    assert!(asked.fails(IN_TIME).await.contains("something else than JSON"));
+    let asked = Asked::of(&format!("redis://{http}"), &SETTINGS, &json!(7)).await;
+    asked.fails(IN_TIME).await;
+    let redis = Redis::start().await;
+    for url in [format!("grpc://127.0.0.1:{}", redis.port), format!("http://127.0.0.1:{}/{{id}}", redis.port)]
+    {
+        let asked = Asked::of(&url, &SETTINGS, &json!(7)).await;
+        asked.fails(IN_TIME).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nobody_is_there_or_says_nothing() {
+    let silent = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let silent_port = silent.local_addr().unwrap().port();
+    let listening = tokio::spawn(async move {
+        loop {
+            let (mut stream, _) = silent.accept().await.unwrap();
+            tokio::spawn(async move { while stream.read_u8().await.is_ok() {} });
+        }
+    });
+    let nobody = lasting_port();
+    for port in [nobody, silent_port] {
+        for url in [
+            format!("redis://127.0.0.1:{port}"),
+            format!("http://127.0.0.1:{port}/{{id}}"),
+            format!("https://127.0.0.1:{port}/{{id}}"),
+            format!("grpc://127.0.0.1:{port}"),
+            format!("grpcs://127.0.0.1:{port}"),
+        ] {
+            let asked = Asked::of(&url, &SETTINGS, &json!(7)).await;
+            let said = asked.fails(IN_TIME).await;
+            let hint = if port == nobody { "cannot be reached" } else { "user.timeout" };
+            assert!(said.contains(hint) || said.contains("cannot be reached"), "{url}: {said}");
+        }
+    }
+    listening.abort();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_redis_that_has_no_users_where_they_should_be() {
+    let redis = Redis::start().await;
+    let mut connection = redis.connection().await;
+    let asked = Asked::of(&redis.url(), &SETTINGS, &json!(7)).await;
+    let nothing: [&str; 0] = [];
+    for (command, arguments, hint) in [
+        ("RPUSH", [vec!["x".to_owned()], vec![]].concat(), "neither a text nor a hash"),
+        ("SET", vec!["PHPSESSID|x".to_owned()], "something else than JSON"),
+        ("SET", vec!["7".to_owned()], "something else than a JSON object"),
+        ("SET", vec!["[".repeat(100_000)], "deeper than 24 levels"),
+        ("SET", vec![format!("{{\"a\":\"{}\"}}", "x".repeat(2 << 20))], "larger than 1 MiB"),
+        ("HSET", vec!["a".to_owned(), "x".repeat(2 << 20)], "larger than 1 MiB"),
+        ("HSET", (0..4000).map(|number| format!("field-{number}")).collect(), "more than 1,000 fields"),
+    ] {
+        let () = redis::cmd("DEL").arg("user:7").query_async(&mut connection).await.unwrap();
+        let mut put = redis::cmd(command);
+        let () =
+            put.arg("user:7").arg(arguments).arg(&nothing[..]).query_async(&mut connection).await.unwrap();
+        let said = asked.fails(IN_TIME).await;
+        assert!(said.contains(hint), "{hint}: {said}");
+    }
+    assert_eq!(counted(&asked, "unusable").await, 14.0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_redis_that_hangs_or_refuses() {
+    let mut redis = Redis::start().await;
+    let mut connection = redis.connection().await;
+    let () = redis::cmd("SET").arg("user:7").arg(r#"{"id":7}"#).query_async(&mut connection).await.unwrap();
+    let () = redis::cmd("HSET").arg("user:8").arg("id").arg("8").query_async(&mut connection).await.unwrap();
+    let mut user = redis::cmd("ACL");
+    user.arg("SETUSER").arg("weak").arg("on").arg(">pw").arg("~*").arg("+getrange").arg("+ping");
+    let () = user.query_async(&mut connection).await.unwrap();
+    let weak = format!("redis://weak:pw@127.0.0.1:{}", redis.port);
+    let asked = Asked::of(&weak, &SETTINGS, &json!(8)).await;
+    let said = asked.fails(IN_TIME).await;
+    assert!(said.contains("GETRANGE, and for hashes HLEN, MEMORY USAGE and HGETALL"), "{said}");
+
+    let asked = Asked::of(&redis.url(), &SETTINGS, &json!(7)).await;
+    assert_eq!(asked.user().await, json!({"id": 7, "logged_in": true}));
+    redis.process().signal("STOP");
+    asked.fails(IN_TIME).await;
+    redis.process().signal("CONT");
+    until("it recovers", || async { asked.reason().await == "AUTHORIZED" }).await;
+    redis.kill().await;
+    assert!(asked.fails(IN_TIME).await.contains("cannot be reached"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_id_that_is_none() {
+    let sources = Sources::start().await;
+    for id in [".", "..", ""] {
+        sources.table.has(id, json!({"id": "somebody else"}));
+        let asked = Asked::of(&sources.http(), &SETTINGS, &json!(id)).await;
+        assert!(asked.fails(IN_TIME).await.contains("cannot stand in a URL's path"));
+    }
+    let long = Value::from("x".repeat(1025));
+    for url in [sources.http(), sources.grpc()] {
+        let asked = Asked::of(&url, &SETTINGS, &long).await;
+        assert!(asked.fails(IN_TIME).await.contains("longer than 1,024 bytes"));
+    }
+    assert!(sources.table.asked().is_empty());
+}
