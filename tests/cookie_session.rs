@@ -1,8 +1,6 @@
 //! Sessions in the cookie itself: an Express app on the real cookie-session and Passport, and hints for whoever has not
 //! set it up right.
 
-use std::path::Path;
-
 use serde_json::{Value, json};
 use socketpass::grpc::{
     convert::{json_object, reason_name},
@@ -26,8 +24,7 @@ struct App {
 
 impl App {
     async fn start(variables: &[(&str, &str)]) -> Self {
-        let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/cookie_session/app");
-        npm::install(&directory).await;
+        let directory = npm::installed_in("tests/cookie_session/app", &[]).await;
         let mut command = Command::new("node");
         command.arg("app.js").current_dir(directory).env("KEYS", KEYS).envs(variables.iter().copied());
         let process = Process::start(&mut command);
