@@ -10,11 +10,12 @@ use socketpass::{
 use tempfile::TempDir;
 
 use crate::support::{
-    cookie,
+    SECRET, cookie,
     http::send,
     process::Process,
     service::{
-        Client, Service, ServiceProcess, authorize, command, config, explain, with_cookie, with_headers,
+        Client, Service, ServiceProcess, authorize, command, config, explain, socketpass, with_cookie,
+        with_headers,
     },
 };
 
@@ -118,6 +119,10 @@ async fn a_policy_that_does_not_compile_stops_the_start_and_changes_nothing_whil
     let mut process = Process::start(&mut command(&bad));
     assert_eq!(process.exit_code().await, Some(2));
     process.output().line("policy.accept: 1:19: there is no `scoket`").await;
+
+    let mut config = socketpass();
+    config.args(["config", "--policy-accept", "nobody"]).env("SOCKETPASS_SESSION_SECRETS", SECRET);
+    assert_eq!(config.output().await.unwrap().status.code(), Some(2));
 
     let directory = TempDir::new().unwrap();
     let file = directory.path().join("socketpass.toml");

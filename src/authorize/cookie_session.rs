@@ -112,7 +112,10 @@ fn absent_signature(value: &str, name: &str) -> Step {
             "the session's cookie is one of express-session, which keeps sessions in a store: is session.store right?",
         );
     }
-    step.hint("it comes with the session's cookie wherever that goes, unless the app has switched signing off (`signed: false`)")
+    step.hint(
+        "it comes with the session's cookie wherever that goes, unless the app has switched signing off (`signed: \
+         false`)",
+    )
 }
 
 fn wrong_signature(signature: &str, name: &str, keys: &Keygrip) -> Step {

@@ -1,5 +1,7 @@
 //! Who stands behind a handshake: the path from its session, in the store or in the cookie, to the user.
 
+use std::sync::Arc;
+
 use serde_json::Value;
 
 use super::{
@@ -45,7 +47,7 @@ impl Authorizer {
             Sessions::InStore(store, keys) => {
                 let Rules { cookie, outside_cookie, .. } = &self.rules;
                 match session_id::find(handshake, cookie, *outside_cookie, keys, trace) {
-                    Ok(id) => (self.of_stored(&id, &**store, trace).await, Some(id)),
+                    Ok(id) => (self.of_stored(&id, store, trace).await, Some(id)),
                     Err(reason) => (Standing::nobody(reason), None),
                 }
             }
@@ -60,14 +62,14 @@ impl Authorizer {
     async fn of_stored<T: Trace + Send>(
         &self,
         id: &SessionId,
-        store: &dyn SessionStore,
+        store: &Arc<dyn SessionStore>,
         trace: &mut T,
     ) -> Standing {
         let session = match store.load(id, self.rules.max_session_bytes).await {
-            Ok(Some(raw)) => self.read_session(&raw, id, store, trace),
+            Ok(Some(raw)) => self.read_session(&raw, id, &**store, trace),
             Ok(None) => {
                 trace.step(|| {
-                    let place = place(store, id);
+                    let place = place(&**store, id);
                     Step::failed(StepName::Store, &place, format!("no {place}")).hint(format!(
                         "{} Otherwise the session has expired or was logged out",
                         store.question()
@@ -75,7 +77,7 @@ impl Authorizer {
                 });
                 Err(Standing::nobody(Reason::SessionNotFound))
             }
-            Err(fault) => Err(store_fault(&fault, id, store, trace)),
+            Err(fault) => Err(store_fault(&fault, id, &**store, trace)),
         };
         self.of_session(session, Some(id), trace).await
     }

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use tokio::{process::Command, sync::Mutex};
 
-/// Where an example is, its packages installed.
+/// Where an example is, its packages installed by npm if they are not.
 pub async fn installed(example: &str) -> PathBuf {
     installed_in(&format!("examples/{example}"), &[]).await
 }
@@ -31,6 +31,12 @@ pub async fn installed_in(folder: &str, built: &[&str]) -> PathBuf {
         }
         std::fs::write(ready, "").unwrap();
     }
+    directory
+}
+
+async fn npm(directory: &Path, arguments: &[&str]) {
+    let done = Command::new("npm").args(arguments).current_dir(directory).status().await.unwrap();
+    assert!(done.success(), "npm {arguments:?} in {}", directory.display());
 }
 
 async fn npm(directory: &Path, arguments: &[&str]) {

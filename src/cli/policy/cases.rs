@@ -64,11 +64,17 @@ struct Written {
 /// Reads the file.
 pub(super) fn read(path: &Path) -> Result<Vec<Case>, String> {
     /// A hundred thousand cases.
-    const BYTES: u64 = 16 << 20;
+    const BYTES: usize = 16 << 20;
     let shown = path.display();
     let mut text = String::new();
-    let read = File::open(path).and_then(|file| file.take(BYTES).read_to_string(&mut text));
+    let more = u64::try_from(BYTES).unwrap_or(u64::MAX).saturating_add(1);
+    let read = File::open(path).and_then(|file| file.take(more).read_to_string(&mut text));
     read.map_err(|error| format!("the file {shown} cannot be read: {error}"))?;
+    if text.len() > BYTES {
+        return Err(format!(
+            "the file {shown} is larger than 16 MiB; several smaller ones can be tested in turn"
+        ));
+    }
     // The parser's words show the place, and there is nothing secret in it.
     let Written { case: cases } =
         toml::from_str(&text).map_err(|error| format!("the file {shown}: {error}"))?;

@@ -18,8 +18,8 @@ use crate::{
     session_store::MemoryStore,
 };
 
-/// What decides apart from who is asked about. Everything else of the settings, such as files of secrets and certificates that
-/// a CI does not have, is not looked at.
+/// What decides apart from who is asked about. Everything else of the settings, such as files of secrets and certificates
+/// that a CI does not have, is not looked at.
 const DECIDING: [&str; 7] = [
     "session.cookie",
     "session.passport_key",

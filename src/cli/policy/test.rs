@@ -24,9 +24,9 @@ use crate::{
 pub(super) const LONG_ABOUT: &str = "\
 Test the settings against a file of handshakes and expected decisions.
 
-The cases are decided as the service decides, from policy.*, session.allowed_origins and what else the settings say of who may \
-come in, and need neither a service nor a store. Exit status 0: all came out as expected; 1: some did not; 2: the settings \
-or the file are wrong. A file looks like this (docs/policies.md has all of it):
+The cases are decided as the service decides, from policy.*, session.allowed_origins and what else the settings say of \
+who may come in, and need neither a service nor a store. Exit status 0: all came out as expected; 1: some did not; 2: the \
+settings or the file are wrong. A file looks like this (docs/policies.md has all of it):
 
   [[case]]
   name = \"a member stays out of /admin\"
