@@ -58,8 +58,9 @@ const MAY_USE: [(&str, &[&str]); 20] = [
 ];
 
 /// Crates that only some files may name.
-const DRIVERS: [(&str, &[&str]); 8] = [
+const DRIVERS: [(&str, &[&str]); 9] = [
     ("redis::", &["redis_connection/", "session_store/redis.rs", "registry/redis/"]),
+    ("mongodb::", &["session_store/mongodb/"]),
     ("sqlx", &["sql/"]),
     ("tokio_postgres", &["sql/"]),
     ("prost_types", &["grpc/", "cli/explain/mod.rs", "cli/sockets/", "cli/bench/gateways/"]),
