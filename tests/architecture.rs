@@ -62,8 +62,9 @@ const MAY_USE: [(&str, &[&str]); 21] = [
 ];
 
 /// Crates that only some files may name.
-const DRIVERS: [(&str, &[&str]); 8] = [
+const DRIVERS: [(&str, &[&str]); 9] = [
     ("redis::", &["redis_connection/", "session_store/redis.rs", "user_source/redis.rs", "registry/redis/"]),
+    ("mongodb::", &["session_store/mongodb/"]),
     ("sqlx", &["sql/"]),
     ("tokio_postgres", &["sql/"]),
     (

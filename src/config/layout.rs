@@ -1,6 +1,8 @@
 //! How the npm session stores that share databases lay out what they write: `session.layout`, with `session.table` and
 //! `session.columns` where they leave names to the app.
 
+use super::sql_url::Dialect;
+
 /// The tables or collections that one npm package writes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Layout {
@@ -36,7 +38,7 @@ pub struct Expiry {
     pub kept: Kept,
     /// Whether a session still lives at that very moment.
     pub inclusive: bool,
-    /// Whether one without that moment lives for good.
+    /// Whether one in which that is null lives for good.
     pub null_is_forever: bool,
 }
 
@@ -64,17 +66,17 @@ pub enum Kept {
 /// Which database a layout is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Place {
-    /// PostgreSQL.
-    Postgres,
-    /// MySQL and MariaDB.
-    MySql,
-    /// SQLite.
-    Sqlite,
+    /// One that speaks SQL.
+    Sql(Dialect),
     /// MongoDB.
     Mongo,
 }
 
-use Place::{Mongo, MySql, Postgres, Sqlite};
+use Place::{Mongo, Sql};
+
+const POSTGRES: Place = Sql(Dialect::Postgres);
+const MYSQL: Place = Sql(Dialect::MySql);
+const SQLITE: Place = Sql(Dialect::Sqlite);
 
 /// What the package writes where; the first of a place is its default.
 struct Known {
@@ -89,7 +91,7 @@ struct Known {
 const KNOWN: &[Known] = &[
     Known {
         package: "connect-pg-simple",
-        places: &[Postgres],
+        places: &[POSTGRES],
         table: "session",
         id: "sid",
         session: "sess",
@@ -97,7 +99,7 @@ const KNOWN: &[Known] = &[
     },
     Known {
         package: "express-mysql-session",
-        places: &[MySql],
+        places: &[MYSQL],
         table: "sessions",
         id: "session_id",
         session: "data",
@@ -105,7 +107,7 @@ const KNOWN: &[Known] = &[
     },
     Known {
         package: "connect-sqlite3",
-        places: &[Sqlite],
+        places: &[SQLITE],
         table: "sessions",
         id: "sid",
         session: "sess",
@@ -113,7 +115,7 @@ const KNOWN: &[Known] = &[
     },
     Known {
         package: "better-sqlite3-session-store",
-        places: &[Sqlite],
+        places: &[SQLITE],
         table: "sessions",
         id: "sid",
         session: "sess",
@@ -121,22 +123,22 @@ const KNOWN: &[Known] = &[
     },
     Known {
         package: "connect-session-knex",
-        places: &[Postgres, MySql, Sqlite],
+        places: &[POSTGRES, MYSQL, SQLITE],
         table: "sessions",
         id: "sid",
         session: "sess",
         expiry: |place| {
             let kept = match place {
-                MySql => Kept::UtcSeconds,
-                Sqlite => Kept::IsoSeconds,
-                Postgres | Mongo => Kept::Instant,
+                MYSQL => Kept::UtcSeconds,
+                SQLITE => Kept::IsoSeconds,
+                POSTGRES | Mongo => Kept::Instant,
             };
             Some(("expired", kept, true))
         },
     },
     Known {
         package: "connect-session-sequelize",
-        places: &[Postgres, MySql, Sqlite],
+        places: &[POSTGRES, MYSQL, SQLITE],
         table: "Sessions",
         id: "sid",
         session: "data",
@@ -145,7 +147,7 @@ const KNOWN: &[Known] = &[
     },
     Known {
         package: TYPEORM,
-        places: &[Postgres, MySql, Sqlite],
+        places: &[POSTGRES, MYSQL, SQLITE],
         table: "session",
         id: "id",
         session: "json",
@@ -153,7 +155,7 @@ const KNOWN: &[Known] = &[
     },
     Known {
         package: PRISMA,
-        places: &[Postgres, MySql, Sqlite],
+        places: &[POSTGRES, MYSQL, SQLITE],
         table: "Session",
         id: "sid",
         session: "data",
@@ -168,7 +170,7 @@ const KNOWN: &[Known] = &[
         expiry: |_| Some(("expires", Kept::Date, false)),
     },
     Known {
-        package: "connect-mongodb-session",
+        package: CONNECT_MONGODB_SESSION,
         places: &[Mongo],
         table: "sessions",
         id: "_id",
@@ -179,6 +181,7 @@ const KNOWN: &[Known] = &[
 
 const TYPEORM: &str = "connect-typeorm";
 const PRISMA: &str = "prisma-session-store";
+const CONNECT_MONGODB_SESSION: &str = "connect-mongodb-session";
 
 /// The packages, as `session.layout` names them.
 pub(super) const PACKAGES: &[&str] = &[
@@ -191,7 +194,7 @@ pub(super) const PACKAGES: &[&str] = &[
     TYPEORM,
     PRISMA,
     "connect-mongo",
-    "connect-mongodb-session",
+    CONNECT_MONGODB_SESSION,
 ];
 
 impl Layout {
@@ -218,7 +221,7 @@ impl Layout {
                 column: column.to_owned(),
                 kept,
                 inclusive,
-                null_is_forever: known.package == PRISMA || place == Mongo,
+                null_is_forever: [PRISMA, CONNECT_MONGODB_SESSION].contains(&known.package),
             }),
             destroyed: (known.package == TYPEORM).then_some("destroyedAt"),
         })
@@ -227,7 +230,7 @@ impl Layout {
     /// Another table: `table`, or `schema.table` where there are schemas.
     pub(super) fn rename_table(&mut self, place: Place, name: &str) -> Result<(), String> {
         let (schema, name) = match name.split_once('.') {
-            Some((schema, name)) if matches!(place, Postgres | MySql) => (Some(schema), name),
+            Some((schema, name)) if matches!(place, POSTGRES | MYSQL) => (Some(schema), name),
             _ => (None, name),
         };
         check_name(name)?;
@@ -282,18 +285,18 @@ mod tests {
     #[test]
     fn a_layout_is_the_usual_one_or_one_of_the_place() {
         let package = |place, package| Layout::of(place, package).map(|layout| layout.package);
-        assert_eq!(package(Postgres, None), Ok("connect-pg-simple"));
-        assert_eq!(package(MySql, None), Ok("express-mysql-session"));
-        assert_eq!(package(Sqlite, None), Ok("connect-sqlite3"));
+        assert_eq!(package(POSTGRES, None), Ok("connect-pg-simple"));
+        assert_eq!(package(MYSQL, None), Ok("express-mysql-session"));
+        assert_eq!(package(SQLITE, None), Ok("connect-sqlite3"));
         assert_eq!(package(Mongo, None), Ok("connect-mongo"));
-        assert_eq!(package(MySql, Some("connect-typeorm")), Ok("connect-typeorm"));
-        assert!(package(MySql, Some("connect-sqlite3")).is_err());
+        assert_eq!(package(MYSQL, Some("connect-typeorm")), Ok("connect-typeorm"));
+        assert!(package(MYSQL, Some("connect-sqlite3")).is_err());
     }
 
     #[test]
     fn names_are_the_apps() {
-        let mut layout = Layout::of(Postgres, None).expect("a layout");
-        assert_eq!(layout.rename_table(Postgres, "web.user \"sessions\""), Ok(()));
+        let mut layout = Layout::of(POSTGRES, None).expect("a layout");
+        assert_eq!(layout.rename_table(POSTGRES, "web.user \"sessions\""), Ok(()));
         assert_eq!(
             layout.table,
             Table { schema: Some("web".to_owned()), name: "user \"sessions\"".to_owned() }
@@ -304,9 +307,9 @@ mod tests {
             assert!(layout.rename_column(wrong).is_err(), "{wrong}");
         }
         for wrong in ["", ".", "a.", ".b", "a\0"] {
-            assert!(layout.rename_table(Postgres, wrong).is_err(), "{wrong}");
+            assert!(layout.rename_table(POSTGRES, wrong).is_err(), "{wrong}");
         }
-        assert_eq!(layout.rename_table(Sqlite, "a.b"), Ok(()));
+        assert_eq!(layout.rename_table(SQLITE, "a.b"), Ok(()));
         assert_eq!(layout.table, Table { schema: None, name: "a.b".to_owned() });
     }
 }

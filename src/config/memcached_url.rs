@@ -1,10 +1,10 @@
 //! The URL of a memcached.
 
-use super::server_url::{Dialect, ServerUrl};
+use super::server_url::{Parameters, ServerUrl};
 
 /// It speaks no TLS here, so no parameter is taken.
-const MEMCACHED: Dialect =
-    Dialect { scheme: "memcache", port: 11211, mode: "tls", off: &["off"], on: &[], authority: "tls-ca" };
+const MEMCACHED: Parameters =
+    Parameters { scheme: "memcache", port: 11211, mode: "tls", off: &["off"], on: &[], authority: "tls-ca" };
 
 /// Reads `memcache://host:11211`.
 pub(super) fn parse(url: &str) -> Result<ServerUrl, String> {

@@ -9,6 +9,7 @@ pub mod folder_url;
 pub mod layers;
 pub mod layout;
 mod memcached_url;
+pub mod mongo_url;
 pub mod operation;
 pub mod origin;
 mod reader;

@@ -37,7 +37,7 @@ pub enum Tls {
 }
 
 /// What a scheme calls things.
-pub(super) struct Dialect {
+pub(super) struct Parameters {
     /// As it is printed.
     pub(super) scheme: &'static str,
     pub(super) port: u16,
@@ -52,7 +52,7 @@ pub(super) struct Dialect {
 
 impl ServerUrl {
     /// Reads one. The error repeats nothing of the URL but its parameters' names.
-    pub(super) fn parse(url: &str, dialect: &Dialect) -> Result<Self, String> {
+    pub(super) fn parse(url: &str, known: &Parameters) -> Result<Self, String> {
         let (_, rest) = url.split_once("://").ok_or("it has no `://` after its scheme")?;
         if rest.contains('#') {
             return Err("it takes no `#`; in a user or password write it as %23".to_owned());
@@ -64,15 +64,15 @@ impl ServerUrl {
             None => (None, authority),
         };
         let (username, password) = credentials.map_or(Ok((None, None)), user_and_password)?;
-        let (host, port) = host_and_port(host, dialect.port)?;
+        let (host, port) = host_and_port(host, known.port)?;
         let database = decode(database)?;
-        let tls = tls(parameters, dialect)?;
-        Ok(Self { scheme: dialect.scheme, host, port, username, password, database, tls })
+        let tls = tls(parameters, known)?;
+        Ok(Self { scheme: known.scheme, host, port, username, password, database, tls })
     }
 }
 
-fn tls(parameters: &str, dialect: &Dialect) -> Result<Tls, String> {
-    let Dialect { mode, off, on, authority, .. } = dialect;
+fn tls(parameters: &str, known: &Parameters) -> Result<Tls, String> {
+    let Parameters { mode, off, on, authority, .. } = known;
     let mut is_on = None;
     let mut file = None;
     for (name, value) in form_urlencoded::parse(parameters.as_bytes()) {

@@ -9,6 +9,7 @@ use super::{
     layers::Layers,
     layout::{Layout, PACKAGES, Place},
     memcached_url,
+    mongo_url::MongoUrl,
     origin::AllowedOrigin,
     reader::Reader,
     redis_url::RedisUrl,
@@ -106,6 +107,8 @@ pub enum StoreUrl {
     Redis(RedisUrl),
     /// `postgres://`, `mysql://`, `sqlite:`, and what is in the table.
     Sql(SqlUrl, Layout),
+    /// `mongodb://`, and what is in the collection.
+    Mongo(MongoUrl, Layout),
     /// `memcache://`
     Memcached(ServerUrl),
     /// `file:`
@@ -120,14 +123,17 @@ impl StoreUrl {
             url if RedisUrl::is_redis(url) => RedisUrl::parse(url).map(Self::Redis),
             url if SqlUrl::is_sql(url) => {
                 let url = SqlUrl::parse(url)?;
-                let layout = Layout::of(place_of(&url), None)?;
+                let layout = Layout::of(Place::Sql(url.dialect()), None)?;
                 Ok(Self::Sql(url, layout))
+            }
+            url if MongoUrl::is_mongo(url) => {
+                Ok(Self::Mongo(MongoUrl::parse(url)?, Layout::of(Place::Mongo, None)?))
             }
             url if url.starts_with("memcache:") => memcached_url::parse(url).map(Self::Memcached),
             url if url.starts_with("file:") => FolderUrl::parse(url).map(Self::File),
             _ => Err("it is no store's URL; there are memory:, cookie-session:, redis://, rediss://, \
                       redis+sentinel://, rediss+sentinel://, redis+cluster://, rediss+cluster://, postgres://, \
-                      mysql://, sqlite:, memcache:// and file:"
+                      mysql://, sqlite:, mongodb://, mongodb+srv://, memcache:// and file:"
                 .to_owned()),
         }
     }
@@ -136,7 +142,8 @@ impl StoreUrl {
     fn layout(&mut self) -> Option<(Place, &mut Layout)> {
         match self {
             Self::Memory | Self::Redis(_) | Self::Memcached(_) | Self::File(_) => None,
-            Self::Sql(url, layout) => Some((place_of(url), layout)),
+            Self::Sql(url, layout) => Some((Place::Sql(url.dialect()), layout)),
+            Self::Mongo(_, layout) => Some((Place::Mongo, layout)),
         }
     }
 
@@ -145,7 +152,7 @@ impl StoreUrl {
         match self {
             Self::Redis(_) => Some("sess:"),
             Self::Memcached(_) => Some(""),
-            Self::Memory | Self::Sql(..) | Self::File(_) => None,
+            Self::Memory | Self::Sql(..) | Self::Mongo(..) | Self::File(_) => None,
         }
     }
 }
@@ -157,17 +164,10 @@ impl fmt::Display for StoreUrl {
             Self::CookieSession => f.write_str("cookie-session:"),
             Self::Redis(url) => url.fmt(f),
             Self::Sql(url, _) => url.fmt(f),
+            Self::Mongo(url, _) => url.fmt(f),
             Self::Memcached(url) => url.fmt(f),
             Self::File(url) => url.fmt(f),
         }
-    }
-}
-
-fn place_of(url: &SqlUrl) -> Place {
-    match url {
-        SqlUrl::Postgres(_) => Place::Postgres,
-        SqlUrl::MySql(_) => Place::MySql,
-        SqlUrl::Sqlite(_) => Place::Sqlite,
     }
 }
 
@@ -195,11 +195,11 @@ const STORE: Setting = Setting {
     about: "Where the web app keeps its sessions. `redis://user:password@host:6379/0`, \
             `redis+sentinel://host1,host2/primary/0` (the credentials are those of the Redis servers), \
              `redis+cluster://host1,host2`, and each with `rediss` for TLS; `postgres://user:password@host/database`, \
-             `mysql://user:password@host/database`, `sqlite:/path/to/file`; `memcache://host`; `file:/path/to/folder`. \
-             docs/stores.md has what is read of each, and TLS. Certificates are checked against the system's, or those of \
-             the file `SSL_CERT_FILE`. `cookie-session:` is for apps on the middleware of that name, which keeps each \
-             session in the cookie itself: it ends when the browser forgets it, and open sockets are not asked again. With \
-             `memory:` nobody can log in: it is for trying things out.",
+             `mysql://user:password@host/database`, `sqlite:/path/to/file`; `mongodb://user:password@host/database`; \
+             `memcache://host`; `file:/path/to/folder`. docs/stores.md has what is read of each, and TLS. Certificates are \
+             checked against the system's, or those of the file `SSL_CERT_FILE`. `cookie-session:` is for apps on the \
+             middleware of that name, which keeps each session in the cookie itself: it ends when the browser forgets it, \
+             and open sockets are not asked again. With `memory:` nobody can log in: it is for trying things out.",
 };
 
 const LAYOUT: Setting = Setting {
@@ -207,16 +207,16 @@ const LAYOUT: Setting = Setting {
     kind: Kind::Choice(PACKAGES),
     default: None,
     about: "The npm package whose tables the database of `session.store` has. Not set: connect-pg-simple in PostgreSQL, \
-            express-mysql-session in MySQL, connect-sqlite3 in SQLite.",
+            express-mysql-session in MySQL, connect-sqlite3 in SQLite, connect-mongo in MongoDB.",
 };
 
 const TABLE: Setting = Setting {
     name: "session.table",
     kind: Kind::Text,
     default: None,
-    about: "The table of the sessions, or `schema.table`, where the web app gave it another name: `tableName` and \
-            `schemaName` of connect-pg-simple, `tableName` of the others, `table` of connect-sqlite3. Not set: the \
-            package's own.",
+    about: "The table or collection of the sessions, or `schema.table`, where the web app gave it another name: \
+            `tableName` and `schemaName` of connect-pg-simple, `table` of connect-sqlite3, `collectionName` of \
+            connect-mongo, `tableName` or `collection` of the others. Not set: the package's own.",
 };
 
 const COLUMNS: Setting = Setting {
@@ -224,7 +224,7 @@ const COLUMNS: Setting = Setting {
     kind: Kind::List,
     default: None,
     about: "Columns that the web app gave other names, each as `own=name`: express-mysql-session's `columnNames`, \
-            connect-session-knex's `sidFieldName`. An example is `session_id=sid`.",
+            connect-session-knex's `sidFieldName`, connect-mongodb-session's `idField`. An example is `session_id=sid`.",
 };
 
 const KEYGRIP_ALGORITHM: Setting = Setting {

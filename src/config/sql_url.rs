@@ -4,21 +4,36 @@ use std::{fmt, path::PathBuf};
 
 use percent_encoding::percent_decode_str;
 
-use super::server_url::{Dialect, ServerUrl};
+use super::server_url::{Parameters, ServerUrl};
+
+/// Whose SQL it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Dialect {
+    /// PostgreSQL.
+    Postgres,
+    /// MySQL and MariaDB.
+    MySql,
+    /// SQLite.
+    Sqlite,
+}
 
 /// An SQL database. Prints without the password.
 #[derive(Clone, Debug, PartialEq)]
 pub enum SqlUrl {
     /// `postgres://`
+    #[cfg(feature = "postgres")]
     Postgres(ServerUrl),
     /// `mysql://`, MariaDB too.
+    #[cfg(feature = "mysql")]
     MySql(ServerUrl),
     /// `sqlite:`, a file.
+    #[cfg(feature = "sqlite")]
     Sqlite(PathBuf),
 }
 
 /// As `pg` and libpq name them. `prefer` is not there: it takes what is not encrypted for good enough.
-const POSTGRES: Dialect = Dialect {
+#[cfg(feature = "postgres")]
+const POSTGRES: Parameters = Parameters {
     scheme: "postgres",
     port: 5432,
     mode: "sslmode",
@@ -28,7 +43,8 @@ const POSTGRES: Dialect = Dialect {
 };
 
 /// As MySQL's own clients name them.
-const MYSQL: Dialect = Dialect {
+#[cfg(feature = "mysql")]
+const MYSQL: Parameters = Parameters {
     scheme: "mysql",
     port: 3306,
     mode: "ssl-mode",
@@ -47,29 +63,37 @@ impl SqlUrl {
 
     /// Reads one. The error repeats nothing of a user, a password or a host.
     pub fn parse(url: &str) -> Result<Self, String> {
-        if let Some(path) = url.strip_prefix("sqlite:") {
-            return Self::in_build(cfg!(feature = "sqlite"), "sqlite")
-                .and_then(|()| file(path))
-                .map(Self::Sqlite);
+        match url.split(':').next() {
+            #[cfg(feature = "postgres")]
+            Some("postgres" | "postgresql") => {
+                with_database(ServerUrl::parse(url, &POSTGRES)?).map(Self::Postgres)
+            }
+            #[cfg(feature = "mysql")]
+            Some("mysql" | "mariadb") => with_database(ServerUrl::parse(url, &MYSQL)?).map(Self::MySql),
+            #[cfg(feature = "sqlite")]
+            Some("sqlite") => file(url.trim_start_matches("sqlite:")).map(Self::Sqlite),
+            _ => {
+                Err("this program was built without that kind of store; its cargo features have it"
+                    .to_owned())
+            }
         }
-        if url.starts_with("postgres") {
-            Self::in_build(cfg!(feature = "postgres"), "postgres")?;
-            return with_database(ServerUrl::parse(url, &POSTGRES)?).map(Self::Postgres);
-        }
-        Self::in_build(cfg!(feature = "mysql"), "mysql")?;
-        with_database(ServerUrl::parse(url, &MYSQL)?).map(Self::MySql)
     }
 
-    fn in_build(is_there: bool, feature: &str) -> Result<(), String> {
-        if is_there {
-            Ok(())
-        } else {
-            Err(format!("this program was built without it: build it with `--features {feature}`"))
+    /// Whose SQL it is.
+    pub fn dialect(&self) -> Dialect {
+        match *self {
+            #[cfg(feature = "postgres")]
+            Self::Postgres(_) => Dialect::Postgres,
+            #[cfg(feature = "mysql")]
+            Self::MySql(_) => Dialect::MySql,
+            #[cfg(feature = "sqlite")]
+            Self::Sqlite(_) => Dialect::Sqlite,
         }
     }
 }
 
 /// Where none is named, a server takes one of its own choice, which is seldom that of the sessions.
+#[cfg(any(feature = "mysql", feature = "postgres"))]
 fn with_database(url: ServerUrl) -> Result<ServerUrl, String> {
     if url.database.is_empty() {
         Err("it names no database; that follows the host, as in postgres://host/database".to_owned())
@@ -93,9 +117,13 @@ pub(super) fn file(rest: &str) -> Result<PathBuf, String> {
 
 impl fmt::Display for SqlUrl {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Postgres(url) | Self::MySql(url) => url.fmt(f),
-            Self::Sqlite(path) => write!(f, "sqlite:{}", path.display()),
+        match *self {
+            #[cfg(feature = "postgres")]
+            Self::Postgres(ref url) => url.fmt(f),
+            #[cfg(feature = "mysql")]
+            Self::MySql(ref url) => url.fmt(f),
+            #[cfg(feature = "sqlite")]
+            Self::Sqlite(ref path) => write!(f, "sqlite:{}", path.display()),
         }
     }
 }

@@ -13,11 +13,15 @@ use crate::{
 mod file;
 mod memcached;
 mod memory;
+#[cfg(feature = "mongodb")]
+mod mongodb;
 mod none;
 mod redis;
 mod session_id;
 mod sql;
 
+#[cfg(feature = "mongodb")]
+pub use self::mongodb::MongoStore;
 pub use self::{
     file::FileStore, memcached::MemcachedStore, memory::MemoryStore, redis::RedisStore,
     session_id::SessionId, sql::SqlStore,
@@ -66,6 +70,8 @@ pub fn open(settings: &Settings) -> Arc<dyn SessionStore> {
             settings.store_timeout,
         )),
         StoreUrl::Sql(url, layout) => Arc::new(SqlStore::open(url, layout, patience)),
+        #[cfg(feature = "mongodb")]
+        StoreUrl::Mongo(url, layout) => Arc::new(MongoStore::open(url.clone(), layout.clone(), patience)),
         StoreUrl::Memcached(url) => {
             Arc::new(MemcachedStore::open(url.clone(), settings.prefix.clone(), patience))
         }

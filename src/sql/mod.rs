@@ -1,6 +1,6 @@
 //! SQL databases: one question at a time, each one row, its first column or all of them. The drivers are known here alone.
 
-use std::{fmt, sync::Arc, time::Duration};
+use std::{fmt, sync::Arc};
 
 use tokio::sync::watch;
 
@@ -20,28 +20,6 @@ mod row;
 mod sqlite;
 #[cfg(feature = "postgres")]
 mod tls;
-
-/// Whose SQL it is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Dialect {
-    /// PostgreSQL.
-    Postgres,
-    /// MySQL and MariaDB.
-    MySql,
-    /// SQLite.
-    Sqlite,
-}
-
-impl Dialect {
-    /// Of the database behind a URL.
-    pub fn of(url: &SqlUrl) -> Self {
-        match url {
-            SqlUrl::Postgres(_) => Self::Postgres,
-            SqlUrl::MySql(_) => Self::MySql,
-            SqlUrl::Sqlite(_) => Self::Sqlite,
-        }
-    }
-}
 
 /// A statement, prepared once a connection, and what is bound to its placeholders in order. It may only read: it can be
 /// asked twice.
@@ -113,51 +91,46 @@ pub enum Database {
 impl Database {
     /// Starts to look after it; `probe` is a query of the kind that will be asked.
     pub fn open(url: &SqlUrl, patience: Patience, told: Told, probe: Query) -> Self {
-        match url {
+        match *url {
             #[cfg(feature = "postgres")]
-            SqlUrl::Postgres(server) => {
+            SqlUrl::Postgres(ref server) => {
                 Self::Postgres(Kept::open(postgres::Postgres::new(server.clone()), patience, told, probe))
             }
             #[cfg(feature = "mysql")]
-            SqlUrl::MySql(server) => {
+            SqlUrl::MySql(ref server) => {
                 Self::MySql(Kept::open(mysql::MySql::new(server.clone()), patience, told, probe))
             }
             #[cfg(feature = "sqlite")]
-            SqlUrl::Sqlite(path) => {
-                let sqlite = sqlite::Sqlite::new(path.clone(), lock_patience(patience.answer));
+            SqlUrl::Sqlite(ref path) => {
+                // Shorter, so that what is said in the end is that the file is locked.
+                let lock_patience = patience.answer * 3 / 4;
+                let sqlite = sqlite::Sqlite::new(path.clone(), lock_patience);
                 Self::Sqlite(Kept::open(sqlite, patience, told, probe))
             }
-            #[cfg(not(all(feature = "postgres", feature = "mysql", feature = "sqlite")))]
-            _ => unreachable!("its URL is refused where settings are read"),
         }
     }
 
     /// The answer, within the patience it was opened with. Why there is none is for the log alone.
     pub async fn ask(&self, query: &Query) -> Result<Answer, String> {
-        match self {
+        match *self {
             #[cfg(feature = "postgres")]
-            Self::Postgres(kept) => kept.ask(query).await,
+            Self::Postgres(ref kept) => kept.ask(query).await,
             #[cfg(feature = "mysql")]
-            Self::MySql(kept) => kept.ask(query).await,
+            Self::MySql(ref kept) => kept.ask(query).await,
             #[cfg(feature = "sqlite")]
-            Self::Sqlite(kept) => kept.ask(query).await,
+            Self::Sqlite(ref kept) => kept.ask(query).await,
         }
     }
 
     /// Follows whether it answers.
     pub fn health(&self) -> watch::Receiver<Health> {
-        match self {
+        match *self {
             #[cfg(feature = "postgres")]
-            Self::Postgres(kept) => kept.health(),
+            Self::Postgres(ref kept) => kept.health(),
             #[cfg(feature = "mysql")]
-            Self::MySql(kept) => kept.health(),
+            Self::MySql(ref kept) => kept.health(),
             #[cfg(feature = "sqlite")]
-            Self::Sqlite(kept) => kept.health(),
+            Self::Sqlite(ref kept) => kept.health(),
         }
     }
-}
-
-/// How long to wait for one who writes, so that what is said in the end is that the file is locked.
-fn lock_patience(answer: Duration) -> Duration {
-    answer * 3 / 4
 }

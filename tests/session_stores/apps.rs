@@ -10,6 +10,7 @@ use crate::support::{
     http::{Response, post, send},
     mariadb::MariaDb,
     memcached::Memcached,
+    mongodb::MongoDb,
     npm,
     postgres::Postgres,
     process::Process,
@@ -141,6 +142,20 @@ on!(
     connect_typeorm: "connect-typeorm",
     prisma_session_store: "prisma-session-store",
 );
+
+on!(
+    on_mongodb,
+    MongoDb::start().await,
+    connect_mongo: "connect-mongo",
+    connect_mongodb_session: "connect-mongodb-session",
+);
+
+#[tokio::test]
+async fn connect_mongo_that_keeps_documents() {
+    let database = MongoDb::start().await;
+    let options = r#"{"stringify": false, "collectionName": "own"}"#;
+    follows_its_app("connect-mongo", &database.url(), options, &[("SESSION_TABLE", "own")]).await;
+}
 
 struct File(TempDir);
 

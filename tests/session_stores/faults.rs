@@ -27,6 +27,7 @@ fn urls(port: u16) -> Vec<String> {
         format!("postgres://u:hunter2@127.0.0.1:{port}/app"),
         format!("mysql://u:hunter2@127.0.0.1:{port}/app"),
         format!("memcache://127.0.0.1:{port}"),
+        format!("mongodb://u:hunter2@127.0.0.1:{port}/app"),
     ]
 }
 

@@ -2,9 +2,11 @@
 
 mod apps;
 mod contract;
+mod explained;
 mod faults;
 mod files;
 mod memcached;
 mod memory;
+mod mongodb;
 mod redis;
 mod sql;

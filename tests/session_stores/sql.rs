@@ -406,3 +406,36 @@ mod on_sqlite {
         assert_eq!(load(&*store, ANA_ID).await, Ok(None));
     }
 }
+
+#[tokio::test]
+async fn certificates_are_checked() {
+    let (postgres, mariadb) = (Postgres::create().await, MariaDb::create().await);
+    postgres
+        .client
+        .batch_execute("CREATE TABLE session (sid varchar PRIMARY KEY, sess json, expire timestamp)")
+        .await
+        .unwrap();
+    let create =
+        "CREATE TABLE sessions (session_id varchar(128) PRIMARY KEY, expires int unsigned, data text)";
+    sqlx::query(create).execute(&mut mariadb.connection().await).await.unwrap();
+    let file = |path: &std::path::Path| path.display().to_string();
+    let (pg_ca, my_ca) = (file(postgres.authority()), file(mariadb.authority()));
+    let url =
+        |url: &str, host: &str, parameters: &str| format!("{}?{parameters}", url.replace("127.0.0.1", host));
+    let (pg, my) = (postgres.url(), mariadb.url());
+    for (url, is_good) in [
+        (url(&pg, "127.0.0.1", &format!("sslmode=verify-full&sslrootcert={pg_ca}")), true),
+        (url(&pg, "127.0.0.1", &format!("sslmode=require&sslrootcert={my_ca}")), false),
+        (url(&pg, "127.0.0.1", "sslmode=require"), false),
+        (url(&pg, "localhost", &format!("sslrootcert={pg_ca}")), false),
+        (url(&my, "127.0.0.1", &format!("ssl-mode=REQUIRED&ssl-ca={my_ca}")), true),
+        (url(&my, "127.0.0.1", &format!("ssl-ca={pg_ca}")), false),
+        (url(&my, "127.0.0.1", "ssl-mode=VERIFY_IDENTITY"), false),
+        (url(&my, "localhost", &format!("ssl-ca={my_ca}")), false),
+    ] {
+        let store = open(&url, &[("SESSION_STORE_TIMEOUT", "10s"), ("SESSION_STORE_CONNECT_TIMEOUT", "10s")]);
+        let answer = load(&*store, ANA_ID).await;
+        assert_eq!(answer.is_ok(), is_good, "{url}: {answer:?}");
+        assert!(is_good || format!("{answer:?}").contains("certificate"), "{url}: {answer:?}");
+    }
+}

@@ -1,8 +1,11 @@
 //! A MariaDB for all tests, in a time zone that nobody would guess.
 
-use std::sync::{
-    OnceLock,
-    atomic::{AtomicU32, Ordering},
+use std::{
+    path::{Path, PathBuf},
+    sync::{
+        OnceLock,
+        atomic::{AtomicU32, Ordering},
+    },
 };
 
 use sqlx::{AssertSqlSafe, ConnectOptions as _, Executor as _, MySqlConnection, mysql::MySqlConnectOptions};
@@ -10,7 +13,7 @@ use tempfile::TempDir;
 
 use super::{
     ports::lasting_port,
-    shared_server::{SharedServer, is_root, run},
+    shared_server::{SharedServer, certify, is_root, run},
 };
 
 const TIME_ZONE: &str = "+12:45";
@@ -20,6 +23,7 @@ const PASSWORD_IN_URL: &str = "my%3Ap%40ss%2Fword";
 
 struct Server {
     port: u16,
+    authority: PathBuf,
     _server: SharedServer,
 }
 
@@ -29,6 +33,7 @@ fn server() -> &'static Server {
         let folder = TempDir::new().unwrap().keep();
         let option = |name: &str, value: String| format!("--{name}={value}");
         let data = folder.join("data");
+        let [certificate, key, authority] = certify(&folder);
         let mut common = vec![option("datadir", data.display().to_string())];
         if is_root() {
             common.push("--user=root".to_owned());
@@ -41,6 +46,8 @@ fn server() -> &'static Server {
         let mut mariadbd = vec!["mariadbd".to_owned(), "--no-defaults".to_owned()];
         mariadbd.extend(common);
         mariadbd.extend([
+            option("ssl-cert", certificate.display().to_string()),
+            option("ssl-key", key.display().to_string()),
             option("port", port.to_string()),
             option("bind-address", "127.0.0.1".to_owned()),
             option("socket", folder.join("socket").display().to_string()),
@@ -50,7 +57,7 @@ fn server() -> &'static Server {
             option("innodb-flush-log-at-trx-commit", "0".to_owned()),
             "--skip-name-resolve".to_owned(),
         ]);
-        Server { port, _server: SharedServer::start(&folder, port, &mariadbd) }
+        Server { port, authority, _server: SharedServer::start(&folder, port, &mariadbd) }
     })
 }
 
@@ -85,6 +92,11 @@ impl MariaDb {
     /// As the web app comes in.
     pub fn url(&self) -> String {
         self.url_of("app_of")
+    }
+
+    /// Who signed its certificate, which is for 127.0.0.1.
+    pub fn authority(&self) -> &'static Path {
+        &server().authority
     }
 
     /// As somebody who may read one table and nothing else.

@@ -5,6 +5,7 @@ pub mod gateway;
 pub mod http;
 pub mod mariadb;
 pub mod memcached;
+pub mod mongodb;
 pub mod npm;
 pub mod ports;
 pub mod postgres;

@@ -17,7 +17,7 @@ use tokio_postgres::{Client, NoTls, error::SqlState};
 use super::{
     PATIENCE,
     ports::lasting_port,
-    shared_server::{SharedServer, is_root, run},
+    shared_server::{SharedServer, certify, is_root, run},
 };
 
 /// Three quarters of an hour off whatever else is used.
@@ -28,6 +28,7 @@ const PASSWORD_IN_URL: &str = "pg%3Ap%40ss%2Fword";
 
 struct Server {
     port: u16,
+    authority: PathBuf,
     _server: SharedServer,
 }
 
@@ -38,6 +39,7 @@ fn server() -> &'static Server {
         let data = folder.join("data");
         let password = folder.join("password");
         fs::write(&password, PASSWORD).unwrap();
+        let [certificate, key, authority] = certify(&folder);
         if is_root() {
             run(&words(&["chown", "-R", "postgres", path(&folder)]));
         }
@@ -74,7 +76,10 @@ fn server() -> &'static Server {
             "127.0.0.1",
         ]));
         postgres.extend(words(&["-c", &format!("timezone={TIME_ZONE}"), "-c", "max_connections=300"]));
-        Server { port, _server: SharedServer::start(&folder, port, &postgres) }
+        for (name, file) in [("ssl_cert_file", &certificate), ("ssl_key_file", &key)] {
+            postgres.extend(words(&["-c", "ssl=on", "-c", &format!("{name}={}", file.display())]));
+        }
+        Server { port, authority, _server: SharedServer::start(&folder, port, &postgres) }
     })
 }
 
@@ -129,6 +134,11 @@ impl Postgres {
     /// As the web app comes in.
     pub fn url(&self) -> String {
         url("postgres", self.port, &self.name)
+    }
+
+    /// Who signed its certificate, which is for 127.0.0.1.
+    pub fn authority(&self) -> &'static Path {
+        &server().authority
     }
 
     /// As somebody who may read one table and nothing else.

@@ -1,15 +1,15 @@
 //! Database servers that are slow to start: one of a kind for all tests, each with a database of its own in it.
 
 use std::{
-    fs,
+    fs::{self, Permissions},
     io::{BufRead as _, BufReader},
-    os::unix::process::CommandExt as _,
-    path::Path,
+    os::unix::{fs::PermissionsExt as _, process::CommandExt as _},
+    path::{Path, PathBuf},
     process::{Child, Command, Stdio},
     time::{Duration, Instant},
 };
 
-use super::PATIENCE;
+use super::{PATIENCE, tls::Authority};
 
 /// A server that ends with this test program, however that ends, and its folder with it.
 pub struct SharedServer {
@@ -65,4 +65,17 @@ pub fn run(program: &[String]) {
 /// Some servers refuse to run as root, others want to be told that they shall.
 pub fn is_root() -> bool {
     rustix::process::getuid().is_root()
+}
+
+/// Writes a certificate for 127.0.0.1 into a folder, with its key and its authority's certificate.
+pub fn certify(folder: &Path) -> [PathBuf; 3] {
+    let authority = Authority::new();
+    let (certificate, key) = authority.issue(&["127.0.0.1"]);
+    let [certificate_file, key_file, authority_file] =
+        ["certificate.pem", "key.pem", "authority.pem"].map(|name| folder.join(name));
+    fs::write(&certificate_file, certificate).unwrap();
+    fs::write(&key_file, key).unwrap();
+    fs::set_permissions(&key_file, Permissions::from_mode(0o600)).unwrap();
+    fs::copy(authority.file(), &authority_file).unwrap();
+    [certificate_file, key_file, authority_file]
 }

@@ -10,9 +10,12 @@ use tokio::sync::watch;
 
 use super::{Fault, Health, SessionId, SessionStore, told};
 use crate::{
-    config::{layout::Layout, sql_url::SqlUrl},
+    config::{
+        layout::Layout,
+        sql_url::{Dialect, SqlUrl},
+    },
     remote::Patience,
-    sql::{Argument, Database, Dialect, Query, Wanted},
+    sql::{Argument, Database, Query, Wanted},
 };
 
 mod statement;
@@ -39,7 +42,7 @@ struct Lookup {
 impl SqlStore {
     /// Opens the store and starts to connect.
     pub fn open(url: &SqlUrl, layout: &Layout, patience: Patience) -> Self {
-        let dialect = Dialect::of(url);
+        let dialect = url.dialect();
         let (statement, bound) = statement::of(layout, dialect);
         let lookup = Lookup { dialect, statement: statement.into(), bound };
         // It needs the same rights and the same columns; nobody has the empty id.

@@ -2,9 +2,9 @@
 
 use std::fmt::Write as _;
 
-use crate::{
-    config::layout::{Expiry, Kept, Layout},
-    sql::Dialect,
+use crate::config::{
+    layout::{Expiry, Kept, Layout},
+    sql_url::Dialect,
 };
 
 /// What a placeholder stands for.

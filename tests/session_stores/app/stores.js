@@ -111,14 +111,16 @@ const stores = {
   },
 
   'connect-mongo': async (url, options) => {
-    const store = MongoStore.create({ mongoUrl: url, ...options })
+    // The index that has MongoDB itself remove what has expired is not there in FerretDB.
+    const store = MongoStore.create({ mongoUrl: url, autoRemove: 'disabled', ...options })
     await store.collectionP
     return { store, close: () => store.close() }
   },
 
   'connect-mongodb-session': async (url, options, session) => {
     const Store = connectMongoDBSession(session)
-    const store = new Store({ uri: url, ...options })
+    // It makes the same index, and goes on without it where somebody listens to the error.
+    const store = new Store({ uri: url, ...options }, () => {})
     await store.initialConnectionPromise
     return { store, close: () => store.client.close() }
   }
