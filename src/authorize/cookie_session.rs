@@ -11,13 +11,12 @@ use super::{
     Rules,
     explain::{Step, StepName, Trace},
     handshake::Handshake,
-    json::Unreadable,
     keygrip::Keygrip,
     session::Session,
     session_id,
     standing::Standing,
 };
-use crate::reason::Reason;
+use crate::{json::Unreadable, reason::Reason};
 
 const PLACE: &str = "the Cookie header";
 

@@ -6,7 +6,6 @@ use super::{
 };
 use crate::expression::{Bound, CompileError, Constant, Expr, Program, Variables};
 
-
 /// `[policy]`.
 #[derive(Clone, Debug)]
 pub struct Policy {

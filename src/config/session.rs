@@ -141,7 +141,7 @@ impl StoreUrl {
     /// What is in its tables, where the web app has a say in that.
     fn layout(&mut self) -> Option<(Place, &mut Layout)> {
         match self {
-            Self::Memory | Self::Redis(_) | Self::Memcached(_) | Self::File(_) => None,
+            Self::Memory | Self::CookieSession | Self::Redis(_) | Self::Memcached(_) | Self::File(_) => None,
             Self::Sql(url, layout) => Some((Place::Sql(url.dialect()), layout)),
             Self::Mongo(_, layout) => Some((Place::Mongo, layout)),
         }
@@ -152,7 +152,7 @@ impl StoreUrl {
         match self {
             Self::Redis(_) => Some("sess:"),
             Self::Memcached(_) => Some(""),
-            Self::Memory | Self::Sql(..) | Self::Mongo(..) | Self::File(_) => None,
+            Self::Memory | Self::CookieSession | Self::Sql(..) | Self::Mongo(..) | Self::File(_) => None,
         }
     }
 }

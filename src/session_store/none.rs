@@ -21,8 +21,12 @@ impl SessionStore for NoStore {
         Ok(None)
     }
 
-    fn key(&self, id: &str) -> String {
-        id.to_owned()
+    fn place(&self, id: &str) -> String {
+        format!("session `{id}`")
+    }
+
+    fn question(&self) -> &'static str {
+        "with session.store = cookie-session: sessions are in their cookies, and in no store."
     }
 
     fn health(&self) -> watch::Receiver<Health> {

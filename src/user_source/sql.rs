@@ -12,10 +12,13 @@ use super::{
     presence,
 };
 use crate::{
-    config::{sql_url::SqlUrl, user_url::Lookup as Query},
+    config::{
+        sql_url::{Dialect, SqlUrl},
+        user_url::Lookup as Query,
+    },
     health::Health,
     remote::{Patience, Told},
-    sql::{self, Argument, Database, Dialect, Wanted},
+    sql::{self, Argument, Database, Wanted},
 };
 
 /// Reads users from an SQL database.
@@ -33,7 +36,7 @@ impl SqlUsers {
     /// Starts to connect.
     pub fn open(url: &SqlUrl, lookup: &Query, timeout: Duration) -> Self {
         let Query(template) = lookup;
-        let dialect = Dialect::of(url);
+        let dialect = url.dialect();
         let (statement, bound) = match dialect {
             Dialect::Postgres => (template.fill("$1"), 1),
             Dialect::MySql | Dialect::Sqlite => (template.fill("?"), template.places()),

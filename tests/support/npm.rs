@@ -38,8 +38,3 @@ async fn npm(directory: &Path, arguments: &[&str]) {
     let done = Command::new("npm").args(arguments).current_dir(directory).status().await.unwrap();
     assert!(done.success(), "npm {arguments:?} in {}", directory.display());
 }
-
-async fn npm(directory: &Path, arguments: &[&str]) {
-    let done = Command::new("npm").args(arguments).current_dir(directory).status().await.unwrap();
-    assert!(done.success(), "npm {arguments:?} in {}", directory.display());
-}
