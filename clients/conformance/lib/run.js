@@ -6,7 +6,7 @@ import { play } from './steps/index.js'
 import { Deviation } from './until.js'
 import { concerning, sets } from './cases.js'
 
-const SIDE_BY_SIDE = 6 // Most cases wait for something; two processors bear this many.
+const SIDE_BY_SIDE = 8 // Most cases wait for something; two processors bear this many.
 const LOG_LINES = 30
 
 // `told` hears each result as it comes.

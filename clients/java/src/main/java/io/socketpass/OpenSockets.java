@@ -12,36 +12,40 @@ import java.util.function.Consumer;
  */
 final class OpenSockets {
   private final Map<String, OpenSocket> open = new ConcurrentHashMap<>();
-  private volatile Consumer<String> changed = socketId -> {};
+  private volatile Consumer<OpenSocket> changed = socket -> {};
 
-  void onChange(Consumer<String> changed) {
+  void onChange(Consumer<OpenSocket> changed) {
     this.changed = changed;
   }
 
   void add(OpenSocket socket) {
-    open.put(socket.socketId, socket);
-    changed.accept(socket.socketId);
+    OpenSocket before = open.put(socket.socketId, socket);
+    if (before != null) {
+      changed.accept(before);
+    }
+    changed.accept(socket);
   }
 
   boolean setData(String socketId, Struct data) {
     OpenSocket socket = open.get(socketId);
     if (socket != null) {
       socket.data(data);
-      changed.accept(socketId);
+      changed.accept(socket);
     }
     return socket != null;
   }
 
   void remove(String socketId) {
-    if (open.remove(socketId) != null) {
-      changed.accept(socketId);
+    OpenSocket socket = open.remove(socketId);
+    if (socket != null) {
+      changed.accept(socket);
     }
   }
 
   /** Removes this one alone: its name may be another's by now. */
   void remove(OpenSocket socket) {
     if (open.remove(socket.socketId, socket)) {
-      changed.accept(socket.socketId);
+      changed.accept(socket);
     }
   }
 

@@ -68,8 +68,8 @@ final class ReportStream implements ClientResponseObserver<ReportRequest, Report
   /** Ids of sockets of which there is something to tell; one that opens and closes in between is not told at all. */
   private final Set<String> waiting = new LinkedHashSet<>();
 
-  /** Ids that the service knows as open, by this stream. */
-  private final Set<String> told = new HashSet<>();
+  /** Ids that the service knows as open, by this stream, though nothing of that name is; an open socket knows it itself. */
+  private final Set<String> toldAndGone = new HashSet<>();
 
   /** How much of what waits belongs to the first listing. */
   private int listing;
@@ -101,7 +101,14 @@ final class ReportStream implements ClientResponseObserver<ReportRequest, Report
     call.onNext(ReportRequest.newBuilder().setHello(hello).build());
   }
 
-  void changed(String socketId) {
+  void changed(OpenSocket socket) {
+    if (socket.toldBy == this && sockets.get(socket.socketId) != socket) {
+      toldAndGone.add(socket.socketId);
+    }
+    changed(socket.socketId);
+  }
+
+  private void changed(String socketId) {
     if (welcomed) {
       waiting.add(socketId);
       batchSoon();
@@ -115,8 +122,10 @@ final class ReportStream implements ClientResponseObserver<ReportRequest, Report
     if (command.hasDisconnect()) {
       Set<String> listed = new HashSet<>(command.getDisconnect().getSocketIdsList());
       done.forEach(listed::remove);
-      told.addAll(listed);
-      listed.forEach(this::changed);
+      for (String socketId : listed) {
+        told(socketId);
+        changed(socketId);
+      }
     }
     CommandResult result =
         CommandResult.newBuilder().setCommandId(command.getCommandId()).addAllDone(done).build();
@@ -154,7 +163,7 @@ final class ReportStream implements ClientResponseObserver<ReportRequest, Report
   private void command(Command command) {
     if (command.hasDisconnect()) {
       // The result alone takes them off the list: they are disconnected, and did not go by themselves.
-      command.getDisconnect().getSocketIdsList().forEach(told::remove);
+      command.getDisconnect().getSocketIdsList().forEach(this::untold);
     }
     owner.commanded(this, command);
   }
@@ -267,13 +276,33 @@ final class ReportStream implements ClientResponseObserver<ReportRequest, Report
 
   private Event event(String socketId) {
     OpenSocket socket = sockets.get(socketId);
+    boolean told = toldAndGone.remove(socketId);
     if (socket != null) {
-      told.add(socketId);
+      socket.toldBy = this;
       return Event.newBuilder().setOpened(socket.toProto()).build();
     }
-    return told.remove(socketId)
+    return told
         ? Event.newBuilder().setClosed(SocketClosed.newBuilder().setSocketId(socketId)).build()
         : null;
+  }
+
+  /** The service knows it as open. */
+  private void told(String socketId) {
+    OpenSocket socket = sockets.get(socketId);
+    if (socket == null) {
+      toldAndGone.add(socketId);
+    } else {
+      socket.toldBy = this;
+    }
+  }
+
+  /** The service does not know it as open any more. */
+  private void untold(String socketId) {
+    OpenSocket socket = sockets.get(socketId);
+    if (socket != null) {
+      socket.toldBy = null;
+    }
+    toldAndGone.remove(socketId);
   }
 
   /** A replica that hangs ends no stream and holds its connections open: only the missing answer tells. */

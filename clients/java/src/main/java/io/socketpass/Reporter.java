@@ -68,11 +68,11 @@ final class Reporter implements ReportStream.Owner {
         });
   }
 
-  void changed(String socketId) {
+  void changed(OpenSocket socket) {
     loop.execute(
         () -> {
           if (stream != null) {
-            stream.changed(socketId);
+            stream.changed(socket);
           }
         });
   }

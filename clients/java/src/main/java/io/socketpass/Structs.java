@@ -17,12 +17,27 @@ final class Structs {
   /** How deep an object or a list may be that the service takes. */
   private static final int LEVELS = 24;
 
+  /** With more members a map has to find them quicker than one after the other. */
+  private static final int FEW = 16;
+
   private Structs() {}
 
+  /** A map that may be written to. */
   static Map<String, Object> toMap(Struct struct) {
-    Map<String, Object> map = new LinkedHashMap<>();
-    struct.getFieldsMap().forEach((name, value) -> map.put(name, toObject(value)));
-    return map;
+    Map<String, Value> fields = struct.getFieldsMap();
+    if (fields.size() > FEW) {
+      Map<String, Object> map = new LinkedHashMap<>();
+      fields.forEach((name, value) -> map.put(name, toObject(value)));
+      return map;
+    }
+    Object[] members = new Object[2 * fields.size()];
+    int next = 0;
+    for (Map.Entry<String, Value> field : fields.entrySet()) {
+      // Users are alike: ten thousand of them need each name once.
+      members[next++] = field.getKey().intern();
+      members[next++] = toObject(field.getValue());
+    }
+    return new SmallMap(members);
   }
 
   static List<Object> toList(List<Value> values) {

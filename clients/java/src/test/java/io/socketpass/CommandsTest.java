@@ -152,6 +152,22 @@ class CommandsTest {
   }
 
   @Test
+  void oneThatGoesByItselfWhileItCannotBeClosedIsToldOf() throws Exception {
+    open(
+        "a",
+        new RecordedConnection() {
+          @Override
+          public CompletionStage<Void> close(Close close) {
+            socketPass.closed("a");
+            return CompletableFuture.failedFuture(new IllegalStateException());
+          }
+        });
+    assertEquals(List.of(), call.result(disconnect("a")).getDoneList());
+    assertEquals("a", call.nextEvent().getClosed().getSocketId());
+    assertNull(call.nextOrNull(100));
+  }
+
+  @Test
   void aCloseThatNoServerCanSendIsADisconnect() throws Exception {
     RecordedConnection a = open("a", new RecordedConnection());
     RecordedConnection b = open("b", new RecordedConnection());

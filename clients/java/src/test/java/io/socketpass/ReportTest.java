@@ -28,6 +28,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.Set;
 import java.util.concurrent.TimeUnit;
+import java.util.function.Predicate;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
@@ -117,6 +118,31 @@ class ReportTest {
     socketPass.closed("a");
     open("b");
     assertEquals("b", call.nextEvent().getOpened().getSocketId());
+  }
+
+  @Test
+  void aNameThatIsGivenAgainIsOneSocket() throws Exception {
+    ReportCall call = connect(SocketPass.builder());
+    call.welcome(60_000);
+    call.listing();
+    open("a");
+    call.nextEvent();
+    open("a");
+    nextThat(call, Event::hasOpened);
+    socketPass.closed("a");
+    nextThat(call, Event::hasClosed);
+    open("a");
+    nextThat(call, Event::hasOpened);
+    socketPass.closed("a");
+    open("a");
+    nextThat(call, Event::hasOpened);
+    socketPass.closed("a");
+    nextThat(call, Event::hasClosed);
+    assertNull(call.nextOrNull(100));
+  }
+
+  private static void nextThat(ReportCall call, Predicate<Event> wanted) throws InterruptedException {
+    call.next(request -> request.getBatch().getEventsList().stream().anyMatch(wanted));
   }
 
   @Test

@@ -29,6 +29,21 @@ class ValuesTest {
   }
 
   @Test
+  void usersOfManyFieldsAreKeptInOrderToo() {
+    for (int fields : new int[] {0, 1, 16, 17, 1_000}) {
+      Map<String, Object> map = new LinkedHashMap<>();
+      for (int i = 0; i < fields; i++) {
+        map.put("n" + i, (long) i);
+      }
+      Map<String, Object> read = Structs.toMap(Structs.toStruct(map));
+      assertEquals(List.copyOf(map.keySet()), List.copyOf(read.keySet()));
+      read.put("more", true);
+      map.put("more", true);
+      assertEquals(map, read);
+    }
+  }
+
+  @Test
   void numbersOfAllKindsAreNumbers() {
     assertEquals(Map.of("a", 1L, "b", 1.5, "c", 1e300), Structs.toMap(Structs.toStruct(Map.of("a", 1, "b", 1.5f, "c", 1e300))));
   }

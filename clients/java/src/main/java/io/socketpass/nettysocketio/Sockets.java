@@ -31,8 +31,8 @@ final class Sockets {
   /** Packets for a client that does not come for them. */
   private static final int MOST_WAITING = 256;
 
-  /** By client and namespace. */
-  private final Map<ClientHead, Map<String, Connection>> connections = new ConcurrentHashMap<>();
+  /** By client: one of its sockets, which leads to the others. Most clients have no other. */
+  private final Map<ClientHead, Connection> connections = new ConcurrentHashMap<>();
 
   private final SocketPass socketPass;
   private final Lobby lobby;
@@ -48,30 +48,32 @@ final class Sockets {
 
   /** A store is the whole connection's: each of its namespaces has a user of its own. */
   static String userKey(SocketPass socketPass, SocketIONamespace namespace) {
-    return socketPass.userProperty() + namespace.getName();
+    // Every store keeps it: once is enough.
+    return (socketPass.userProperty() + namespace.getName()).intern();
   }
 
   boolean isOpen(ClientHead head, String namespace) {
-    return connections.getOrDefault(head, Map.of()).containsKey(namespace)
-        && socketPass.isOpen(head.getSessionId() + namespace);
+    return find(head, namespace) != null && socketPass.isOpen(head.getSessionId() + namespace);
   }
 
   void open(ClientHead head, NamespaceClient client, Handshake handshake, Admission admission, EventLoop loop) {
     SocketIONamespace namespace = client.getNamespace();
     client.set(userKey(socketPass, namespace), admission.user());
-    Connection connection = new Connection(head, client, loop);
-    connections
-        .computeIfAbsent(head, id -> new ConcurrentHashMap<>())
-        .put(namespace.getName(), connection);
+    Connection connection = new Connection(client, loop);
+    connections.compute(
+        head,
+        (same, first) -> {
+          connection.next = without(first, namespace.getName());
+          return connection;
+        });
     socketPass.opened(id(head.getSessionId(), namespace), handshake, admission, connection);
   }
 
   /** A client has left a namespace. */
   void left(ClientHead head, String namespace) {
-    Map<String, Connection> ofClient = connections.getOrDefault(head, Map.of());
-    Connection connection = ofClient.get(namespace);
+    Connection connection = find(head, namespace);
     if (connection != null) {
-      ofClient.remove(namespace);
+      connections.computeIfPresent(head, (same, first) -> without(first, namespace));
       if (connection.isIn()) {
         connection.client.onDisconnect();
       }
@@ -88,10 +90,26 @@ final class Sockets {
 
   /** A connection has ended. */
   void ended(ClientHead head) {
-    Map<String, Connection> ofClient = connections.remove(head);
-    if (ofClient != null) {
-      ofClient.values().forEach(Connection::ended);
+    for (Connection connection = connections.remove(head); connection != null; connection = connection.next) {
+      connection.ended();
     }
+  }
+
+  private Connection find(ClientHead head, String namespace) {
+    Connection connection = connections.get(head);
+    while (connection != null && !connection.isOf(namespace)) {
+      connection = connection.next;
+    }
+    return connection;
+  }
+
+  /** The client's sockets without the one in this namespace. One at a time changes them, while others may look. */
+  private static Connection without(Connection first, String namespace) {
+    if (first == null || first.isOf(namespace)) {
+      return first == null ? null : first.next;
+    }
+    first.next = without(first.next, namespace);
+    return first;
   }
 
   /** Ends the connection if it is in no namespace by then. */
@@ -114,13 +132,14 @@ final class Sockets {
   }
 
   private final class Connection implements SocketConnection {
-    private final ClientHead head;
     private final NamespaceClient client;
     private final EventLoop loop;
-    private final CompletableFuture<Void> gone = new CompletableFuture<>();
+    private volatile Connection next;
 
-    Connection(ClientHead head, NamespaceClient client, EventLoop loop) {
-      this.head = head;
+    /** Null until somebody asks, or it has ended. */
+    private CompletableFuture<Void> gone;
+
+    Connection(NamespaceClient client, EventLoop loop) {
       this.client = client;
       this.loop = loop;
     }
@@ -135,12 +154,12 @@ final class Sockets {
       } else {
         loop.execute(this::drop);
       }
-      return gone;
+      return gone();
     }
 
     @Override
     public boolean send(SocketEvent event) {
-      if (!head.isConnected() || isFull()) {
+      if (!head().isConnected() || isFull()) {
         return false;
       }
       client.sendEvent(event.name(), event.args().toArray());
@@ -154,18 +173,34 @@ final class Sockets {
 
     /** Whether much waits for a client that takes nothing in. */
     private boolean isFull() {
+      ClientHead head = head();
       return head.getCurrentTransport() == Transport.POLLING
           ? head.getPacketsQueue(Transport.POLLING).size() >= MOST_WAITING
           : !head.isWritable();
     }
 
+    private boolean isOf(String namespace) {
+      return client.getNamespace().getName().equals(namespace);
+    }
+
+    private ClientHead head() {
+      return client.getBaseClient();
+    }
+
+    private synchronized CompletableFuture<Void> gone() {
+      if (gone == null) {
+        gone = new CompletableFuture<>();
+      }
+      return gone;
+    }
+
     private boolean isIn() {
-      return head.getChildClient((Namespace) client.getNamespace()) == client;
+      return head().getChildClient((Namespace) client.getNamespace()) == client;
     }
 
     private void ended() {
-      socketPass.closed(id(head.getSessionId(), client.getNamespace()));
-      gone.complete(null);
+      socketPass.closed(id(client.getSessionId(), client.getNamespace()));
+      gone().complete(null);
     }
 
     /**
@@ -173,6 +208,7 @@ final class Sockets {
      * themselves when the connection is lost.
      */
     private void drop() {
+      ClientHead head = head();
       closeTransport();
       soon(
           loop,
@@ -186,6 +222,7 @@ final class Sockets {
     }
 
     private void closeTransport() {
+      ClientHead head = head();
       // Polls end with the packet, a WebSocket with its channel; there some clients take the packet for the end of all.
       PacketType last = head.getCurrentTransport() == Transport.POLLING ? PacketType.CLOSE : PacketType.NOOP;
       ChannelFuture told = head.send(new Packet(last, head.getEngineIOVersion()));
@@ -195,13 +232,14 @@ final class Sockets {
     }
 
     private void leave() {
+      ClientHead head = head();
       if (isIn()) {
         left(head, client.getNamespace().getName());
       }
       if (lobby.holdsOnly(head)) {
         head.disconnect();
       }
-      gone.complete(null);
+      gone().complete(null);
     }
   }
 }

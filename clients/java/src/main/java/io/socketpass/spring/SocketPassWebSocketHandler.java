@@ -15,7 +15,6 @@ import org.springframework.web.socket.TextMessage;
 import org.springframework.web.socket.WebSocketHandler;
 import org.springframework.web.socket.WebSocketMessage;
 import org.springframework.web.socket.WebSocketSession;
-import org.springframework.web.socket.handler.ConcurrentWebSocketSessionDecorator;
 import org.springframework.web.socket.handler.WebSocketHandlerDecorator;
 
 /**
@@ -25,9 +24,6 @@ import org.springframework.web.socket.handler.WebSocketHandlerDecorator;
  * <p>The sessions that the handler gets may be sent to from several threads.
  */
 public class SocketPassWebSocketHandler extends WebSocketHandlerDecorator {
-  private static final int SEND_TIME_LIMIT_MS = 10_000;
-  private static final int BUFFER_SIZE_LIMIT = 512 * 1024;
-
   private final Map<String, WebSocketSession> sessions = new ConcurrentHashMap<>();
   private final SocketPass socketPass;
   private final Function<SocketEvent, WebSocketMessage<?>> writer;
@@ -55,8 +51,7 @@ public class SocketPassWebSocketHandler extends WebSocketHandlerDecorator {
       raw.close(status(admission.close()));
       return;
     }
-    WebSocketSession session =
-        new ConcurrentWebSocketSessionDecorator(raw, SEND_TIME_LIMIT_MS, BUFFER_SIZE_LIMIT);
+    WebSocketSession session = new SharedSession(raw);
     sessions.put(session.getId(), session);
     socketPass.opened(session.getId(), admitted.handshake(), admission, new Connection(session));
     super.afterConnectionEstablished(session);
@@ -93,8 +88,10 @@ public class SocketPassWebSocketHandler extends WebSocketHandlerDecorator {
   }
 
   private final class Connection implements SocketConnection {
-    private final Outbox outbox = new Outbox();
     private final WebSocketSession session;
+
+    /** Null until the fleet has something to write: to most it never has. */
+    private Outbox outbox;
 
     Connection(WebSocketSession session) {
       this.session = session;
@@ -103,18 +100,25 @@ public class SocketPassWebSocketHandler extends WebSocketHandlerDecorator {
     @Override
     public CompletionStage<Void> close(Close close) {
       CloseStatus status = status(close);
-      return outbox.add(0, () -> session.close(status));
+      return outbox().add(0, () -> session.close(status));
     }
 
     @Override
     public boolean send(SocketEvent event) {
-      if (!session.isOpen() || outbox.isFull()) {
+      if (!session.isOpen() || outbox().isFull()) {
         return false;
       }
       WebSocketMessage<?> message = writer.apply(event);
       // What fails here fails with the session: its end is reported by the server.
-      outbox.add(message.getPayloadLength(), () -> session.sendMessage(message));
+      outbox().add(message.getPayloadLength(), () -> session.sendMessage(message));
       return true;
+    }
+
+    private synchronized Outbox outbox() {
+      if (outbox == null) {
+        outbox = new Outbox();
+      }
+      return outbox;
     }
 
     @Override
