@@ -24,7 +24,9 @@ folder=$1; shift
 server=$!
 echo started
 cat >/dev/null
+# At once to PostgreSQL; MariaDB, started by a shell, does not hear it, and ends at the other.
 kill -INT $server
+kill -TERM $server
 wait $server
 rm -rf "$folder"
 "#;
