@@ -62,7 +62,7 @@ const DRIVERS: [(&str, &[&str]); 9] = [
     ("redis::", &["redis_connection/", "session_store/redis.rs", "registry/redis/"]),
     ("mongodb::", &["session_store/mongodb/"]),
     ("sqlx", &["sql/"]),
-    ("tokio_postgres", &["sql/"]),
+    ("tokio_postgres::", &["sql/"]),
     ("prost_types", &["grpc/", "cli/explain/mod.rs", "cli/sockets/", "cli/bench/gateways/"]),
     ("tonic", &["grpc/", "door/connections.rs", "http/mod.rs", "server.rs", "cli/", "telemetry/traces.rs"]),
     ("axum::", &["http/", "server.rs"]),
