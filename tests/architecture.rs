@@ -66,7 +66,7 @@ const DRIVERS: [(&str, &[&str]); 9] = [
     ("redis::", &["redis_connection/", "session_store/redis.rs", "user_source/redis.rs", "registry/redis/"]),
     ("mongodb::", &["session_store/mongodb/"]),
     ("sqlx", &["sql/"]),
-    ("tokio_postgres", &["sql/"]),
+    ("tokio_postgres::", &["sql/"]),
     (
         "prost_types",
         &["grpc/", "user_source/grpc.rs", "cli/explain/mod.rs", "cli/sockets/", "cli/bench/gateways/"],

@@ -67,6 +67,37 @@ fn all_faults_are_reported_together_and_name_the_setting() {
     }
 }
 
+#[test]
+fn layouts_tables_and_prefixes_fit_their_store() {
+    let postgres = ("SESSION_STORE", "postgres://h/app");
+    assert!(
+        config(&[postgres, ("SESSION_LAYOUT", "connect-session-knex"), ("SESSION_TABLE", "a.b")]).is_ok()
+    );
+    for (settings, faulty) in [
+        (vec![postgres, ("SESSION_LAYOUT", "connect-sqlite3")], "session.layout"),
+        (vec![postgres, ("SESSION_LAYOUT", "connect-mongo")], "session.layout"),
+        (vec![postgres, ("SESSION_LAYOUT", "connect-anything")], "session.layout"),
+        (vec![postgres, ("SESSION_TABLE", "a.")], "session.table"),
+        (vec![postgres, ("SESSION_COLUMNS", "data=x")], "session.columns"),
+        (vec![("SESSION_STORE", "redis://h"), ("SESSION_LAYOUT", "connect-pg-simple")], "session.layout"),
+        (vec![("SESSION_STORE", "memcache://h"), ("SESSION_TABLE", "x")], "session.table"),
+        (vec![("SESSION_STORE", "file:/x"), ("SESSION_COLUMNS", "sid=x")], "session.columns"),
+        (vec![postgres, ("SESSION_PREFIX", "sess:")], "session.prefix"),
+        (vec![("SESSION_STORE", "postgres://h")], "session.store"),
+        (vec![("SESSION_STORE", "memcache://a,b")], "session.store"),
+        (vec![("SESSION_STORE", "mongodb://u:p@h?tlsInsecure=true")], "session.store"),
+    ] {
+        assert_eq!(faulty_settings(&settings), [faulty], "{settings:?}");
+    }
+    for (settings, prefix) in [
+        (vec![("SESSION_STORE", "redis://h")], "sess:"),
+        (vec![("SESSION_STORE", "memcache://h")], ""),
+        (vec![("SESSION_STORE", "memcache://h"), ("SESSION_PREFIX", "sess:")], "sess:"),
+    ] {
+        assert_eq!(config(&settings).unwrap().session.prefix, prefix, "{settings:?}");
+    }
+}
+
 #[tokio::test]
 async fn faults_at_the_start_are_for_people_and_exit_2() {
     let mut process = Process::start(&mut command(&[("SESSION_SECRETS", ""), ("SESSION_STORE", "nowhere")]));

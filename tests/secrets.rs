@@ -7,6 +7,10 @@ use socketpass::{grpc::pb::Handshake, session_store::SessionId};
 
 use crate::support::{
     ANA_ID,
+    mariadb::{MariaDb, PASSWORD as MARIADB_PASSWORD},
+    memcached::Memcached,
+    mongodb::MongoDb,
+    postgres::{PASSWORD as POSTGRES_PASSWORD, Postgres},
     process::Process,
     redis::Redis,
     service::{ServiceProcess, authorize, config, explain, request, socketpass, with_cookie, with_headers},
@@ -99,6 +103,50 @@ async fn nowhere_in_logs_and_explanations() {
     let log = service.process.output().text();
     assert!(log.contains("accepted a handshake") && log.contains("refused a handshake"), "{log}");
     assert_clean("the log", &log, &forbidden);
+}
+
+/// Drivers have words of their own at every level.
+#[tokio::test]
+async fn nowhere_in_what_drivers_of_databases_tell() {
+    let session = format!(r#"{{"passport":{{"user":{{"id":1,"name":"{USER_CONTENT}"}}}}}}"#);
+    let postgres = Postgres::create().await;
+    let create = format!(
+        "CREATE TABLE session (sid varchar PRIMARY KEY, sess json, expire timestamp);
+         INSERT INTO session VALUES ('{ANA_ID}', '{session}', 'infinity')"
+    );
+    postgres.client.batch_execute(&create).await.unwrap();
+    let mariadb = MariaDb::create().await;
+    for statement in [
+        "CREATE TABLE sessions (session_id varchar(128) PRIMARY KEY, expires int unsigned, data text)"
+            .to_owned(),
+        format!("INSERT INTO sessions VALUES ('{ANA_ID}', 4000000000, '{session}')"),
+    ] {
+        sqlx::query(sqlx::AssertSqlSafe(statement)).execute(&mut mariadb.connection().await).await.unwrap();
+    }
+    let mongodb = MongoDb::start().await;
+    let client = mongodb::Client::with_uri_str(mongodb.url()).await.unwrap();
+    let sessions = client.default_database().unwrap().collection("sessions");
+    sessions.insert_one(mongodb::bson::doc! { "_id": ANA_ID, "session": &session }).await.unwrap();
+    let memcached = Memcached::start().await;
+    memcached.set(ANA_ID, 2, session.as_bytes()).await;
+
+    let cookie = format!("connect.sid=s:{}", signed(SECRETS[0], ANA_ID));
+    let mut forbidden = forbidden(ANA_ID);
+    forbidden.extend([POSTGRES_PASSWORD, MARIADB_PASSWORD].map(str::to_owned));
+    for url in [postgres.url(), mariadb.url(), mongodb.url(), memcached.url()] {
+        let service = ServiceProcess::start(&[
+            ("SESSION_STORE", &url),
+            ("SESSION_SECRETS", SECRETS[0]),
+            ("SESSION_STORE_TIMEOUT", "10s"),
+            ("LOG_FILTER", "trace"),
+        ])
+        .await;
+        let mut client = service.client().await;
+        let answer = authorize(&mut client, with_cookie(&cookie)).await;
+        assert!(answer.accepted, "{url}: {answer:?}");
+        service.process.output().line("accepted a handshake").await;
+        assert_clean("the log", &service.process.output().text(), &forbidden);
+    }
 }
 
 #[tokio::test]

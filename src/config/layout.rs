@@ -35,7 +35,7 @@ pub struct Expiry {
     /// The column.
     pub column: String,
     /// What is in it.
-    pub kept: Kept,
+    pub kept: Moment,
     /// Whether a session still lives at that very moment.
     pub inclusive: bool,
     /// Whether one in which that is null lives for good.
@@ -44,7 +44,7 @@ pub struct Expiry {
 
 /// How a moment is kept.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kept {
+pub enum Moment {
     /// PostgreSQL's `timestamp` in the server's time zone, of whole seconds.
     LocalSeconds,
     /// PostgreSQL's `timestamptz`.
@@ -85,7 +85,7 @@ struct Known {
     table: &'static str,
     id: &'static str,
     session: &'static str,
-    expiry: fn(Place) -> Option<(&'static str, Kept, bool)>,
+    expiry: fn(Place) -> Option<(&'static str, Moment, bool)>,
 }
 
 const KNOWN: &[Known] = &[
@@ -95,7 +95,7 @@ const KNOWN: &[Known] = &[
         table: "session",
         id: "sid",
         session: "sess",
-        expiry: |_| Some(("expire", Kept::LocalSeconds, true)),
+        expiry: |_| Some(("expire", Moment::LocalSeconds, true)),
     },
     Known {
         package: "express-mysql-session",
@@ -103,7 +103,7 @@ const KNOWN: &[Known] = &[
         table: "sessions",
         id: "session_id",
         session: "data",
-        expiry: |_| Some(("expires", Kept::Seconds, true)),
+        expiry: |_| Some(("expires", Moment::Seconds, true)),
     },
     Known {
         package: "connect-sqlite3",
@@ -111,7 +111,7 @@ const KNOWN: &[Known] = &[
         table: "sessions",
         id: "sid",
         session: "sess",
-        expiry: |_| Some(("expired", Kept::Milliseconds, true)),
+        expiry: |_| Some(("expired", Moment::Milliseconds, true)),
     },
     Known {
         package: "better-sqlite3-session-store",
@@ -119,7 +119,7 @@ const KNOWN: &[Known] = &[
         table: "sessions",
         id: "sid",
         session: "sess",
-        expiry: |_| Some(("expire", Kept::IsoSeconds, false)),
+        expiry: |_| Some(("expire", Moment::IsoSeconds, false)),
     },
     Known {
         package: "connect-session-knex",
@@ -129,9 +129,9 @@ const KNOWN: &[Known] = &[
         session: "sess",
         expiry: |place| {
             let kept = match place {
-                MYSQL => Kept::UtcSeconds,
-                SQLITE => Kept::IsoSeconds,
-                POSTGRES | Mongo => Kept::Instant,
+                MYSQL => Moment::UtcSeconds,
+                SQLITE => Moment::IsoSeconds,
+                POSTGRES | Mongo => Moment::Instant,
             };
             Some(("expired", kept, true))
         },
@@ -151,7 +151,7 @@ const KNOWN: &[Known] = &[
         table: "session",
         id: "id",
         session: "json",
-        expiry: |_| Some(("expiredAt", Kept::Milliseconds, false)),
+        expiry: |_| Some(("expiredAt", Moment::Milliseconds, false)),
     },
     Known {
         package: PRISMA,
@@ -159,7 +159,7 @@ const KNOWN: &[Known] = &[
         table: "Session",
         id: "sid",
         session: "data",
-        expiry: |_| Some(("expiresAt", Kept::Utc, false)),
+        expiry: |_| Some(("expiresAt", Moment::Utc, false)),
     },
     Known {
         package: "connect-mongo",
@@ -167,7 +167,7 @@ const KNOWN: &[Known] = &[
         table: "sessions",
         id: "_id",
         session: "session",
-        expiry: |_| Some(("expires", Kept::Date, false)),
+        expiry: |_| Some(("expires", Moment::Date, false)),
     },
     Known {
         package: CONNECT_MONGODB_SESSION,
@@ -175,7 +175,7 @@ const KNOWN: &[Known] = &[
         table: "sessions",
         id: "_id",
         session: "session",
-        expiry: |_| Some(("expires", Kept::Date, false)),
+        expiry: |_| Some(("expires", Moment::Date, false)),
     },
 ];
 
@@ -199,7 +199,7 @@ pub(super) const PACKAGES: &[&str] = &[
 
 impl Layout {
     /// What a package writes there; `None` for the package: the usual one. The error says what there is.
-    pub(super) fn of(place: Place, package: Option<&str>) -> Result<Self, String> {
+    pub fn of(place: Place, package: Option<&str>) -> Result<Self, String> {
         let there = || KNOWN.iter().filter(|known| known.places.contains(&place));
         let known = match package {
             None => there().next(),

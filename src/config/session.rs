@@ -150,9 +150,10 @@ impl StoreUrl {
     /// What keys begin with where nobody says; `None`: there are none that begin with anything.
     fn usual_prefix(&self) -> Option<&'static str> {
         match self {
-            Self::Redis(_) => Some("sess:"),
+            // `memory:` stands in for whatever the settings are meant for.
+            Self::Redis(_) | Self::Memory => Some("sess:"),
             Self::Memcached(_) => Some(""),
-            Self::Memory | Self::CookieSession | Self::Sql(..) | Self::Mongo(..) | Self::File(_) => None,
+            Self::CookieSession | Self::Sql(..) | Self::Mongo(..) | Self::File(_) => None,
         }
     }
 }
@@ -382,9 +383,11 @@ fn store(reader: &mut Reader<'_>) -> StoreUrl {
 fn prefix(reader: &mut Reader<'_>, store: &StoreUrl) -> String {
     let prefix = reader.text(&PREFIX);
     match (store.usual_prefix(), reader.is_absent(&PREFIX)) {
-        (Some(usual), true) => usual.to_owned(),
-        (_, _) => prefix,
+        (Some(usual), true) => return usual.to_owned(),
+        (None, false) => reader.fault(&PREFIX, "the store of session.store has none: remove it"),
+        (Some(_), false) | (None, true) => {}
     }
+    prefix
 }
 
 fn secrets(reader: &mut Reader<'_>) -> Vec<SecretString> {

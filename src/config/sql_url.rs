@@ -4,6 +4,7 @@ use std::{fmt, path::PathBuf};
 
 use percent_encoding::percent_decode_str;
 
+#[cfg(any(feature = "mysql", feature = "postgres"))]
 use super::server_url::{Parameters, ServerUrl};
 
 /// Whose SQL it is.

@@ -9,13 +9,14 @@ use std::{
     time::Duration,
 };
 
+use redis::Cmd;
 use tokio::{
     sync::{Notify, watch},
     time::sleep,
 };
 
-use super::{Connection, Connector, Purpose, check};
-use crate::health::Health;
+use super::{Connection, Connector, check};
+use crate::health::Reporter;
 
 /// How often the keeper asks whether the server answers: half a second bounds how long a dead one goes unnoticed by
 /// health and costs the server nothing.
@@ -83,24 +84,22 @@ impl Doubt {
 /// Owns the connection.
 pub(super) struct Keeper {
     connector: Connector,
-    purpose: Purpose,
-    /// For the log.
-    url: String,
+    /// A command whose answer shows that the server does what it is asked.
+    probe: Cmd,
     link: watch::Sender<Link>,
-    health: watch::Sender<Health>,
+    reporter: Reporter,
     doubt: Doubt,
 }
 
 impl Keeper {
     pub(super) fn new(
         connector: Connector,
-        purpose: Purpose,
+        probe: Cmd,
         link: watch::Sender<Link>,
-        health: watch::Sender<Health>,
+        reporter: Reporter,
         doubt: Doubt,
     ) -> Self {
-        let url = connector.url().to_string();
-        Self { connector, purpose, url, link, health, doubt }
+        Self { connector, probe, link, reporter, doubt }
     }
 
     pub(super) async fn run(self) {
@@ -113,11 +112,11 @@ impl Keeper {
                     delay = RETRY_FIRST;
                     self.link.send_replace(Link::Up(number, connection.clone()));
                     let cause = self.stay(connection, &mut number).await;
-                    self.report_down(&cause);
+                    self.reporter.down(&cause);
                     self.link.send_replace(Link::Connecting);
                 }
                 Err(cause) => {
-                    self.report_down(&cause);
+                    self.reporter.down(&cause);
                     self.link.send_replace(Link::Down(cause.into()));
                     sleep(delay.mul_f64(rand::random_range(0.5..1.0))).await;
                     delay = (delay * 2).min(RETRY_AT_MOST);
@@ -133,21 +132,21 @@ impl Keeper {
             match (connection.check(timeout).await, &mut connection) {
                 (Ok(()), connection) if self.doubt.has_failed() => {
                     // It answers, and yet it may refuse reads: a cluster that lacks slots does, and an ACL can.
-                    match connection.serves(&self.purpose.probe, timeout).await {
+                    match connection.serves(&self.probe, timeout).await {
                         Ok(()) => {
                             self.doubt.is_cleared();
-                            self.report_up();
+                            self.reporter.up();
                         }
-                        Err(cause) => self.report_down(&cause),
+                        Err(cause) => self.reporter.down(&cause),
                     }
                 }
-                (Ok(()), _) => self.report_up(),
+                (Ok(()), _) => self.reporter.up(),
                 (Err(cause), Connection::Server(_) | Connection::Primary(_)) => return cause,
                 // The nodes that are well go on answering, so a cluster's client is kept until another finds more of them:
                 // it does not notice that a node hangs whose replica took its place. When no node answers it has to go
                 // all the same: it asks where it last saw them, without a pause, and never again where the URL says.
                 (Err(cause), Connection::Cluster(cluster)) => {
-                    self.report_down(&cause);
+                    self.reporter.down(&cause);
                     if let Ok(another) = self.connector.connect().await {
                         connection = another;
                         *number += 1;
@@ -163,22 +162,6 @@ impl Keeper {
                 () = sleep(CHECK_EVERY) => {}
                 () = self.doubt.0.now.notified() => {}
             }
-        }
-    }
-
-    /// Logs the way back, once.
-    fn report_up(&self) {
-        let before = self.health.send_replace(Health::Up);
-        if before != Health::Up {
-            (self.purpose.log_answers)(&self.url);
-        }
-    }
-
-    /// Logs the loss, once and not for each request.
-    fn report_down(&self, cause: &str) {
-        let before = self.health.send_replace(Health::Down);
-        if before != Health::Down {
-            (self.purpose.log_silent)(&self.url, cause);
         }
     }
 }

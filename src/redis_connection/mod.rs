@@ -10,7 +10,10 @@ use tokio::{sync::watch, time::timeout};
 use tokio_util::task::AbortOnDropHandle;
 
 use self::keeper::{Keeper, Link};
-use crate::{health::Health, task};
+use crate::{
+    health::{Health, Reporter, Told},
+    task,
+};
 
 mod check;
 mod connection;
@@ -67,9 +70,11 @@ impl KeptConnection {
     pub fn open(connector: Connector, purpose: Purpose) -> Self {
         let timeout = connector.timeout();
         let (link_sender, link) = watch::channel(Link::Connecting);
-        let (health_sender, health) = watch::channel(Health::Unknown);
+        let Purpose { probe, log_answers, log_silent } = purpose;
+        let reporter = Reporter::new(Told { url: connector.url().to_string(), log_answers, log_silent });
+        let health = reporter.subscribe();
         let doubt = keeper::Doubt::default();
-        let keeper = Keeper::new(connector, purpose, link_sender, health_sender, doubt.clone());
+        let keeper = Keeper::new(connector, probe, link_sender, reporter, doubt.clone());
         Self { timeout, link, health, doubt, _keeper: task::owned(keeper.run()) }
     }
 

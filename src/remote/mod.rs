@@ -16,7 +16,10 @@ use tokio::{
 };
 use tokio_util::task::AbortOnDropHandle;
 
-use crate::{health::Health, task};
+use crate::{
+    health::{Health, Reporter, Told},
+    task,
+};
 
 mod pool;
 
@@ -66,17 +69,6 @@ impl Failure {
     }
 }
 
-/// What a remote is to whoever reads the log.
-#[derive(Clone, Debug)]
-pub struct Told {
-    /// Its URL, without the password.
-    pub url: String,
-    /// Logs that it answers, at first and again. Called once each time.
-    pub log_answers: fn(&str),
-    /// Logs that it does not, and what follows from that: its URL and the cause. Called once, not for each request.
-    pub log_silent: fn(&str, &str),
-}
-
 /// How long it may take.
 #[derive(Clone, Copy, Debug)]
 pub struct Patience {
@@ -107,7 +99,8 @@ impl<R: Remote> Kept<R> {
     /// Starts to look after it; `probe` is a question of the kind that will be asked. One that is away is no reason not
     /// to start.
     pub fn open(remote: R, patience: Patience, told: Told, probe: R::Question) -> Self {
-        let (health_sender, health) = watch::channel(Health::Unknown);
+        let reporter = Reporter::new(told);
+        let health = reporter.subscribe();
         let inner = Arc::new(Inner {
             remote,
             pool: Pool::default(),
@@ -115,7 +108,7 @@ impl<R: Remote> Kept<R> {
             away: RwLock::new(None),
             doubt: Notify::new(),
         });
-        let keeper = Arc::clone(&inner).keep(told, probe, health_sender);
+        let keeper = Arc::clone(&inner).keep(probe, reporter);
         Self { inner, health, _keeper: task::owned(keeper) }
     }
 
@@ -139,11 +132,6 @@ impl<R: Remote> Kept<R> {
     /// Follows whether it answers.
     pub fn health(&self) -> watch::Receiver<Health> {
         self.health.clone()
-    }
-
-    /// What it is.
-    pub fn remote(&self) -> &R {
-        &self.inner.remote
     }
 }
 
@@ -175,31 +163,26 @@ impl<R: Remote> Inner<R> {
     }
 
     /// The keeper.
-    async fn keep(self: Arc<Self>, told: Told, probe: R::Question, health: watch::Sender<Health>) {
+    async fn keep(self: Arc<Self>, probe: R::Question, reporter: Reporter) {
         let mut connection = None;
         loop {
             match self.check(&mut connection, &probe).await {
                 Ok(()) => {
-                    *self.away.write().unwrap_or_else(PoisonError::into_inner) = None;
-                    if health.send_replace(Health::Up) != Health::Up {
-                        (told.log_answers)(&told.url);
+                    self.set_away(None);
+                    reporter.up();
+                    // Nobody's request is to be the one that pays for a connection, if it can be avoided.
+                    if self.pool.is_cold()
+                        && let Ok(connection) = self.connect().await
+                    {
+                        self.pool.keep(connection);
                     }
                 }
                 Err(cause) => {
                     // What is idle leads to a server that hangs or is gone.
                     self.pool.clear();
-                    *self.away.write().unwrap_or_else(PoisonError::into_inner) = Some(cause.as_str().into());
-                    if health.send_replace(Health::Down) != Health::Down {
-                        (told.log_silent)(&told.url, &cause);
-                    }
+                    self.set_away(Some(cause.as_str().into()));
+                    reporter.down(&cause);
                 }
-            }
-            // Nobody's request is to be the one that pays for a connection, if it can be avoided.
-            if *health.borrow() == Health::Up
-                && self.pool.is_cold()
-                && let Ok(connection) = self.connect().await
-            {
-                self.pool.keep(connection);
             }
             sleep(CHECK_AT_MOST_EVERY).await;
             // Replicas that lost it together do not come back together.
@@ -242,6 +225,10 @@ impl<R: Remote> Inner<R> {
             Ok(answer) => answer.map(drop),
             Err(_elapsed) => Err(Failure::Broken(no_answer(within))),
         }
+    }
+
+    fn set_away(&self, cause: Option<Arc<str>>) {
+        *self.away.write().unwrap_or_else(PoisonError::into_inner) = cause;
     }
 
     fn cause_of_absence(&self) -> Option<Arc<str>> {

@@ -12,7 +12,7 @@ use std::{
 
 use async_trait::async_trait;
 use rustix::{fs::OFlags, io::Errno};
-use serde::Deserialize;
+use serde::{Deserialize, Deserializer};
 use serde_json::Value;
 use tokio::{
     sync::{Semaphore, watch},
@@ -99,9 +99,14 @@ fn is_object(session: &[u8]) -> bool {
 /// What counts of a session here.
 #[derive(Deserialize)]
 struct Stored {
-    #[serde(rename = "__lastAccess")]
+    /// `None` when it is absent, which is something else than null.
+    #[serde(rename = "__lastAccess", default, deserialize_with = "present")]
     last_access: Option<Value>,
     cookie: Option<Value>,
+}
+
+fn present<'de, D: Deserializer<'de>>(member: D) -> Result<Option<Value>, D::Error> {
+    Value::deserialize(member).map(Some)
 }
 
 /// session-file-store's `isExpired`. A session that was never accessed has not expired: `undefined + ttl < now` is false.

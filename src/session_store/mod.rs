@@ -7,7 +7,8 @@ use tokio::sync::watch;
 
 use crate::{
     config::session::{Session as Settings, StoreUrl},
-    remote::{Patience, Told},
+    health::Told,
+    remote::Patience,
 };
 
 mod file;

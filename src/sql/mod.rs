@@ -6,8 +6,8 @@ use tokio::sync::watch;
 
 use crate::{
     config::sql_url::SqlUrl,
-    health::Health,
-    remote::{Kept, Patience, Told},
+    health::{Health, Told},
+    remote::{Kept, Patience},
 };
 
 #[cfg(feature = "mysql")]

@@ -8,7 +8,7 @@ use std::{
     sync::OnceLock,
 };
 
-use tracing::{Metadata, Subscriber, subscriber::Interest};
+use tracing::{Level, Metadata, Subscriber, subscriber::Interest};
 use tracing_appender::non_blocking::{ErrorCounter, NonBlockingBuilder, WorkerGuard};
 use tracing_subscriber::{
     EnvFilter,
@@ -81,19 +81,31 @@ where
     (layer, guard)
 }
 
+/// A driver that tells from `debug` on what it was asked, and so session ids whole.
+const TELLS_TOO_MUCH: &str = "tokio_postgres";
+
 /// Events, as `log.filter` has it. Spans are for traces: the log would only pay for them.
 struct Lines(EnvFilter);
+
+/// Whether everybody who reads the log may see it.
+fn may_be_seen(metadata: &Metadata<'_>) -> bool {
+    metadata.is_event() && !(metadata.target().starts_with(TELLS_TOO_MUCH) && *metadata.level() > Level::INFO)
+}
 
 impl<S> Filter<S> for Lines
 where
     EnvFilter: Filter<S>,
 {
     fn enabled(&self, metadata: &Metadata<'_>, context: &layer::Context<'_, S>) -> bool {
-        metadata.is_event() && Filter::enabled(&self.0, metadata, context)
+        may_be_seen(metadata) && Filter::enabled(&self.0, metadata, context)
     }
 
     fn callsite_enabled(&self, metadata: &'static Metadata<'static>) -> Interest {
-        if metadata.is_event() { Filter::<S>::callsite_enabled(&self.0, metadata) } else { Interest::never() }
+        if may_be_seen(metadata) {
+            Filter::<S>::callsite_enabled(&self.0, metadata)
+        } else {
+            Interest::never()
+        }
     }
 
     fn max_level_hint(&self) -> Option<LevelFilter> {

@@ -24,8 +24,9 @@ folder=$1; shift
 server=$!
 echo started
 cat >/dev/null
-# INT is a quick end to PostgreSQL, and nothing to MariaDB.
-kill -INT $server; kill -TERM $server
+# At once to PostgreSQL; MariaDB, started by a shell, does not hear it, and ends at the other.
+kill -INT $server
+kill -TERM $server
 wait $server
 rm -rf "$folder"
 "#;

@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use crate::config::{
-    layout::{Expiry, Kept, Layout},
+    layout::{Expiry, Layout, Moment},
     sql_url::Dialect,
 };
 
@@ -101,42 +101,82 @@ impl Writer {
         let Expiry { column, kept, inclusive, null_is_forever } = expiry;
         let column = self.quoted(column);
         let now = self.placeholder(Bound::Now);
-        let (end, now) = match (self.dialect, kept) {
-            (Dialect::Postgres, kept) => {
-                let now = format!("{now}::bigint");
-                let moment = match kept {
-                    Kept::LocalSeconds => format!("to_timestamp(ceil({now} / 1000.0))"),
-                    Kept::Utc => format!("to_timestamp({now} / 1000.0) AT TIME ZONE 'UTC'"),
-                    Kept::UtcSeconds => format!("to_timestamp({now} / 1000) AT TIME ZONE 'UTC'"),
-                    Kept::Seconds => format!("round({now} / 1000.0)"),
-                    Kept::Milliseconds => now,
-                    Kept::Instant | Kept::IsoSeconds | Kept::Date => format!("to_timestamp({now} / 1000.0)"),
-                };
-                (column.clone(), moment)
-            }
-            // The connection's time zone is UTC.
-            (Dialect::MySql, kept) => {
-                let moment = match kept {
-                    Kept::Seconds | Kept::LocalSeconds => format!("ROUND({now} / 1000)"),
-                    Kept::Milliseconds => now,
-                    Kept::UtcSeconds | Kept::IsoSeconds => format!("FROM_UNIXTIME({now} DIV 1000)"),
-                    Kept::Utc | Kept::Instant | Kept::Date => format!("FROM_UNIXTIME({now} / 1000)"),
-                };
-                (column.clone(), moment)
-            }
-            (Dialect::Sqlite, kept) => match kept {
-                Kept::Seconds | Kept::LocalSeconds => (column.clone(), format!("{now} / 1000")),
-                Kept::Milliseconds => (column.clone(), now),
-                Kept::IsoSeconds | Kept::UtcSeconds => {
-                    (format!("datetime({column})"), format!("datetime({now} / 1000, 'unixepoch')"))
-                }
-                Kept::Utc | Kept::Instant | Kept::Date => {
-                    let iso = format!("CAST(round((julianday({column}) - 2440587.5) * 86400000) AS INTEGER)");
-                    (format!("CASE typeof({column}) WHEN 'text' THEN {iso} ELSE {column} END"), now)
-                }
-            },
+        let (end, now) = match self.dialect {
+            Dialect::Postgres => (column.clone(), now_in_postgres(*kept, &format!("{now}::bigint"))),
+            Dialect::MySql => (column.clone(), now_in_mysql(*kept, now)),
+            Dialect::Sqlite => end_and_now_in_sqlite(*kept, &column, now),
         };
         let lives = format!("{end} {} {now}", if *inclusive { ">=" } else { ">" });
         if *null_is_forever { format!("({column} IS NULL OR {lives})") } else { lives }
+    }
+}
+
+/// Now as a moment is kept, made of milliseconds since 1970.
+fn now_in_postgres(kept: Moment, now: &str) -> String {
+    match kept {
+        // Compared with a `timestamp`, it is turned into the connection's time zone, which is the server's.
+        Moment::LocalSeconds => format!("to_timestamp(ceil({now} / 1000.0))"),
+        Moment::Instant | Moment::IsoSeconds | Moment::Date => format!("to_timestamp({now} / 1000.0)"),
+        Moment::Utc => format!("to_timestamp({now} / 1000.0) AT TIME ZONE 'UTC'"),
+        Moment::UtcSeconds => format!("to_timestamp({now} / 1000) AT TIME ZONE 'UTC'"),
+        Moment::Seconds => format!("round({now} / 1000.0)"),
+        Moment::Milliseconds => now.to_owned(),
+    }
+}
+
+/// The connection's time zone is UTC.
+fn now_in_mysql(kept: Moment, now: String) -> String {
+    match kept {
+        Moment::Seconds | Moment::LocalSeconds => format!("ROUND({now} / 1000)"),
+        Moment::Milliseconds => now,
+        Moment::UtcSeconds | Moment::IsoSeconds => format!("FROM_UNIXTIME({now} DIV 1000)"),
+        Moment::Utc | Moment::Instant | Moment::Date => format!("FROM_UNIXTIME({now} / 1000)"),
+    }
+}
+
+/// SQLite has no type for a moment, so the one that is kept is brought into a form that can be compared.
+fn end_and_now_in_sqlite(kept: Moment, end: &str, now: String) -> (String, String) {
+    match kept {
+        Moment::Seconds | Moment::LocalSeconds => (end.to_owned(), format!("{now} / 1000")),
+        Moment::Milliseconds => (end.to_owned(), now),
+        Moment::IsoSeconds | Moment::UtcSeconds => {
+            (format!("datetime({end})"), format!("datetime({now} / 1000, 'unixepoch')"))
+        }
+        Moment::Utc | Moment::Instant | Moment::Date => {
+            let milliseconds = format!("CAST(round((julianday({end}) - 2440587.5) * 86400000) AS INTEGER)");
+            (format!("CASE typeof({end}) WHEN 'text' THEN {milliseconds} ELSE {end} END"), now)
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::layout::Place;
+
+    fn statement(dialect: Dialect, package: &str) -> String {
+        of(&Layout::of(Place::Sql(dialect), Some(package)).expect(package), dialect).0
+    }
+
+    #[test]
+    fn a_statement_is_what_the_package_asks_for_the_very_id_and_no_more_than_is_taken() {
+        assert_eq!(
+            statement(Dialect::Postgres, "connect-pg-simple"),
+            "SELECT substring(convert_to(\"sess\"::text, 'UTF8') from 1 for $1::bigint::int) FROM \"session\" \
+             WHERE \"sid\" = $2 AND \"sid\"::text COLLATE \"C\" = $3::text COLLATE \"C\" \
+             AND \"expire\" >= to_timestamp(ceil($4::bigint / 1000.0)) LIMIT 1"
+        );
+        assert_eq!(
+            statement(Dialect::MySql, "express-mysql-session"),
+            "SELECT LEFT(CAST(CONVERT(`data` USING utf8mb4) AS BINARY), ?) FROM `sessions` \
+             WHERE `session_id` = ? AND CAST(CONVERT(`session_id` USING utf8mb4) AS BINARY) = CAST(? AS BINARY) \
+             AND `expires` >= ROUND(? / 1000) LIMIT 1"
+        );
+        assert_eq!(
+            statement(Dialect::Sqlite, "connect-typeorm"),
+            "SELECT substr(CAST(\"json\" AS BLOB), 1, ?) FROM \"session\" \
+             WHERE \"id\" = ? AND CAST(\"id\" AS BLOB) = CAST(? AS BLOB) \
+             AND \"expiredAt\" > ? AND \"destroyedAt\" IS NULL LIMIT 1"
+        );
     }
 }
