@@ -147,7 +147,7 @@ impl HttpUrl {
         if url.fragment().is_some() {
             return Err("it has a `#`, and what follows that is never sent".to_owned());
         }
-        if template.fill("0").parse::<http::Uri>().is_err() {
+        if !text.is_ascii() || template.fill("0").parse::<http::Uri>().is_err() {
             return Err("it has characters that a URL holds only percent-encoded".to_owned());
         }
         let path = path.split('?').next().unwrap_or("");

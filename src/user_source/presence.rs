@@ -1,7 +1,7 @@
 //! Whether a source answers, found out by what it answers.
 
 use std::{
-    sync::{Mutex, PoisonError},
+    sync::{Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 
@@ -14,14 +14,24 @@ use crate::health::Health;
 /// takes connections.
 const REMEMBERED: Duration = Duration::from_secs(30);
 
+/// So many bad answers, one after the other and without a good one, are the source's doing; fewer may be a user's, for whom
+/// alone it fails.
+const BAD_IN_A_ROW: u32 = 3;
+
 /// Follows a source's answers. Logs the loss and the way back, once and not for each question.
 #[derive(Debug)]
 pub struct Presence {
     health: watch::Sender<Health>,
-    /// When it was there and no good last.
-    no_good: Mutex<Option<Instant>>,
+    no_good: Mutex<NoGood>,
     /// For the log.
     url: String,
+}
+
+/// A source that was there and no good.
+#[derive(Debug, Default)]
+struct NoGood {
+    last: Option<Instant>,
+    in_a_row: u32,
 }
 
 impl Presence {
@@ -42,6 +52,7 @@ impl Presence {
 
     /// It answered.
     pub fn is_there(&self) {
+        self.no_good().in_a_row = 0;
         if self.turns(Health::Up) {
             log_answers(&self.url);
         }
@@ -49,8 +60,8 @@ impl Presence {
 
     /// It can be reached.
     pub fn is_reached(&self) {
-        let no_good = *self.no_good.lock().unwrap_or_else(PoisonError::into_inner);
-        if no_good.is_none_or(|since| since.elapsed() > REMEMBERED) {
+        let last = self.no_good().last;
+        if last.is_none_or(|last| last.elapsed() > REMEMBERED) {
             self.is_there();
         }
     }
@@ -61,15 +72,29 @@ impl Presence {
             FaultKind::Unusable => self.is_there(),
             // That many wait is seen by those who wait.
             FaultKind::Busy => {}
-            FaultKind::Unreachable | FaultKind::TimedOut | FaultKind::Refused => {
-                if fault.kind != FaultKind::Unreachable {
-                    *self.no_good.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
-                }
-                if self.turns(Health::Down) {
-                    log_silent(&self.url, &fault.cause);
+            FaultKind::Unreachable => self.is_down(fault),
+            FaultKind::TimedOut | FaultKind::Refused => {
+                let in_a_row = {
+                    let mut no_good = self.no_good();
+                    no_good.last = Some(Instant::now());
+                    no_good.in_a_row = no_good.in_a_row.saturating_add(1);
+                    no_good.in_a_row
+                };
+                if in_a_row >= BAD_IN_A_ROW {
+                    self.is_down(fault);
                 }
             }
         }
+    }
+
+    fn is_down(&self, fault: &Fault) {
+        if self.turns(Health::Down) {
+            log_silent(&self.url, &fault.cause);
+        }
+    }
+
+    fn no_good(&self) -> MutexGuard<'_, NoGood> {
+        self.no_good.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn turns(&self, health: Health) -> bool {
@@ -93,4 +118,47 @@ pub fn log_silent(url: &str, cause: &str) {
         cause,
         "the user source does not answer: handshakes are rejected with USER_SOURCE_FAILED until it does"
     );
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn fault(kind: FaultKind) -> Fault {
+        Fault { kind, words: "", cause: String::new() }
+    }
+
+    #[test]
+    fn a_source_that_fails_for_one_user_is_not_down() {
+        let presence = Presence::new("http://app/{id}".to_owned());
+        presence.is_reached();
+        assert!(presence.is_up());
+        for _ in 0..10 {
+            presence.failed(&fault(FaultKind::Refused));
+            presence.failed(&fault(FaultKind::TimedOut));
+            presence.failed(&fault(FaultKind::Unusable));
+            assert!(presence.is_up());
+        }
+        for expected in [true, true, false] {
+            presence.failed(&fault(FaultKind::Refused));
+            assert_eq!(presence.is_up(), expected);
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_source_that_can_be_reached_is_there_unless_it_was_no_good() {
+        let presence = Presence::new("http://app/{id}".to_owned());
+        presence.failed(&fault(FaultKind::Unreachable));
+        assert!(!presence.is_up());
+        presence.is_reached();
+        assert!(presence.is_up());
+        for _ in 0..BAD_IN_A_ROW {
+            presence.failed(&fault(FaultKind::TimedOut));
+        }
+        presence.is_reached();
+        assert!(!presence.is_up());
+        tokio::time::advance(REMEMBERED * 2).await;
+        presence.is_reached();
+        assert!(presence.is_up());
+    }
 }

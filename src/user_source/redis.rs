@@ -73,7 +73,7 @@ impl RedisUsers {
             _ => {
                 return Err(Failure::unusable(
                     "the hash has more than 1,000 fields: is it a user?",
-                    key_kind(),
+                    "too many fields",
                 ));
             }
         }
@@ -97,10 +97,6 @@ fn of_key(command: &str, key: &str) -> Cmd {
     let mut command = redis::cmd(command);
     command.arg(key);
     command
-}
-
-fn key_kind() -> String {
-    "too many fields".to_owned()
 }
 
 fn strange() -> Failure {

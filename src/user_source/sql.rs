@@ -63,7 +63,7 @@ fn query(statement: &Arc<str>, bound: usize, id: Option<&str>) -> sql::Query {
     }
 }
 
-/// From here on a double does not tell a whole number from the next.
+/// Beyond it a double does not tell a whole number from the next.
 const EXACT: u64 = 1 << 53;
 
 /// Numbers are doubles. Those of an id that would lose digits become texts, as `pg` has them: two people must not become one.

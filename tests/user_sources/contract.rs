@@ -5,7 +5,10 @@ use serde_json::{Value, json};
 
 use super::Asked;
 use crate::support::{
+    ANA_ID,
     redis::Redis,
+    redis_cluster::{RedisCluster, ask},
+    sentinel::{Sentinels, connection},
     users::{Entry, Sources},
 };
 
@@ -99,6 +102,67 @@ async fn somebody_is_found_by_an_id_of_every_kind() {
             assert_eq!(asked.reason().await, "USER_NOT_FOUND", "{}: {nobody}", source.url());
         }
         asked.service.stop().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn users_are_found_in_a_cluster_and_behind_sentinels() {
+    let users = |id: &str| json!({ "id": id });
+    let cluster = RedisCluster::start(&[]).await;
+    for id in ["1", "2", "3"] {
+        cluster.put(&format!("user:{id}"), users(id).to_string().as_bytes()).await;
+    }
+    let mut hash = redis::cmd("HSET");
+    hash.arg("user:4").arg("id").arg("4");
+    let mut kept = 0;
+    for node in &cluster.nodes {
+        kept += usize::from(ask::<()>(node, &hash).await.is_ok());
+    }
+    assert_eq!(kept, 1);
+    let sentinels = Sentinels::start().await;
+    let mut primary = connection(&sentinels.first).await;
+    for id in ["1", "2", "3"] {
+        let mut set = redis::cmd("SET");
+        let () =
+            set.arg(format!("user:{id}")).arg(users(id).to_string()).query_async(&mut primary).await.unwrap();
+    }
+    let () = hash.query_async(&mut primary).await.unwrap();
+    for url in [cluster.url(), sentinels.url(0)] {
+        let asked = Asked::of(&url, &[("USER_CACHE_TTL", "0s"), ("USER_TIMEOUT", "5s")], &json!(null)).await;
+        for id in ["1", "2", "3", "4"] {
+            asked.log_in(&json!(id)).await;
+            assert_eq!(asked.user().await["id"], id, "{url}");
+        }
+        asked.log_in(&json!("5")).await;
+        assert_eq!(asked.reason().await, "USER_NOT_FOUND");
+    }
+}
+
+/// Numbers of every magnitude, as JSON and as JavaScript's `String` writes them.
+const NUMBERS: &str = "
+const bytes = new DataView(new ArrayBuffer(8))
+const numbers = [0, -0, 1e21, 1e-7, 123456789012345680000, 2 ** 53 + 2, 5e-324, Number.MAX_VALUE]
+while (numbers.length < 500) {
+  for (const offset of [0, 4]) bytes.setUint32(offset, Math.random() * 2 ** 32)
+  if (Number.isFinite(bytes.getFloat64(0))) numbers.push(bytes.getFloat64(0))
+  numbers.push((Math.random() - 0.5) * 10 ** (numbers.length % 30 - 8))
+}
+for (const number of numbers) console.log(`${Object.is(number, -0) ? '-0' : JSON.stringify(number)} ${String(number)}`)
+";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_number_is_the_id_that_node_makes_of_it() {
+    let output = tokio::process::Command::new("node").args(["-e", NUMBERS]).output().await.unwrap();
+    let lines = String::from_utf8(output.stdout).unwrap();
+    let sources = Sources::start().await;
+    let asked = Asked::of(&sources.grpc(), &[("USER_CACHE_TTL", "0s")], &json!(null)).await;
+    assert!(lines.lines().count() >= 500, "{lines}");
+    for line in lines.lines() {
+        let (json, id) = line.split_once(' ').unwrap();
+        let session = format!(r#"{{"passport":{{"user":{json}}}}}"#);
+        asked.sessions.put(ANA_ID, session.as_bytes()).await;
+        assert_eq!(asked.reason().await, "USER_NOT_FOUND");
+        assert_eq!(sources.table.asked().last().unwrap(), id, "{json}");
     }
 }
 

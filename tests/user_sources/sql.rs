@@ -183,6 +183,20 @@ async fn columns_have_the_types_that_json_has() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn in_mysql_the_query_says_how_strictly_ids_are_compared() {
+    let [_, maria, _] = Database::every().await;
+    for (query, expected) in [
+        (QUERY, "AUTHORIZED"),
+        ("SELECT * FROM people WHERE CAST(id AS CHAR) = BINARY {id}", "USER_NOT_FOUND"),
+    ] {
+        let asked = maria.asked(query, &json!("7abc")).await;
+        assert_eq!(asked.reason().await, expected, "{query}");
+        asked.log_in(&json!(7)).await;
+        assert_eq!(asked.reason().await, "AUTHORIZED", "{query}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_query_that_cannot_be_answered_is_a_fault() {
     for database in Database::every().await {
         for query in [
