@@ -58,7 +58,7 @@ impl SessionStore for MemoryStore {
     }
 
     fn question(&self) -> &'static str {
-        "nobody can log in with session.store = memory:, which is for trying things out; which is the store of the web app?"
+        "is the prefix right (session.prefix), and session.store the store of the web app?"
     }
 
     fn health(&self) -> watch::Receiver<Health> {

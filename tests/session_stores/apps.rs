@@ -18,6 +18,9 @@ use crate::support::{
     until,
 };
 
+/// Many apps and servers run at once here, on however small a machine.
+const PATIENT: (&str, &str) = ("SESSION_STORE_TIMEOUT", "10s");
+
 /// A web app on a store.
 struct App {
     url: String,
@@ -57,7 +60,7 @@ async fn reason(client: &mut Client, cookie: &str) -> (bool, String) {
 /// Logs in and out, and lets a session expire.
 async fn follows_its_app(layout: &str, url: &str, options: &str, settings: &[(&str, &str)]) {
     let app = App::start(layout, url, options).await;
-    let settings: Vec<_> = [("SESSION_STORE", url)].iter().chain(settings).copied().collect();
+    let settings: Vec<_> = [("SESSION_STORE", url), PATIENT].iter().chain(settings).copied().collect();
     let service = Service::start(&settings).await;
     let mut client = service.client().await;
 
@@ -178,7 +181,7 @@ async fn each_database_has_its_usual_package() {
         ("connect-sqlite3", file.url()),
     ] {
         let app = App::start(layout, &url, "{}").await;
-        let service = Service::start(&[("SESSION_STORE", &url)]).await;
+        let service = Service::start(&[("SESSION_STORE", &url), PATIENT]).await;
         let cookie = app.log_in("").await;
         assert!(reason(&mut service.client().await, &cookie).await.0, "{layout}");
     }
@@ -250,7 +253,7 @@ async fn session_file_store_with_a_time_to_live_of_its_own() {
     let folder = TempDir::new().unwrap();
     let url = format!("file:{}", folder.path().display());
     let app = App::start("session-file-store", &url, r#"{"ttl": 2}"#).await;
-    let service = Service::start(&[("SESSION_STORE", &format!("{url}?ttl=2"))]).await;
+    let service = Service::start(&[("SESSION_STORE", &format!("{url}?ttl=2")), PATIENT]).await;
     let mut client = service.client().await;
     let cookie = app.log_in("").await;
     assert!(reason(&mut client, &cookie).await.0);
