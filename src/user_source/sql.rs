@@ -16,8 +16,8 @@ use crate::{
         sql_url::{Dialect, SqlUrl},
         user_url::Lookup as Query,
     },
-    health::Health,
-    remote::{Patience, Told},
+    health::{Health, Told},
+    remote::Patience,
     sql::{self, Argument, Database, Wanted},
 };
 
