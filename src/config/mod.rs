@@ -9,6 +9,7 @@ pub mod folder_url;
 pub mod layers;
 pub mod layout;
 mod memcached_url;
+#[cfg(feature = "mongodb")]
 pub mod mongo_url;
 pub mod operation;
 pub mod origin;

@@ -33,11 +33,6 @@ impl MongoUrl {
 
     /// Reads one. The error repeats nothing of a user, a password or a host.
     pub(super) fn parse(url: &str) -> Result<Self, String> {
-        if !cfg!(feature = "mongodb") {
-            return Err(
-                "this program was built without that kind of store; its cargo features have it".to_owned()
-            );
-        }
         let (scheme, rest) = url.split_once("://").ok_or("it has no `://` after its scheme")?;
         if rest.contains('#') {
             return Err("it takes no `#`; in a user or password write it as %23".to_owned());

@@ -4,12 +4,13 @@ use std::{fmt, time::Duration};
 
 use secrecy::{ExposeSecret as _, SecretString};
 
+#[cfg(feature = "mongodb")]
+use super::mongo_url::MongoUrl;
 use super::{
     folder_url::FolderUrl,
     layers::Layers,
     layout::{Layout, PACKAGES, Place},
     memcached_url,
-    mongo_url::MongoUrl,
     origin::AllowedOrigin,
     reader::Reader,
     redis_url::RedisUrl,
@@ -108,6 +109,7 @@ pub enum StoreUrl {
     /// `postgres://`, `mysql://`, `sqlite:`, and what is in the table.
     Sql(SqlUrl, Layout),
     /// `mongodb://`, and what is in the collection.
+    #[cfg(feature = "mongodb")]
     Mongo(MongoUrl, Layout),
     /// `memcache://`
     Memcached(ServerUrl),
@@ -126,6 +128,7 @@ impl StoreUrl {
                 let layout = Layout::of(Place::Sql(url.dialect()), None)?;
                 Ok(Self::Sql(url, layout))
             }
+            #[cfg(feature = "mongodb")]
             url if MongoUrl::is_mongo(url) => {
                 Ok(Self::Mongo(MongoUrl::parse(url)?, Layout::of(Place::Mongo, None)?))
             }
@@ -143,6 +146,7 @@ impl StoreUrl {
         match self {
             Self::Memory | Self::CookieSession | Self::Redis(_) | Self::Memcached(_) | Self::File(_) => None,
             Self::Sql(url, layout) => Some((Place::Sql(url.dialect()), layout)),
+            #[cfg(feature = "mongodb")]
             Self::Mongo(_, layout) => Some((Place::Mongo, layout)),
         }
     }
@@ -153,7 +157,9 @@ impl StoreUrl {
             // `memory:` stands in for whatever the settings are meant for.
             Self::Redis(_) | Self::Memory => Some("sess:"),
             Self::Memcached(_) => Some(""),
-            Self::CookieSession | Self::Sql(..) | Self::Mongo(..) | Self::File(_) => None,
+            #[cfg(feature = "mongodb")]
+            Self::Mongo(..) => None,
+            Self::CookieSession | Self::Sql(..) | Self::File(_) => None,
         }
     }
 }
@@ -165,6 +171,7 @@ impl fmt::Display for StoreUrl {
             Self::CookieSession => f.write_str("cookie-session:"),
             Self::Redis(url) => url.fmt(f),
             Self::Sql(url, _) => url.fmt(f),
+            #[cfg(feature = "mongodb")]
             Self::Mongo(url, _) => url.fmt(f),
             Self::Memcached(url) => url.fmt(f),
             Self::File(url) => url.fmt(f),
