@@ -29,6 +29,7 @@ public class SocketPassInitializer extends SocketIOChannelInitializer {
   private Sockets sockets;
   private Gate gate;
   private Lobby lobby;
+  private Farewell farewell;
 
   /** Guards one server with this client. */
   public SocketPassInitializer(SocketPass socketPass) {
@@ -51,7 +52,8 @@ public class SocketPassInitializer extends SocketIOChannelInitializer {
     configuration.setRandomSession(true);
     super.start(configuration, namespaces);
     lobby = new Lobby(configuration);
-    sockets = new Sockets(socketPass, lobby);
+    farewell = new Farewell();
+    sockets = new Sockets(socketPass, lobby, farewell);
     Door door = new Door(socketPass, namespaces, sockets, lobby, configuration.getJsonSupport());
     gate = new Gate(configuration, door, sockets);
   }
@@ -70,6 +72,7 @@ public class SocketPassInitializer extends SocketIOChannelInitializer {
     super.addSocketioHandlers(pipeline);
     pipeline.addBefore(PACKET_HANDLER, "socketpassGate", gate);
     pipeline.addAfter(AUTHORIZE_HANDLER, "socketpassLobby", lobby);
+    pipeline.addAfter(SOCKETIO_ENCODER, "socketpassFarewell", farewell);
   }
 
   @Override

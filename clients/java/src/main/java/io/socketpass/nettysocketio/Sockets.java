@@ -4,11 +4,7 @@ import com.corundumstudio.socketio.SocketIONamespace;
 import com.corundumstudio.socketio.Transport;
 import com.corundumstudio.socketio.handler.ClientHead;
 import com.corundumstudio.socketio.namespace.Namespace;
-import com.corundumstudio.socketio.protocol.Packet;
-import com.corundumstudio.socketio.protocol.PacketType;
 import com.corundumstudio.socketio.transport.NamespaceClient;
-import io.netty.channel.ChannelFuture;
-import io.netty.channel.ChannelFutureListener;
 import io.netty.channel.EventLoop;
 import io.socketpass.Admission;
 import io.socketpass.Close;
@@ -36,10 +32,12 @@ final class Sockets {
 
   private final SocketPass socketPass;
   private final Lobby lobby;
+  private final Farewell farewell;
 
-  Sockets(SocketPass socketPass, Lobby lobby) {
+  Sockets(SocketPass socketPass, Lobby lobby, Farewell farewell) {
     this.socketPass = socketPass;
     this.lobby = lobby;
+    this.farewell = farewell;
   }
 
   static String id(UUID client, SocketIONamespace namespace) {
@@ -136,7 +134,7 @@ final class Sockets {
     private final EventLoop loop;
     private volatile Connection next;
 
-    /** Null until somebody asks, or it has ended. */
+    /** Null until its client was told to go, or it has ended. */
     private CompletableFuture<Void> gone;
 
     Connection(NamespaceClient client, EventLoop loop) {
@@ -146,12 +144,16 @@ final class Sockets {
 
     @Override
     public CompletionStage<Void> close(Close close) {
-      client.sendEvent("socketpass:close", Map.of("code", close.code(), "reason", close.reason()));
+      tell(close);
       if (close.isFinal()) {
         // This asks the client to leave, no more.
         client.disconnect();
         soon(loop, this::leave);
       } else {
+        // The connection's other sockets lose it, too; whoever closes them next might find it gone.
+        for (Connection other = connections.get(head()); other != null; other = other.next) {
+          other.tell(close);
+        }
         loop.execute(this::drop);
       }
       return gone();
@@ -187,6 +189,17 @@ final class Sockets {
       return client.getBaseClient();
     }
 
+    /** Once, whoever ends the socket. */
+    private void tell(Close close) {
+      synchronized (this) {
+        if (gone != null) {
+          return;
+        }
+        gone();
+      }
+      client.sendEvent("socketpass:close", Map.of("code", close.code(), "reason", close.reason()));
+    }
+
     private synchronized CompletableFuture<Void> gone() {
       if (gone == null) {
         gone = new CompletableFuture<>();
@@ -209,25 +222,8 @@ final class Sockets {
      */
     private void drop() {
       ClientHead head = head();
-      closeTransport();
-      soon(
-          loop,
-          () -> {
-            if (head.isConnected()) {
-              // There was no channel to send it on: a poll had just ended, or a WebSocket took its place.
-              closeTransport();
-              head.onChannelDisconnect();
-            }
-          });
-    }
-
-    private void closeTransport() {
-      ClientHead head = head();
-      // Polls end with the packet, a WebSocket with its channel; there some clients take the packet for the end of all.
-      PacketType last = head.getCurrentTransport() == Transport.POLLING ? PacketType.CLOSE : PacketType.NOOP;
-      ChannelFuture told = head.send(new Packet(last, head.getEngineIOVersion()));
-      if (told != null) {
-        told.addListener(ChannelFutureListener.CLOSE);
+      if (head.isConnected() && farewell.begin(head)) {
+        soon(loop, () -> farewell.end(head));
       }
     }
 

@@ -17,6 +17,7 @@ import io.grpc.Status;
 import io.netty.channel.ChannelHandlerContext;
 import io.netty.channel.ChannelInboundHandlerAdapter;
 import io.netty.channel.ChannelPipeline;
+import io.netty.channel.EventLoop;
 import io.socket.client.IO;
 import io.socket.client.Socket;
 import io.socket.engineio.client.transports.Polling;
@@ -40,9 +41,11 @@ import java.nio.charset.StandardCharsets;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
+import java.util.Set;
 import java.util.UUID;
 import java.util.concurrent.BlockingQueue;
 import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.LinkedBlockingQueue;
 import java.util.concurrent.TimeUnit;
@@ -59,7 +62,7 @@ class NettySocketIoTest {
   private final List<Socket> clients = new ArrayList<>();
   private ScriptedSocketPass service;
   private SocketPass socketPass;
-  private SocketPassInitializer initializer;
+  private Watched initializer;
   private SocketIOServer server;
   private ReportCall report;
   /** A packet that has passed the gate, and is not read yet. */
@@ -296,6 +299,126 @@ class NettySocketIoTest {
     assertTrue(nextOfApplication().startsWith("disconnect /chat"));
   }
 
+  /** Socket.IO's client for JavaScript hears no event that CLOSE follows in one poll. */
+  @Test
+  void aPollIsToldBeforeTheNextOneEnds() throws Exception {
+    RawPolls polls = new RawPolls(port);
+    polls.send("40");
+    assertTrue(polls.next().get(0).startsWith("40{"));
+    String id = report.nextEvent().getOpened().getSocketId();
+    disconnect(id, 4001);
+    // The client has not come for it yet, and the connection is to end already.
+    awaitThatNothingIsToBeDoneByEventLoops();
+    List<String> told = polls.next();
+    assertEquals("42[\"socketpass:close\",{", told.get(0).substring(0, 23));
+    assertFalse(told.contains("1"), told.toString());
+    assertEquals(List.of("1"), polls.next());
+    assertTrue(nextOfApplication().startsWith("connect"));
+    assertTrue(nextOfApplication().startsWith("disconnect"));
+    awaitThatNothingIsToBeDoneByEventLoops();
+    assertNull(application.poll());
+    assertTrue(server.getAllClients().isEmpty());
+  }
+
+  /** It has answered nobody yet, and ends: what follows would come too late. */
+  @Test
+  void aPollThatWaitsIsToldBeforeTheNextOneEnds() throws Exception {
+    RawPolls polls = new RawPolls(port);
+    polls.send("40");
+    assertTrue(polls.next().get(0).startsWith("40{"));
+    String id = report.nextEvent().getOpened().getSocketId();
+    CompletableFuture<List<String>> waiting = polls.nextAsync();
+    awaitThatNothingIsToBeDoneByEventLoops();
+    disconnect(id, 4001);
+    List<String> heard = new ArrayList<>(waiting.get(45, TimeUnit.SECONDS));
+    assertFalse(heard.contains("1"), heard.toString());
+    List<String> last = polls.next();
+    while (!last.contains("1")) {
+      heard.addAll(last);
+      last = polls.next();
+    }
+    assertEquals(List.of("1"), last);
+    assertTrue(heard.get(0).startsWith("42[\"socketpass:close\","), heard.toString());
+  }
+
+  /** A WebSocket that takes the place of polls has what waited for them, and ends then. */
+  @Test
+  void whatWaitedForAPollComesWithTheUpgrade() throws Exception {
+    RawPolls polls = new RawPolls(port);
+    polls.send("40");
+    assertTrue(polls.next().get(0).startsWith("40{"));
+    String id = report.nextEvent().getOpened().getSocketId();
+    RawWebSocket upgrade = RawWebSocket.beside(polls);
+    upgrade.send("2probe");
+    assertEquals("3probe", upgrade.next());
+    assertEquals(List.of("6"), polls.next());
+    disconnect(id, 4001);
+    awaitThatNothingIsToBeDoneByEventLoops();
+    upgrade.send("5");
+    assertTrue(upgrade.nextMessage().startsWith("42[\"socketpass:close\","));
+    upgrade.awaitEnd();
+    assertTrue(nextOfApplication().startsWith("connect"));
+    assertTrue(nextOfApplication().startsWith("disconnect"));
+  }
+
+  /** It ends for all of them, and might before the next one is closed. */
+  @Test
+  void allSocketsOfAConnectionAreToldThatItEnds() throws Exception {
+    RawWebSocket raw = new RawWebSocket(port, "");
+    raw.send("40");
+    assertTrue(raw.nextMessage().startsWith("40{"));
+    raw.send("40/chat,");
+    assertTrue(raw.nextMessage().startsWith("40/chat,{"));
+    String id = report.nextEvent().getOpened().getSocketId();
+    disconnect(id, 4001);
+    List<String> told = List.of(raw.nextMessage(), raw.nextMessage());
+    assertTrue(told.get(0).startsWith("42[\"socketpass:close\","), told.toString());
+    assertTrue(told.get(1).startsWith("42/chat,[\"socketpass:close\","), told.toString());
+    raw.awaitEnd();
+  }
+
+  /** More than the system takes for a client that does not read waits in the process. */
+  @Test
+  void whatAWebSocketHasNotReadComesBeforeItsEnd() throws Exception {
+    RawWebSocket raw = new RawWebSocket(port, "");
+    raw.send("40");
+    assertTrue(raw.nextMessage().startsWith("40{"));
+    String id = report.nextEvent().getOpened().getSocketId();
+    SocketIOClient client = server.getAllClients().iterator().next();
+    String much = "x".repeat(30_000);
+    int events = 500;
+    for (int i = 0; i < events; i++) {
+      client.sendEvent("much", much);
+    }
+    disconnect(id, 4001);
+    awaitThatNothingIsToBeDoneByEventLoops();
+    for (int i = 0; i < events; i++) {
+      assertTrue(raw.nextMessage().startsWith("42[\"much\","));
+    }
+    assertTrue(raw.nextMessage().startsWith("42[\"socketpass:close\","));
+    raw.awaitEnd();
+  }
+
+  /** Twice: what is done on the first round may leave something for another thread. */
+  private void awaitThatNothingIsToBeDoneByEventLoops() throws Exception {
+    for (int round = 0; round < 2; round++) {
+      for (EventLoop loop : initializer.loops) {
+        loop.submit(() -> {}).get(45, TimeUnit.SECONDS);
+      }
+    }
+  }
+
+  private void disconnect(String id, int code) throws InterruptedException {
+    var close = Close.newBuilder().setCode(code).setReason("gateway_draining");
+    var result =
+        report.result(
+            Command.newBuilder()
+                .setCommandId("c")
+                .setDisconnect(Disconnect.newBuilder().addSocketIds(id).setClose(close))
+                .build());
+    assertEquals(List.of(id), result.getDoneList());
+  }
+
   @Test
   void theFleetSendsAndChangesUsers() throws Exception {
     Socket socket = connected("/", WebSocket.NAME);
@@ -474,6 +597,8 @@ class NettySocketIoTest {
 
   /** Holds one packet up between the gate and netty-socketio, until an event has come by another way or for a second. */
   private final class Watched extends SocketPassInitializer {
+    private final Set<EventLoop> loops = ConcurrentHashMap.newKeySet();
+
     Watched(SocketPass socketPass) {
       super(socketPass);
     }
@@ -481,6 +606,7 @@ class NettySocketIoTest {
     @Override
     protected void addSocketioHandlers(ChannelPipeline pipeline) {
       super.addSocketioHandlers(pipeline);
+      loops.add(pipeline.channel().eventLoop());
       pipeline.addBefore(
           PACKET_HANDLER,
           "held",

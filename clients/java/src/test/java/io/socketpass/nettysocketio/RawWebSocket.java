@@ -15,12 +15,26 @@ final class RawWebSocket {
   private final OutputStream out;
 
   RawWebSocket(int port, String headers) throws IOException {
+    this(port, "", headers);
+    if (!next().startsWith("0{")) {
+      throw new IOException("not opened");
+    }
+  }
+
+  /** For a connection that polls so far. */
+  static RawWebSocket beside(RawPolls polls) throws IOException {
+    return new RawWebSocket(polls.port(), "&sid=" + polls.sid(), "");
+  }
+
+  private RawWebSocket(int port, String query, String headers) throws IOException {
     socket = new Socket("127.0.0.1", port);
     socket.setSoTimeout(45_000);
     in = new DataInputStream(socket.getInputStream());
     out = socket.getOutputStream();
     String request =
-        "GET /socket.io/?EIO=4&transport=websocket HTTP/1.1\r\nHost: 127.0.0.1\r\nUpgrade: websocket\r\n"
+        "GET /socket.io/?EIO=4&transport=websocket"
+            + query
+            + " HTTP/1.1\r\nHost: 127.0.0.1\r\nUpgrade: websocket\r\n"
             + "Connection: Upgrade\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n"
             + headers
             + "\r\n";
@@ -31,9 +45,6 @@ final class RawWebSocket {
     }
     if (!head.toString().startsWith("HTTP/1.1 101")) {
       throw new IOException(head.toString());
-    }
-    if (!next().startsWith("0{")) {
-      throw new IOException("not opened");
     }
   }
 
@@ -70,7 +81,7 @@ final class RawWebSocket {
     socket.close();
   }
 
-  private String next() throws IOException {
+  String next() throws IOException {
     in.readUnsignedByte();
     int length = in.readUnsignedByte();
     byte[] payload = new byte[length == 126 ? in.readUnsignedShort() : length];
