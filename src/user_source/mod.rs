@@ -1,6 +1,6 @@
 //! What turns `session.passport.user` into the user: the app's `deserializeUser`, outside the app.
 //!
-//! The session can hold the user itself (`session.rs`). Every other source is a [`Lookup`](lookup::Lookup), one file each, that
+//! The session can hold the user itself (`session.rs`). Every other source is a `Lookup` (`lookup.rs`), one file each, that
 //! answers one question: who has this id? Around it `looked_up.rs` does the rest, for all of them alike.
 
 use std::{sync::Arc, time::Duration};
