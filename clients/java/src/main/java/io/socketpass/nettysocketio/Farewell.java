@@ -78,12 +78,8 @@ final class Farewell extends ChannelOutboundHandlerAdapter {
       written.addListener(
           told -> {
             if (told.isSuccess()) {
-<<<<<<< HEAD
-              head.onChannelDisconnect();
-=======
               // Later: netty-socketio is about to put the client of this poll into / if it is in no namespace.
               context.executor().execute(head::onChannelDisconnect);
->>>>>>> issue5-java-close
             }
           });
     }

@@ -315,12 +315,9 @@ class NettySocketIoTest {
     assertEquals(List.of("1"), polls.next());
     assertTrue(nextOfApplication().startsWith("connect"));
     assertTrue(nextOfApplication().startsWith("disconnect"));
-<<<<<<< HEAD
-=======
     awaitThatNothingIsToBeDoneByEventLoops();
     assertNull(application.poll());
     assertTrue(server.getAllClients().isEmpty());
->>>>>>> issue5-java-close
   }
 
   /** It has answered nobody yet, and ends: what follows would come too late. */
