@@ -153,6 +153,13 @@ yes
 {{- end -}}
 {{- end -}}
 
+{{/* Whether users are found elsewhere than in their sessions; empty if not. */}}
+{{- define "socketpass.userSourceElsewhere" -}}
+{{- if or .Values.userSource.existingSecret (ne .Values.userSource.url "session") -}}
+true
+{{- end -}}
+{{- end -}}
+
 {{/* The settings: those of `config`, and what the chart sets because it follows from other values. */}}
 {{- define "socketpass.toml" -}}
 {{- $secrets := "/etc/socketpass/secrets" -}}
@@ -161,6 +168,16 @@ yes
       "http" (dict "addr" (printf "%s:%d" .Values.listenAddress (int .Values.ports.http))) -}}
 {{- if not .Values.demo -}}
 {{- $_ := set $set "session" (dict "secrets_file" (printf "%s/session-secrets" $secrets) "store_file" (printf "%s/session-store" $secrets)) -}}
+{{- end -}}
+{{- $user := dict -}}
+{{- if include "socketpass.userSourceElsewhere" . -}}
+{{- $_ := set $user "source_file" (printf "%s/user-source" $secrets) -}}
+{{- end -}}
+{{- if .Values.userAuthorization.existingSecret -}}
+{{- $_ := set $user "authorization_file" (printf "%s/user-authorization" $secrets) -}}
+{{- end -}}
+{{- if $user -}}
+{{- $_ := set $set "user" $user -}}
 {{- end -}}
 {{- if not (include "socketpass.registryInMemory" .) -}}
 {{- $_ := set $set "registry" (dict "store_file" (printf "%s/registry-store" $secrets)) -}}
@@ -197,6 +214,12 @@ yes
 {{- if not .Values.demo }}
 {{ default $own .Values.sessionSecrets.existingSecret }} {{ if .Values.sessionSecrets.existingSecret }}{{ .Values.sessionSecrets.existingSecretKey }}{{ else }}session-secrets{{ end }} secrets/session-secrets
 {{ default $own .Values.sessionStore.existingSecret }} {{ if .Values.sessionStore.existingSecret }}{{ .Values.sessionStore.existingSecretKey }}{{ else }}session-store{{ end }} secrets/session-store
+{{- end }}
+{{- if include "socketpass.userSourceElsewhere" . }}
+{{ default $own .Values.userSource.existingSecret }} {{ if .Values.userSource.existingSecret }}{{ .Values.userSource.existingSecretKey }}{{ else }}user-source{{ end }} secrets/user-source
+{{- end }}
+{{- with .Values.userAuthorization.existingSecret }}
+{{ . }} {{ $.Values.userAuthorization.existingSecretKey }} secrets/user-authorization
 {{- end }}
 {{- if not (include "socketpass.registryInMemory" .) }}
 {{ default $own .Values.registryStore.existingSecret }} {{ if .Values.registryStore.existingSecret }}{{ .Values.registryStore.existingSecretKey }}{{ else }}registry-store{{ end }} secrets/registry-store
@@ -254,6 +277,8 @@ as a hash would to whoever guesses. Where the cluster cannot be asked it is alwa
       "http.addr" $address
       "session.secrets" "sessionSecrets.values or sessionSecrets.existingSecret"
       "session.store" "sessionStore.url or sessionStore.existingSecret"
+      "user.source" "userSource.url or userSource.existingSecret"
+      "user.authorization" "userAuthorization.existingSecret"
       "registry.store" "registryStore.url or registryStore.existingSecret"
       "callers.tokens" "the value callers.tokens (not under config) or callers.existingSecret"
       "callers.allow_anonymous" "the value callers.allowAnonymous"
