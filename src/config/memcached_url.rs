@@ -2,12 +2,16 @@
 
 use super::server_url::{Parameters, ServerUrl};
 
-/// It speaks no TLS here, so no parameter is taken.
+/// It speaks no TLS here: [`parse`] takes no parameter.
 const MEMCACHED: Parameters =
     Parameters { scheme: "memcache", port: 11211, mode: "tls", off: &["off"], on: &[], authority: "tls-ca" };
 
 /// Reads `memcache://host:11211`.
 pub(super) fn parse(url: &str) -> Result<ServerUrl, String> {
+    if url.contains('?') {
+        return Err("it takes no parameters, since memcached is spoken to without TLS here; it is written memcache://host:11211"
+            .to_owned());
+    }
     let server = ServerUrl::parse(url, &MEMCACHED)?;
     if server.username.is_some() || server.password.is_some() {
         return Err(
@@ -44,6 +48,8 @@ mod tests {
             "memcache://a,b",
             "memcache://h/x",
             "memcache://h?x=1",
+            "memcache://h?tls=off",
+            "memcache://h?tls-ca=/ca.pem",
         ] {
             let problem = parse(url).expect_err(url);
             assert!(!problem.contains("hunter2"), "{problem}");
