@@ -82,7 +82,7 @@ impl UserSource for LookedUp {
         };
         let (fields, how) = match answer {
             Ok(fields) => (fields, how),
-            Err(fault) if fault.kind.is_outage() => {
+            Err(fault) if fault.kind.is_silence() => {
                 let (fields, age) = self.asker.known().users.stale(&id, Instant::now()).ok_or(fault)?;
                 (Some(fields), How::Stale(age))
             }

@@ -75,6 +75,12 @@ impl FaultKind {
         }
     }
 
+    /// Whether the source said nothing at all. Only then what it said before may count (`user.stale_for`): one that refuses,
+    /// or that others keep busy, must not let somebody in who has been banned meanwhile.
+    pub const fn is_silence(self) -> bool {
+        matches!(self, Self::Unreachable | Self::TimedOut)
+    }
+
     /// Whether it is the source that is down, and not this user that is wrong.
     pub const fn is_outage(self) -> bool {
         !matches!(self, Self::Unusable)

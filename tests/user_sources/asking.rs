@@ -201,7 +201,10 @@ async fn who_is_remembered_counts_while_the_source_is_down_if_the_settings_say_s
             asked.log_in(&json!("7")).await;
         }
         sources.gate.reopen();
-        // What it says counts as soon as it speaks, also that somebody is gone, and also once it is down again.
+        // What it says counts as soon as it speaks, also a refusal,
+        sources.table.put("7", Entry::Fails);
+        until("it refuses", || async { asked.reason().await == "USER_SOURCE_FAILED" }).await;
+        // and that somebody is gone, also once it is down again.
         sources.table.remove("7");
         until("it answers", || async { asked.reason().await == "USER_NOT_FOUND" }).await;
         sources.table.put("7", Entry::Fails);
