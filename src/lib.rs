@@ -17,6 +17,7 @@ pub mod redis_connection;
 pub mod registry;
 pub mod remote;
 pub mod server;
+pub mod session_end;
 pub mod session_store;
 pub mod sql;
 pub mod task;

@@ -29,6 +29,7 @@ use crate::{
     },
     http::{self, Phase},
     registry::{Registry, tally::CommandCounts},
+    session_end::{self, SessionEnds},
     session_store::{self, Health as StoreHealth, SessionStore},
     task,
     telemetry::{
@@ -199,6 +200,14 @@ impl Server {
         });
 
         let asked = Arc::clone(&registry);
+        let ends = Arc::new(session_end::Tally::default());
+        let parts = session_end::Parts {
+            authorizer: Arc::clone(&in_force.authorizer),
+            stores: in_force.store.subscribe(),
+            registry: Arc::clone(&registry),
+            tally: Arc::clone(&ends),
+        };
+        let _session_ends = SessionEnds::start(parts, config.revalidate.interval);
         metrics.ask_registry(move || registry_figures(&asked));
         metrics.ask_told(move || telemetry::told(&audit));
         let follower = task::owned(follow(

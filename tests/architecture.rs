@@ -7,7 +7,7 @@ use std::{
 };
 
 /// Each part of `src/` and the parts it may use.
-const MAY_USE: [(&str, &[&str]); 21] = [
+const MAY_USE: [(&str, &[&str]); 22] = [
     ("main", &["cli"]),
     (
         "cli",
@@ -32,6 +32,7 @@ const MAY_USE: [(&str, &[&str]); 21] = [
             "grpc",
             "http",
             "registry",
+            "session_end",
             "session_store",
             "task",
             "telemetry",
@@ -45,6 +46,7 @@ const MAY_USE: [(&str, &[&str]); 21] = [
     ("http", &["config", "door", "telemetry"]),
     ("door", &["config", "telemetry"]),
     ("telemetry", &["authorize", "config", "expression", "reason", "session_store", "user_source"]),
+    ("session_end", &["authorize", "expression", "reason", "registry", "session_store", "task"]),
     ("authorize", &["config", "expression", "json", "reason", "session_store", "user_source"]),
     ("registry", &["config", "expression", "health", "reason", "redis_connection", "task"]),
     ("reason", &[]),

@@ -12,6 +12,7 @@ use crate::{
     user_source::UserSource,
 };
 
+pub mod again;
 pub mod cookie;
 mod cookie_session;
 pub mod explain;
@@ -76,6 +77,8 @@ pub struct Rules {
     pub denied_message: String,
     /// A larger session is malformed, in bytes.
     pub max_session_bytes: usize,
+    /// The path within a user that says who it is.
+    pub id_field: Vec<Box<str>>,
 }
 
 /// Where the web app keeps its sessions.
@@ -138,10 +141,7 @@ impl Authorizer {
         session_id: Option<SessionId>,
         trace: &mut T,
     ) -> Decision {
-        let said = self.policy.accepts(&standing.user, handshake.into());
-        if let Err(failed) = &said {
-            tracing::warn!(cause = %failed, "the policy failed, which denies");
-        }
+        let said = self.policy_holds(&standing.user, handshake.into());
         trace.step(|| policy::step(&*self.policy, &said, &standing, handshake.into()));
         let holds = said.unwrap_or(false);
         if holds {
@@ -153,6 +153,12 @@ impl Authorizer {
             false => standing,
         };
         self.reject(handshake, denied, session_id)
+    }
+
+    fn policy_holds(&self, user: &User, socket: policy::Socket<'_>) -> Result<bool, policy::PolicyFailed> {
+        self.policy.accepts(user, socket).inspect_err(|failed| {
+            tracing::warn!(cause = %failed, "the policy failed, which denies");
+        })
     }
 
     fn reject(&self, handshake: &Handshake, standing: Standing, session_id: Option<SessionId>) -> Decision {
@@ -194,6 +200,7 @@ mod tests {
             allowed_origins: None,
             denied_message: "Admins only".to_owned(),
             max_session_bytes: 1000,
+            id_field: vec!["id".into()],
         };
         let keys = Keys::new(&[SecretString::from("secret")]).expect("usable secrets");
         let cookie = format!("sid=s:{}", keys.sign("id").expect("a signature"));

@@ -19,6 +19,7 @@ use crate::{
 };
 
 /// Who stands behind a session, or why nobody does.
+#[derive(Debug)]
 pub(super) struct Standing {
     pub(super) reason: Reason,
     pub(super) user: User,
@@ -47,7 +48,10 @@ impl Authorizer {
             Sessions::InStore(store, keys) => {
                 let Rules { cookie, outside_cookie, .. } = &self.rules;
                 match session_id::find(handshake, cookie, *outside_cookie, keys, trace) {
-                    Ok(id) => (self.of_stored(&id, store, trace).await, Some(id)),
+                    Ok(id) => {
+                        let session = self.stored(&id, store, trace).await;
+                        (self.of_session(session, Some(&id), trace).await, Some(id))
+                    }
                     Err(reason) => (Standing::nobody(reason), None),
                 }
             }
@@ -58,14 +62,14 @@ impl Authorizer {
         }
     }
 
-    /// Who stands behind the session under this id.
-    async fn of_stored<T: Trace + Send>(
+    /// The session under this id.
+    pub(super) async fn stored<T: Trace + Send>(
         &self,
         id: &SessionId,
         store: &Arc<dyn SessionStore>,
         trace: &mut T,
-    ) -> Standing {
-        let session = match store.load(id, self.rules.max_session_bytes).await {
+    ) -> Result<Session, Standing> {
+        match store.load(id, self.rules.max_session_bytes).await {
             Ok(Some(raw)) => self.read_session(&raw, id, &**store, trace),
             Ok(None) => {
                 trace.step(|| {
@@ -78,8 +82,7 @@ impl Authorizer {
                 Err(Standing::nobody(Reason::SessionNotFound))
             }
             Err(fault) => Err(store_fault(&fault, id, &**store, trace)),
-        };
-        self.of_session(session, Some(id), trace).await
+        }
     }
 
     /// Who stands behind a session, wherever it was.
@@ -129,7 +132,7 @@ impl Authorizer {
         })
     }
 
-    fn passport_user<T: Trace>(&self, session: Session, trace: &mut T) -> Result<Value, Standing> {
+    pub(super) fn passport_user<T: Trace>(&self, session: Session, trace: &mut T) -> Result<Value, Standing> {
         let key = &self.rules.passport_key;
         let input = || format!("`{key}` in the session");
         match session {
@@ -163,7 +166,7 @@ impl Authorizer {
         }
     }
 
-    async fn resolve<T: Trace + Send>(
+    pub(super) async fn resolve<T: Trace + Send>(
         &self,
         passport_user: Value,
         id: Option<&SessionId>,

@@ -18,6 +18,7 @@ pub mod redis_url;
 pub mod reference;
 pub mod registry;
 pub mod reload;
+pub mod revalidate;
 pub mod server_url;
 pub mod session;
 pub mod setting;
@@ -35,6 +36,7 @@ use self::{
     operation::{Limits, Log},
     reader::Reader,
     registry::Registry,
+    revalidate::Revalidate,
     session::Session,
     setting::Setting,
     telemetry::{Audit, Telemetry},
@@ -58,6 +60,8 @@ pub struct Config {
     pub policy: Policy,
     /// `[registry]`
     pub registry: Registry,
+    /// `[revalidate]`
+    pub revalidate: Revalidate,
     /// `[limits]`
     pub limits: Limits,
     /// `[callers]`
@@ -73,13 +77,14 @@ pub struct Config {
 }
 
 /// The parts, in the order of the reference.
-const PARTS: [&[&Setting]; 12] = [
+const PARTS: [&[&Setting]; 13] = [
     Grpc::SETTINGS,
     Http::SETTINGS,
     Session::SETTINGS,
     User::SETTINGS,
     Policy::SETTINGS,
     Registry::SETTINGS,
+    Revalidate::SETTINGS,
     Limits::SETTINGS,
     Callers::SETTINGS,
     Tls::SETTINGS,
@@ -147,6 +152,7 @@ impl Config {
             user: User::read(&mut reader),
             policy: Policy::read(&mut reader),
             registry: Registry::read(&mut reader),
+            revalidate: Revalidate::read(&mut reader),
             limits: Limits::read(&mut reader),
             callers: Callers::read(&mut reader, &grpc),
             log: Log::read(&mut reader),

@@ -25,6 +25,14 @@ impl Connection {
         }
     }
 
+    /// The answer to a command that has to come in time. Why there is none is for the log alone.
+    pub(super) async fn ask_within(&mut self, command: &Cmd, within: Duration) -> Result<Value, String> {
+        match timeout(within, self.ask(command)).await {
+            Err(_elapsed) => Err(format!("no answer within {within:?}")),
+            Ok(answer) => answer.map_err(|error| error.to_string()),
+        }
+    }
+
     /// The answer to a command of the keeper's; `None` when the server refuses this one, and answers all the same.
     async fn answer(&mut self, command: &Cmd, within: Duration) -> Result<Option<Value>, String> {
         match timeout(within, self.ask(command)).await {

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use redis::{
-    AsyncConnectionConfig, Client, ConnectionAddr, ErrorKind, IntoConnectionInfo as _, RedisConnectionInfo,
-    RedisResult, ServerErrorKind, TlsMode,
+    AsyncConnectionConfig, Client, ConnectionAddr, ErrorKind, IntoConnectionInfo as _, ProtocolVersion,
+    PushInfo, RedisConnectionInfo, RedisResult, ServerErrorKind, TlsMode,
     aio::MultiplexedConnection,
     cluster::ClusterClientBuilder,
     cluster_async::ClusterConnection,
@@ -14,7 +14,7 @@ use redis::{
 use secrecy::ExposeSecret as _;
 use tokio::time::timeout;
 
-use super::Connection;
+use super::{Connection, pushes};
 use crate::config::redis_url::{RedisUrl, Topology};
 
 /// One node that hangs must not use up the time of all: a cluster's client tries it twice, and requests to the others
@@ -79,6 +79,51 @@ impl Connector {
         Err(last_cause)
     }
 
+    /// A connection of the caller's own that hears what a server says by itself: the server, the primary, or this node of
+    /// a cluster.
+    pub(super) async fn connect_listening<E>(
+        &self,
+        node: Option<&(String, u16)>,
+        hear: impl Fn(PushInfo) -> Result<(), E> + Send + Sync + 'static,
+    ) -> Result<Connection, String> {
+        let config = patient().set_push_sender(hear);
+        let mut connection = self
+            .in_time(async {
+                match (&self.url.topology, node.or(self.url.nodes.first())) {
+                    (Topology::Sentinel(name), _) => {
+                        self.primary(name, ProtocolVersion::RESP3, &config).await.map(Connection::Primary)
+                    }
+                    (_, Some((host, port))) => self
+                        .server(host, *port, ProtocolVersion::RESP3, &config)
+                        .await
+                        .map(Connection::Server),
+                    (_, None) => Err((ErrorKind::InvalidClientConfig, "no host").into()),
+                }
+            })
+            .await?;
+        connection.check(self.timeout).await?;
+        Ok(connection)
+    }
+
+    /// The primaries of a cluster.
+    pub(super) async fn primaries(&self) -> Result<Vec<(String, u16)>, String> {
+        let mut last_cause = "no host".to_owned();
+        for (host, port) in &self.url.nodes {
+            let asked = timeout(self.connect_timeout / NODES_TRIED, async {
+                let connection = self.server(host, *port, ProtocolVersion::RESP2, &patient()).await?;
+                let mut slots = redis::cmd("CLUSTER");
+                slots.arg("SLOTS");
+                pushes::primaries(Connection::Server(connection).ask(&slots).await?, host)
+            });
+            match asked.await {
+                Ok(Ok(primaries)) => return Ok(primaries),
+                Ok(Err(error)) => last_cause = error.to_string(),
+                Err(_elapsed) => "no answer in time".clone_into(&mut last_cause),
+            }
+        }
+        Err(last_cause)
+    }
+
     async fn in_time<T>(&self, attempt: impl Future<Output = RedisResult<T>>) -> Result<T, String> {
         match timeout(self.connect_timeout, attempt).await {
             Ok(connection) => connection.map_err(|error| error.to_string()),
@@ -91,16 +136,24 @@ impl Connector {
             Topology::Single => {
                 let (host, port) =
                     self.url.nodes.first().ok_or((ErrorKind::InvalidClientConfig, "no host"))?;
-                self.server(host, *port).await.map(Connection::Server)
+                self.server(host, *port, ProtocolVersion::RESP2, &patient()).await.map(Connection::Server)
             }
-            Topology::Sentinel(name) => self.primary(name).await.map(Connection::Primary),
+            Topology::Sentinel(name) => {
+                self.primary(name, ProtocolVersion::RESP2, &patient()).await.map(Connection::Primary)
+            }
             Topology::Cluster => self.cluster().await.map(Connection::Cluster),
         }
     }
 
-    async fn server(&self, host: &str, port: u16) -> RedisResult<MultiplexedConnection> {
+    async fn server(
+        &self,
+        host: &str,
+        port: u16,
+        protocol: ProtocolVersion,
+        config: &AsyncConnectionConfig,
+    ) -> RedisResult<MultiplexedConnection> {
         let RedisUrl { topology: _, nodes: _, tls, username, password, database } = &self.url;
-        let mut login = RedisConnectionInfo::default().set_db(*database);
+        let mut login = RedisConnectionInfo::default().set_db(*database).set_protocol(protocol);
         if let Some(username) = username {
             login = login.set_username(username);
         }
@@ -111,13 +164,19 @@ impl Connector {
             .into_connection_info()?
             .set_redis_settings(login)
             .set_tcp_settings(tcp_settings());
-        Client::open(info)?.get_multiplexed_async_connection_with_config(&patient()).await
+        Client::open(info)?.get_multiplexed_async_connection_with_config(config).await
     }
 
-    async fn primary(&self, name: &str) -> RedisResult<MultiplexedConnection> {
+    async fn primary(
+        &self,
+        name: &str,
+        protocol: ProtocolVersion,
+        config: &AsyncConnectionConfig,
+    ) -> RedisResult<MultiplexedConnection> {
         let RedisUrl { topology: _, nodes: _, tls, username, password, database } = &self.url;
         let mut builder = SentinelClientBuilder::new(self.addresses(), name, SentinelServerType::Master)?
             .set_client_to_redis_db(*database)
+            .set_client_to_redis_protocol(protocol)
             .set_client_to_redis_tcp_settings(tcp_settings());
         if *tls {
             builder = builder
@@ -130,7 +189,7 @@ impl Connector {
         if let Some(password) = password {
             builder = builder.set_client_to_redis_password(password.expose_secret());
         }
-        builder.build()?.get_async_connection_with_config(&patient()).await
+        builder.build()?.get_async_connection_with_config(config).await
     }
 
     async fn cluster(&self) -> RedisResult<ClusterConnection> {
@@ -155,7 +214,7 @@ impl Connector {
     async fn follow(&self, host: &str, port: u16, key: &str) -> RedisResult<MultiplexedConnection> {
         let (mut host, mut port) = (host.to_owned(), port);
         for _ in 0..REDIRECTIONS {
-            let connection = self.server(&host, port).await?;
+            let connection = self.server(&host, port, ProtocolVersion::RESP2, &patient()).await?;
             let mut exists = redis::cmd("EXISTS");
             exists.arg(key);
             let Err(error) = Connection::Server(connection.clone()).ask(&exists).await else {

@@ -19,8 +19,13 @@ mod check;
 mod connection;
 mod connector;
 mod keeper;
+mod pushes;
 
-pub use self::{connection::Connection, connector::Connector};
+pub use self::{
+    connection::Connection,
+    connector::Connector,
+    pushes::{Listener, Means, Pushed},
+};
 
 /// What a kept connection is for.
 #[derive(Debug)]
@@ -108,6 +113,14 @@ impl KeptConnection {
             Ok(answer?)
         })
         .await
+    }
+
+    /// Counts the connections that there were: what is read on another one may come from another server.
+    pub fn number(&self) -> u64 {
+        match &*self.link.borrow() {
+            Link::Up(number, _) => *number,
+            Link::Connecting | Link::Down(_) => 0,
+        }
     }
 
     /// Tells that an answer was not what it should be: the keeper looks whether the server does what it is asked.

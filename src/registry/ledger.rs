@@ -10,6 +10,7 @@ use tokio::sync::watch;
 
 use super::{
     change::{GatewayInfo, Shard},
+    confirmation::Confirmation,
     record::Record,
 };
 pub use crate::health::Health;
@@ -86,6 +87,10 @@ pub trait Ledger: fmt::Debug + Send + Sync + 'static {
 
     /// Keeps these events, in this order; those that change nothing are no changes. A sign of life, also without events.
     async fn write(&self, tenure: &Tenure, events: Vec<Event>) -> Result<(), Fault>;
+
+    /// Keeps what was confirmed of these sockets, each by its id, where they are open still and of the session that was
+    /// asked. No sign of life: it is not the gateway that speaks.
+    async fn confirm(&self, tenure: &Tenure, confirmed: Vec<(Box<str>, Confirmation)>) -> Result<(), Fault>;
 
     /// The first listing is complete: what is open of the gateway and not among `named` is closed, with
     /// [`Reason::Closed`].

@@ -254,6 +254,7 @@ mod tests {
     use super::*;
     use crate::registry::{
         change::{Epoch, GatewayInfo, Holder, Position},
+        confirmation::Confirmation,
         ledger::{Claimed, Event, Fault, Health, Ledger, Sign, Tenure},
         record::tests::record,
         streams::Streams,
@@ -271,6 +272,10 @@ mod tests {
         }
 
         async fn write(&self, _: &Tenure, _: Vec<Event>) -> Result<(), Fault> {
+            Ok(())
+        }
+
+        async fn confirm(&self, _: &Tenure, _: Vec<(Box<str>, Confirmation)>) -> Result<(), Fault> {
             Ok(())
         }
 

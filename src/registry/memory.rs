@@ -18,7 +18,9 @@ use tokio_util::task::AbortOnDropHandle;
 
 use super::{
     change::{Change, Epoch, GatewayInfo, Holder, Position, SHARDS, Shard},
+    confirmation::Confirmation,
     ledger::{Claimed, Event, Fault, Health, Ledger, RETIRED, RETIRED_FOR, Sign, Tenure},
+    record::Record,
     view::{Snapshot, View},
 };
 use crate::{reason::Reason, task};
@@ -115,10 +117,7 @@ impl Books {
         let gateway_id = &tenure.info.gateway_id;
         let shard = Shard::of(gateway_id);
         let mut book = self.book(shard);
-        let held = match book.held.get_mut(gateway_id) {
-            Some(held) if held.holder.tenure == tenure.number => held,
-            other => return Err(Fault::Superseded(other.map(|held| Arc::clone(&held.holder.info)))),
-        };
+        let held = book.held_by(tenure)?;
         held.signs += 1;
         held.deadline = Instant::now() + self.lease;
         let mut changes = Vec::new();
@@ -133,9 +132,12 @@ impl Books {
         let gateway_id = &tenure.info.gateway_id;
         self.with(tenure, |book, changes| {
             changes.extend(events.map(|event| match event {
-                Event::Opened(now) => {
-                    let gateway_id = Arc::clone(gateway_id);
-                    (book.next(), Change::Opened { gateway_id, before: None, now })
+                Event::Opened(reported) => {
+                    let now = match self.view.record(gateway_id, reported.socket_id()) {
+                        Some(before) => reported.reported_after(&before),
+                        None => reported,
+                    };
+                    book.open(gateway_id, now)
                 }
                 Event::Closed { socket_id, reason } => book.close(gateway_id, &socket_id, reason),
             }));
@@ -269,6 +271,19 @@ impl Book {
         Some((self.next(), Change::Gateway { gateway_id: Arc::clone(gateway_id), holder }))
     }
 
+    /// What whoever has the tenure holds.
+    fn held_by(&mut self, tenure: &Tenure) -> Result<&mut Held, Fault> {
+        match self.held.get_mut(&tenure.info.gateway_id) {
+            Some(held) if held.holder.tenure == tenure.number => Ok(held),
+            other => Err(Fault::Superseded(other.map(|held| Arc::clone(&held.holder.info)))),
+        }
+    }
+
+    fn open(&mut self, gateway_id: &Arc<str>, now: Record) -> (Position, Change) {
+        let gateway_id = Arc::clone(gateway_id);
+        (self.next(), Change::Opened { gateway_id, before: None, now })
+    }
+
     fn close(&mut self, gateway_id: &Arc<str>, socket_id: &str, reason: Reason) -> (Position, Change) {
         let gateway_id = Arc::clone(gateway_id);
         (self.next(), Change::Closed { gateway_id, socket_id: socket_id.into(), before: None, reason })
@@ -348,6 +363,20 @@ impl Ledger for MemoryLedger {
         }
     }
 
+    async fn confirm(&self, tenure: &Tenure, confirmed: Vec<(Box<str>, Confirmation)>) -> Result<(), Fault> {
+        let gateway_id = &tenure.info.gateway_id;
+        let shard = Shard::of(gateway_id);
+        let mut book = self.books.book(shard);
+        book.held_by(tenure)?;
+        let view = &self.books.view;
+        let now = confirmed.iter().filter_map(|(socket_id, confirmation)| {
+            view.record(gateway_id, socket_id)?.confirmed(confirmation)
+        });
+        let changes = now.map(|now| book.open(gateway_id, now)).collect();
+        view.apply(shard, changes);
+        Ok(())
+    }
+
     async fn complete(&self, tenure: &Tenure, named: &HashSet<Box<str>>) -> Result<(), Fault> {
         self.books.close_all_but(tenure, named).await?;
         self.books.with(tenure, |book, changes| {
@@ -368,14 +397,10 @@ impl Ledger for MemoryLedger {
         let gateway_id = &tenure.info.gateway_id;
         let shard = Shard::of(gateway_id);
         let mut book = self.books.book(shard);
-        match book.held.get(gateway_id) {
-            Some(held) if held.holder.tenure == tenure.number => {
-                let change = book.change_holder(gateway_id, |holder| holder.cut = true);
-                self.books.view.apply(shard, change.into_iter().collect());
-                Ok(())
-            }
-            other => Err(Fault::Superseded(other.map(|held| Arc::clone(&held.holder.info)))),
-        }
+        book.held_by(tenure)?;
+        let change = book.change_holder(gateway_id, |holder| holder.cut = true);
+        self.books.view.apply(shard, change.into_iter().collect());
+        Ok(())
     }
 
     async fn tell(&self, shard: Shard, message: Arc<[u8]>) -> Result<(), Fault> {

@@ -11,6 +11,7 @@ use tokio_util::task::AbortOnDropHandle;
 
 pub mod change;
 pub mod command;
+pub mod confirmation;
 pub mod dispatch;
 pub mod ledger;
 pub mod mass;
@@ -18,6 +19,7 @@ pub mod memory;
 pub mod query;
 pub mod record;
 pub mod redis;
+pub mod sessions;
 pub mod streams;
 pub mod tally;
 pub mod token;
@@ -37,6 +39,7 @@ use self::{
         programs::Programs,
     },
     redis::RedisLedger,
+    sessions::Reported,
     streams::{
         End, Streams,
         stream::{Parts, Stream},
@@ -67,6 +70,7 @@ pub struct Registry {
     streams: Arc<Streams>,
     dispatch: Arc<Dispatch>,
     programs: Arc<Programs>,
+    reported: Arc<Reported>,
     max_gateway_sockets: usize,
     max_gateways: usize,
     /// Watches that may still be opened.
@@ -136,6 +140,7 @@ impl Registry {
             streams,
             dispatch,
             programs: Arc::default(),
+            reported: Arc::default(),
             max_gateway_sockets: limits.max_gateway_sockets,
             max_gateways: limits.max_gateways,
             watches: Arc::new(Semaphore::new(limits.max_watches.min(Semaphore::MAX_PERMITS))),
@@ -153,6 +158,7 @@ impl Registry {
             ledger: Arc::clone(&self.ledger),
             streams: Arc::clone(&self.streams),
             dispatch: Arc::clone(&self.dispatch),
+            reported: Arc::clone(&self.reported),
             cut: self.cut.clone(),
             lease: self.lease(),
         };
@@ -175,9 +181,7 @@ impl Registry {
 
     /// When a socket was opened that is open already, in microseconds since 1970.
     pub fn connected_at(&self, gateway_id: &str, socket_id: &str) -> Option<i64> {
-        let shard = self.view.shard(Shard::of(gateway_id));
-        let member = shard.members().get(shard.slot(gateway_id, socket_id)?)?;
-        Some(member.record.connected_at())
+        self.view.record(gateway_id, socket_id).map(|record| record.connected_at())
     }
 
     /// How many more sockets a gateway may have listed.

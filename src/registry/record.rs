@@ -2,20 +2,28 @@
 
 use std::{fmt, sync::Arc};
 
+use super::confirmation::{Confirmation, Mark, WHO_BYTES, Who};
 use crate::expression::{
     packed::{self, Map, Packer, Text, Value},
     scope::SocketField,
 };
 
-/// An open socket as its gateway reported it. Copies share their bytes. Two are equal when nothing about the socket has
-/// changed. Prints no more than its id: the rest is the app's own business, and the session id is as good as a login.
+/// An open socket as its gateway reported it, and what the service has found out about who is behind it. Copies share their
+/// bytes. Two are equal when nothing about the socket has changed. Prints no more than its id: the rest is the app's own
+/// business, and the session id is as good as a login.
 ///
-/// The bytes are a format of ours, kept in Redis too; the first says which.
+/// The bytes are a format of ours, kept in Redis too. The first says which; then come the session's [`Mark`], the length of
+/// what was confirmed (four bytes, the highest first), that itself, and what was reported. The scripts in Redis know this
+/// much of it.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Record(Arc<[u8]>);
 
-/// The format's version. Another one is no record that this program can read.
-const VERSION: u8 = 1;
+/// The format's version. Of another one only the first is read, which began with what was reported.
+const VERSION: u8 = 2;
+const FIRST_VERSION: u8 = 1;
+
+/// What stands before what was confirmed: version, mark, length.
+const HEAD: usize = 1 + size_of::<Mark>() + size_of::<u32>();
 
 /// What a socket is made of.
 #[derive(Clone, Debug, Default)]
@@ -40,7 +48,9 @@ pub struct Builder(Packer);
 
 impl Default for Builder {
     fn default() -> Self {
-        Self(Packer::onto(vec![VERSION]))
+        let mut head = vec![0; HEAD];
+        head.splice(..1, [VERSION]);
+        Self(Packer::onto(head))
     }
 }
 
@@ -61,6 +71,7 @@ impl Builder {
         let mut packer = self.0;
         packer.int(*connected_at);
         let mut bytes = packer.into_bytes();
+        bytes.splice(1..=size_of::<Mark>(), Mark::of(session_id).0);
         for text in [socket_id, namespace, session_id, remote_address, origin] {
             packed::put_bytes(&mut bytes, text.as_bytes());
         }
@@ -73,8 +84,11 @@ impl Record {
     pub fn from_bytes(bytes: &[u8]) -> Option<Self> {
         let record = Self(bytes.into());
         let parts = record.parts()?;
+        let (_, confirmed, _) = record.split()?;
+        let user = confirmed.get(WHO_BYTES..).unwrap_or_default();
         let whole = [parts.user, parts.data, parts.connected_at].into_iter().all(packed::check)
-            && parts.texts.into_iter().all(|text| std::str::from_utf8(text).is_ok());
+            && parts.texts.into_iter().all(|text| std::str::from_utf8(text).is_ok())
+            && (user.is_empty() || packed::check(user));
         whole.then_some(record)
     }
 
@@ -91,10 +105,74 @@ impl Record {
         at(0) ^ at(LINE)
     }
 
-    /// The user.
+    /// The user: as confirmed, else as reported.
     pub fn user(&self) -> Map<'_> {
-        // It comes first, and is looked at most.
-        Map::of(self.0.get(1..).unwrap_or_default())
+        // It is looked at most.
+        match self.split() {
+            Some((_, confirmed, _)) if confirmed.len() > WHO_BYTES => {
+                Map::of(confirmed.get(WHO_BYTES..).unwrap_or_default())
+            }
+            Some((_, _, reported)) => Map::of(reported),
+            None => Map::default(),
+        }
+    }
+
+    /// The user as its gateway reported it.
+    pub fn reported_user(&self) -> Map<'_> {
+        self.split().map(|(_, _, reported)| Map::of(reported)).unwrap_or_default()
+    }
+
+    /// Who it was confirmed to be; `None`: nobody has asked yet.
+    pub fn who(&self) -> Option<Who> {
+        let (_, confirmed, _) = self.split()?;
+        confirmed.first_chunk().copied().map(Who)
+    }
+
+    /// The session that it was opened with, for comparing alone.
+    pub fn mark(&self) -> Mark {
+        self.split().map(|(mark, _, _)| mark).unwrap_or_default()
+    }
+
+    /// The same with this confirmed of it; `None`: that is about another session, or says nothing new.
+    pub fn confirmed(&self, confirmation: &Confirmation) -> Option<Self> {
+        let (mark, confirmed, reported) = self.split()?;
+        (mark == confirmation.mark() && confirmed != confirmation.as_bytes())
+            .then(|| Self::put_together(mark, confirmation.as_bytes(), reported))
+    }
+
+    /// The same as it was reported now, with what was confirmed of it before, if it is of the same session still.
+    pub fn reported_after(self, before: &Self) -> Self {
+        match (self.split(), before.split()) {
+            (Some((mark, _, reported)), Some((mark_before, confirmed, _)))
+                if mark == mark_before && !confirmed.is_empty() =>
+            {
+                Self::put_together(mark, confirmed, reported)
+            }
+            _ => self,
+        }
+    }
+
+    fn put_together(mark: Mark, confirmed: &[u8], reported: &[u8]) -> Self {
+        // A user that is confirmed is no larger than one that is reported.
+        let length = u32::try_from(confirmed.len()).unwrap_or(u32::MAX);
+        Self([&[VERSION], &mark.0[..], &length.to_be_bytes(), confirmed, reported].concat().into())
+    }
+
+    /// The session's mark, what was confirmed, and what was reported.
+    #[inline]
+    fn split(&self) -> Option<(Mark, &[u8], &[u8])> {
+        let (version, rest) = self.0.split_first()?;
+        match *version {
+            VERSION => {
+                let (mark, rest) = rest.split_first_chunk()?;
+                let (length, rest) = rest.split_first_chunk()?;
+                let length = usize::try_from(u32::from_be_bytes(*length)).ok()?;
+                let (confirmed, reported) = rest.split_at_checked(length)?;
+                Some((Mark(*mark), confirmed, reported))
+            }
+            FIRST_VERSION => Some((Mark::default(), &[], rest)),
+            _ => None,
+        }
     }
 
     /// Its name within its gateway.
@@ -143,10 +221,7 @@ impl Record {
     }
 
     fn parts(&self) -> Option<Parts<'_>> {
-        let (version, mut rest) = self.0.split_first()?;
-        if *version != VERSION {
-            return None;
-        }
+        let (_, _, mut rest) = self.split()?;
         let mut part = || {
             let before = rest;
             packed::step_over(&mut rest)?;
@@ -214,5 +289,46 @@ pub(super) mod tests {
         for end in 0..bytes.len() {
             assert_eq!(Record::from_bytes(&bytes[..end]), None, "cut after {end}");
         }
+    }
+
+    fn of_session(session_id: &str, user: &serde_json::Value) -> Record {
+        let mut builder = Builder::default();
+        builder.packer().json(user);
+        builder.packer().json(&json!({}));
+        builder.finish(&Socket { socket_id: "s", session_id, ..Socket::default() })
+    }
+
+    #[test]
+    fn what_was_confirmed_counts_over_what_is_reported_while_the_session_is_the_same() {
+        let reported = of_session("one", &json!({"id": 7, "role": "member"}));
+        assert_eq!(reported.who(), None);
+        let mut user = Packer::default();
+        user.json(&json!({"id": 7, "role": "admin"}));
+        let somebody = Who([7; WHO_BYTES]);
+        let confirmation = Confirmation::new(Mark::of("one"), somebody, Some(&user.into_bytes()));
+        let confirmed = reported.confirmed(&confirmation).expect("it is news");
+        assert_eq!(confirmed.who(), Some(somebody));
+        assert_eq!(confirmed.user().get(b"role"), Some(Value::Text(Text::from("admin"))));
+        assert_eq!(confirmed.reported_user().get(b"role"), Some(Value::Text(Text::from("member"))));
+        assert_eq!(confirmed.session_id(), "one");
+        assert_eq!(confirmed.confirmed(&confirmation), None, "no news");
+        assert_eq!(Record::from_bytes(confirmed.as_bytes()), Some(confirmed.clone()));
+
+        let again = of_session("one", &json!({"id": 7, "role": "guest"})).reported_after(&confirmed);
+        assert_eq!(again.user().get(b"role"), Some(Value::Text(Text::from("admin"))));
+        assert_eq!(again.reported_user().get(b"role"), Some(Value::Text(Text::from("guest"))));
+        let another = of_session("two", &json!({"id": 8})).reported_after(&confirmed);
+        assert_eq!((another.who(), another.user().get(b"id")), (None, Some(Value::Int(8))));
+        assert_eq!(another.confirmed(&confirmation), None, "it is about another session");
+    }
+
+    #[test]
+    fn records_of_the_first_version_are_read() {
+        let record = of_session("one", &json!({"id": 7}));
+        let first = [&[FIRST_VERSION], record.as_bytes().get(HEAD..).expect("a head")].concat();
+        let first = Record::from_bytes(&first).expect("a record");
+        assert_eq!((first.socket_id(), first.session_id()), ("s", "one"));
+        assert_eq!(first.user().get(b"id"), Some(Value::Int(7)));
+        assert_eq!((first.who(), first.mark()), (None, Mark::default()));
     }
 }

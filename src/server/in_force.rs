@@ -147,6 +147,7 @@ fn authorizer_of(
         allowed_origins: allowed_origins.clone(),
         denied_message: config.policy.message.clone(),
         max_session_bytes: config.limits.max_session_bytes,
+        id_field: config.user.identity.names.clone(),
     };
     let sessions = match store_url {
         StoreUrl::CookieSession => Sessions::InCookie(Keygrip::new(secrets, *keygrip_algorithm)?),

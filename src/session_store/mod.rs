@@ -1,6 +1,6 @@
 //! Where the web app keeps its sessions: one small trait, and one file for each kind of store.
 
-use std::{fmt, sync::Arc};
+use std::{fmt, future::pending, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use tokio::sync::watch;
@@ -16,6 +16,7 @@ mod memcached;
 mod memory;
 #[cfg(feature = "mongodb")]
 mod mongodb;
+mod news;
 mod none;
 mod redis;
 mod session_id;
@@ -24,8 +25,13 @@ mod sql;
 #[cfg(feature = "mongodb")]
 pub use self::mongodb::MongoStore;
 pub use self::{
-    file::FileStore, memcached::MemcachedStore, memory::MemoryStore, redis::RedisStore,
-    session_id::SessionId, sql::SqlStore,
+    file::FileStore,
+    memcached::MemcachedStore,
+    memory::MemoryStore,
+    news::{Listener, News},
+    redis::RedisStore,
+    session_id::SessionId,
+    sql::SqlStore,
 };
 pub use crate::health::Health;
 
@@ -47,6 +53,22 @@ pub trait SessionStore: std::fmt::Debug + Send + Sync + 'static {
     /// empty one. Of one that is larger than `max_bytes` comes one byte more than that, and the rest is not read. Answers
     /// within `session.store_timeout`.
     async fn load(&self, id: &SessionId, max_bytes: usize) -> Result<Option<Vec<u8>>, Fault>;
+
+    /// How long a session lives if nobody touches it; `None`: it has no end, or the store does not say.
+    async fn time_to_live(&self, _id: &SessionId) -> Result<Option<Duration>, Fault> {
+        Ok(None)
+    }
+
+    /// Which connection answers, counted: what another one says may come from another server, or from the same one that
+    /// has just come back.
+    fn connection(&self) -> u64 {
+        0
+    }
+
+    /// Has the listener told of sessions that change, for as long as it is polled, if the store can tell.
+    async fn follow(&self, _listener: Arc<dyn Listener>) {
+        pending().await
+    }
 
     /// Where a session is, for people: `id` comes shortened.
     fn place(&self, id: &str) -> String;

@@ -1,23 +1,33 @@
 //! Redis, as connect-redis writes it: one JSON string a session under `prefix` + id, whose time to live is the truth
 //! about when it ends.
 
-use std::time::Duration;
+use std::{
+    collections::HashMap,
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
 
 use async_trait::async_trait;
 use redis::{Cmd, Value};
 use tokio::sync::watch;
 
-use super::{Fault, Health, SessionId, SessionStore, log_answers, log_silent};
+use super::{Fault, Health, Listener, News, SessionId, SessionStore, log_answers, log_silent};
 use crate::{
     config::redis_url::RedisUrl,
-    redis_connection::{Connector, KeptConnection, Purpose},
+    redis_connection::{self, Connector, KeptConnection, Means, Purpose, Pushed},
 };
 
 /// Reads sessions from Redis.
 #[derive(Debug)]
 pub struct RedisStore {
     prefix: String,
+    connector: Connector,
     connection: KeptConnection,
+    /// Counts how often a cluster's primaries were others than before.
+    moves: Arc<AtomicU64>,
 }
 
 impl RedisStore {
@@ -25,7 +35,12 @@ impl RedisStore {
     pub fn open(url: RedisUrl, prefix: String, connect_timeout: Duration, timeout: Duration) -> Self {
         let purpose = Purpose { probe: Cmd::getrange(&prefix, 0, 0), log_answers, log_silent };
         let connector = Connector::new(url, connect_timeout, timeout);
-        Self { prefix, connection: KeptConnection::open(connector, purpose) }
+        let connection = KeptConnection::open(connector.clone(), purpose);
+        Self { prefix, connector, connection, moves: Arc::default() }
+    }
+
+    fn key(&self, id: &SessionId) -> String {
+        format!("{}{}", self.prefix, id.expose())
     }
 }
 
@@ -33,7 +48,7 @@ impl RedisStore {
 impl SessionStore for RedisStore {
     async fn load(&self, id: &SessionId, max_bytes: usize) -> Result<Option<Vec<u8>>, Fault> {
         let last = isize::try_from(max_bytes).unwrap_or(isize::MAX);
-        let command = Cmd::getrange(format!("{}{}", self.prefix, id.expose()), 0, last);
+        let command = Cmd::getrange(self.key(id), 0, last);
         match self.connection.ask(&command).await {
             // What connect-redis takes for no session, too.
             Ok(Value::BulkString(session)) => Ok((!session.is_empty()).then_some(session)),
@@ -48,6 +63,28 @@ impl SessionStore for RedisStore {
         }
     }
 
+    async fn time_to_live(&self, id: &SessionId) -> Result<Option<Duration>, Fault> {
+        match self.connection.ask(&Cmd::pttl(self.key(id))).await {
+            // Negative: there is no such key, or it has no end.
+            Ok(Value::Int(milliseconds)) => Ok(u64::try_from(milliseconds).ok().map(Duration::from_millis)),
+            Ok(_) => Err(Fault::Unavailable("an answer that PTTL does not give".to_owned())),
+            Err(failure) => {
+                self.connection.doubt();
+                Err(Fault::Unavailable(failure.to_string()))
+            }
+        }
+    }
+
+    fn connection(&self) -> u64 {
+        self.connection.number() + self.moves.load(Ordering::Relaxed)
+    }
+
+    async fn follow(&self, listener: Arc<dyn Listener>) {
+        let moves = Arc::clone(&self.moves);
+        let ear = Ear { listener, moves, servers: Mutex::default() };
+        match self.connector.follow_keys(&self.prefix, Arc::new(ear)).await {}
+    }
+
     fn place(&self, id: &str) -> String {
         format!("key `{}{id}`", self.prefix)
     }
@@ -58,5 +95,57 @@ impl SessionStore for RedisStore {
 
     fn health(&self) -> watch::Receiver<Health> {
         self.connection.health()
+    }
+}
+
+/// Makes sessions' news of what servers tell of keys.
+struct Ear {
+    listener: Arc<dyn Listener>,
+    moves: Arc<AtomicU64>,
+    /// Which servers tell of their keys now.
+    servers: Mutex<HashMap<String, bool>>,
+}
+
+impl redis_connection::Listener for Ear {
+    fn hear(&self, pushed: Pushed) {
+        // An id that is no text is none that a cookie can carry.
+        let id = |key| String::from_utf8(key).ok().and_then(SessionId::new);
+        let news = match pushed {
+            Pushed::Changed(key) => id(key).map(News::Changed),
+            Pushed::Touched(key) => id(key).map(News::Touched),
+            Pushed::Everything => Some(News::Everything),
+        };
+        if let Some(news) = news {
+            self.listener.hear(news);
+        }
+    }
+
+    fn is_told(&self, server: &str, by: Result<Means, &str>) {
+        let mut servers = self.servers.lock().unwrap_or_else(PoisonError::into_inner);
+        if servers.insert(server.to_owned(), by.is_ok()) == Some(by.is_ok()) {
+            return;
+        }
+        match by {
+            Ok(Means::Notifications) => {
+                tracing::info!(store = server, "changed sessions are heard of by keyspace notifications");
+            }
+            Ok(Means::Invalidations) => {
+                tracing::info!(store = server, "changed sessions are heard of by invalidations (RESP3)");
+            }
+            Err(cause) => tracing::warn!(
+                store = server,
+                cause,
+                "changed sessions are not heard of: sockets end with their sessions within revalidate.interval; \
+                 docs/redis.md says what the store's user has to be allowed"
+            ),
+        }
+        let all = servers.values().all(|is_told| *is_told);
+        drop(servers);
+        self.listener.hear(News::AreTold(all));
+    }
+
+    fn primaries_changed(&self) {
+        self.moves.fetch_add(1, Ordering::Relaxed);
+        self.servers.lock().unwrap_or_else(PoisonError::into_inner).clear();
     }
 }

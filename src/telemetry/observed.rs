@@ -1,6 +1,6 @@
 //! Stores, sources and policies that are measured and traced, around those that know nothing of it.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use serde_json::Value;
@@ -16,7 +16,7 @@ use crate::{
         User,
         policy::{Policy, PolicyFailed, Socket},
     },
-    session_store::{Fault as StoreFault, Health, SessionId, SessionStore},
+    session_store::{Fault as StoreFault, Health, Listener, SessionId, SessionStore},
     user_source::{Fault as SourceFault, Resolved, UserSource},
 };
 
@@ -48,6 +48,18 @@ impl SessionStore for ObservedStore {
         };
         waiting.answered(outcome(&loaded));
         loaded
+    }
+
+    async fn time_to_live(&self, id: &SessionId) -> Result<Option<Duration>, StoreFault> {
+        self.inner.time_to_live(id).await
+    }
+
+    fn connection(&self) -> u64 {
+        self.inner.connection()
+    }
+
+    async fn follow(&self, listener: Arc<dyn Listener>) {
+        self.inner.follow(listener).await;
     }
 
     fn place(&self, id: &str) -> String {

@@ -17,7 +17,7 @@ use crate::{
 mod cache;
 pub mod grpc;
 mod http;
-mod id;
+pub mod id;
 mod looked_up;
 mod lookup;
 mod presence;

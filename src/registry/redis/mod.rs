@@ -16,6 +16,7 @@ use tokio_util::task::AbortOnDropHandle;
 
 use super::{
     change::{GatewayInfo, Shard},
+    confirmation::Confirmation,
     ledger::{Claimed, Event, Fault, Health, Ledger, RETIRED, RETIRED_FOR, Sign, Tenure},
     view::View,
 };
@@ -42,7 +43,7 @@ mod wire;
 use self::{
     follow::Follower,
     lease::{Leases, SOCKETS},
-    script::{Answer, CLAIM, Call, GOODBYE, OPEN_IDS, STATE, SWEEP, Script, TELL, WRITE},
+    script::{Answer, CLAIM, CONFIRM, Call, GOODBYE, OPEN_IDS, STATE, SWEEP, Script, TELL, WRITE},
     store::Store,
 };
 
@@ -152,6 +153,17 @@ impl RedisLedger {
     }
 }
 
+/// How many of these one script is given.
+fn fitting<T>(items: &[T], size: impl Fn(&T) -> usize) -> usize {
+    let mut bytes = 0;
+    let before_it = |item: &&T| {
+        let fits = bytes < EVENT_BYTES;
+        bytes += size(item);
+        fits
+    };
+    items.iter().take(EVENTS).take_while(before_it).count()
+}
+
 #[async_trait]
 impl Ledger for RedisLedger {
     async fn claim(&self, info: &Arc<GatewayInfo>, silent: Option<&Sign>) -> Result<Claimed, Fault> {
@@ -179,34 +191,46 @@ impl Ledger for RedisLedger {
     }
 
     async fn write(&self, tenure: &Tenure, events: Vec<Event>) -> Result<(), Fault> {
+        let size = |event: &Event| match event {
+            Event::Opened(record) => record.as_bytes().len(),
+            Event::Closed { socket_id, .. } => socket_id.len(),
+        };
         let mut rest = events.as_slice();
         loop {
+            let (some, others) = rest.split_at(fitting(rest, size));
             let mut call = self.call_with(&WRITE, tenure);
-            let mut bytes = 0;
-            let mut taken = 0;
-            for event in rest.iter().take(EVENTS) {
-                bytes += match event {
+            for event in some {
+                match event {
                     Event::Opened(record) => {
                         call.arg("o").arg(record.socket_id()).arg(record.as_bytes());
-                        record.as_bytes().len()
                     }
                     Event::Closed { socket_id, reason } => {
                         call.arg("c").arg(&**socket_id).arg(reason.name());
-                        socket_id.len()
                     }
-                };
-                taken += 1;
-                if bytes >= EVENT_BYTES {
-                    break;
                 }
             }
             // One after the other: what comes later must not be kept when what comes before was not.
             self.run(&tenure.info.gateway_id, &call).await?;
-            rest = rest.get(taken..).unwrap_or_default();
+            rest = others;
             if rest.is_empty() {
                 return Ok(());
             }
         }
+    }
+
+    async fn confirm(&self, tenure: &Tenure, confirmed: Vec<(Box<str>, Confirmation)>) -> Result<(), Fault> {
+        let size = |(_, confirmation): &(Box<str>, Confirmation)| confirmation.as_bytes().len();
+        let mut rest = confirmed.as_slice();
+        while !rest.is_empty() {
+            let (some, others) = rest.split_at(fitting(rest, size));
+            let mut call = self.call_with(&CONFIRM, tenure);
+            for (socket_id, confirmation) in some {
+                call.arg(&**socket_id).arg(confirmation.mark().0.to_vec()).arg(confirmation.as_bytes());
+            }
+            self.run(&tenure.info.gateway_id, &call).await?;
+            rest = others;
+        }
+        Ok(())
     }
 
     async fn complete(&self, tenure: &Tenure, named: &HashSet<Box<str>>) -> Result<(), Fault> {

@@ -22,7 +22,8 @@ macro_rules! script {
 }
 
 pub(super) static CLAIM: Script = script!("common.lua", "gateway.lua", "claim.lua");
-pub(super) static WRITE: Script = script!("common.lua", "gateway.lua", "write.lua");
+pub(super) static WRITE: Script = script!("common.lua", "gateway.lua", "record.lua", "write.lua");
+pub(super) static CONFIRM: Script = script!("common.lua", "gateway.lua", "record.lua", "confirm.lua");
 pub(super) static OPEN_IDS: Script = script!("common.lua", "gateway.lua", "open_ids.lua");
 pub(super) static STATE: Script = script!("common.lua", "gateway.lua", "state.lua");
 pub(super) static GOODBYE: Script = script!("common.lua", "gateway.lua", "goodbye.lua");
@@ -39,10 +40,10 @@ pub(super) struct Call<'a> {
     arguments: Vec<Argument<'a>>,
 }
 
-/// An argument: bytes of the caller's, or a text that was made for it.
+/// An argument: bytes of the caller's, or some that were made for it.
 pub(super) enum Argument<'a> {
     Bytes(&'a [u8]),
-    Text(String),
+    Made(Vec<u8>),
 }
 
 impl<'a> From<&'a str> for Argument<'a> {
@@ -57,15 +58,21 @@ impl<'a> From<&'a [u8]> for Argument<'a> {
     }
 }
 
+impl From<Vec<u8>> for Argument<'_> {
+    fn from(bytes: Vec<u8>) -> Self {
+        Self::Made(bytes)
+    }
+}
+
 impl From<String> for Argument<'_> {
     fn from(text: String) -> Self {
-        Self::Text(text)
+        Self::Made(text.into_bytes())
     }
 }
 
 impl<'a> Call<'a> {
     pub(super) fn new(script: &'static Script, keys: Vec<String>) -> Self {
-        Self { script, keys, arguments: vec![Argument::Text(format!("{:?}", Epoch::random()))] }
+        Self { script, keys, arguments: vec![format!("{:?}", Epoch::random()).into()] }
     }
 
     pub(super) fn arg(&mut self, argument: impl Into<Argument<'a>>) -> &mut Self {
@@ -89,7 +96,7 @@ impl<'a> Call<'a> {
         for argument in &self.arguments {
             match argument {
                 Argument::Bytes(bytes) => command.arg(*bytes),
-                Argument::Text(text) => command.arg(text),
+                Argument::Made(bytes) => command.arg(bytes.as_slice()),
             };
         }
         command

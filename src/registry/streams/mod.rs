@@ -94,6 +94,11 @@ impl Streams {
         }
     }
 
+    /// The tenure of the stream that listens here for a gateway id.
+    pub(super) fn tenure(&self, gateway_id: &str) -> Option<u64> {
+        self.table().get(gateway_id).map(|listener| listener.tenure)
+    }
+
     /// Somebody holds a gateway id, perhaps through another replica, or nobody does any more.
     pub(super) fn heed(&self, gateway_id: &str, holder: Option<&Holder>) {
         let table = self.table();

@@ -19,6 +19,7 @@ use crate::{
         command::{Command, Task},
         dispatch::Dispatch,
         ledger::{Claimed, Event, Fault, Ledger, Sign, Tenure},
+        sessions::Reported,
     },
 };
 
@@ -54,6 +55,8 @@ pub struct Parts {
     pub streams: Arc<Streams>,
     /// Who waits for results.
     pub dispatch: Arc<Dispatch>,
+    /// Who is told which sessions there are.
+    pub reported: Arc<Reported>,
     /// Where tenures go whose streams have ended without a goodbye.
     pub cut: mpsc::UnboundedSender<Tenure>,
     /// `registry.lease`
@@ -172,7 +175,9 @@ impl Stream {
                 }
             }
         }
+        let sessions: Vec<Arc<str>> = events.iter().filter_map(session_of).collect();
         self.write(events).await?;
+        self.parts.reported.add(sessions);
         if complete && let Some(named) = self.named.take() {
             let (ledger, tenure) = (Arc::clone(&self.parts.ledger), self.tenure.clone());
             self.persist(|| ledger.complete(&tenure, &named)).await?;
@@ -284,6 +289,14 @@ impl Stream {
             Some(info) if info.incarnation == self.tenure.info.incarnation => End::Replaced,
             Some(_) => End::Taken,
         }
+    }
+}
+
+/// The session of a socket that is opened with one.
+fn session_of(event: &Event) -> Option<Arc<str>> {
+    match event {
+        Event::Opened(record) => Some(record.session_id()).filter(|id| !id.is_empty()).map(Arc::from),
+        Event::Closed { .. } => None,
     }
 }
 

@@ -128,6 +128,13 @@ impl View {
         self.shards[shard.number()].read().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// A socket as it is now; `None`: it is not open.
+    pub fn record(&self, gateway_id: &str, socket_id: &str) -> Option<Record> {
+        let shard = self.shard(Shard::of(gateway_id));
+        let member = shard.members().get(shard.slot(gateway_id, socket_id)?)?;
+        Some(member.record.clone())
+    }
+
     fn shard_mut(&self, shard: Shard) -> RwLockWriteGuard<'_, ShardView> {
         #[expect(clippy::indexing_slicing, reason = "there are as many as a Shard's number can be")]
         self.shards[shard.number()].write().unwrap_or_else(PoisonError::into_inner)

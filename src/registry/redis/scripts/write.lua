@@ -12,6 +12,16 @@ end
 for at = 5, #ARGV, 3 do
   local kind, socket, value = ARGV[at], ARGV[at + 1], ARGV[at + 2]
   local before = redis.call('HGET', sockets, socket)
+  if kind == 'o' and before then
+    -- What was confirmed of it stays, if it is of the same session still.
+    local mark, confirmed = parts(before)
+    if confirmed ~= '' then
+      local mark_now, _, reported = parts(value)
+      if mark_now == mark then
+        value = put_together(mark, confirmed, reported)
+      end
+    end
+  end
   if kind == 'o' and before ~= value then
     redis.call('HSET', sockets, socket, value)
     if before then

@@ -1,0 +1,163 @@
+//! Asks one session, and does what the answer means for its sockets.
+
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
+
+use arc_swap::ArcSwap;
+use serde_json::{Map, Value};
+use tokio::{
+    sync::{OwnedSemaphorePermit, watch},
+    time::Instant,
+};
+
+use super::{
+    doubt::{Belief, Connection, Doubt},
+    endings::{End, Endings},
+    schedule::{Question, jittered},
+    tally::Tally,
+    verdict::{Answer, Verdict},
+};
+use crate::{
+    authorize::{Authorizer, again::Again, policy::Socket},
+    expression::{
+        packed::{Text, Value as Packed},
+        scope::SocketField,
+    },
+    reason::Reason,
+    registry::{Registry, command::Task, confirmation::Confirmation, record::Record, view::member::Member},
+    session_store::{SessionId, SessionStore},
+};
+
+/// Until what was reported has come back to this replica.
+const NOT_YET_SEEN: Duration = Duration::from_millis(100);
+
+/// After what could not be kept.
+const NOT_KEPT: Duration = Duration::from_secs(1);
+
+/// A session is asked so long after its end: a store counts in whole milliseconds.
+const BEHIND_ITS_END: Duration = Duration::from_millis(5);
+
+/// Asks.
+#[derive(Debug)]
+pub(super) struct Asker {
+    pub(super) authorizer: Arc<ArcSwap<Authorizer>>,
+    pub(super) stores: watch::Receiver<Arc<dyn SessionStore>>,
+    pub(super) registry: Arc<Registry>,
+    pub(super) doubt: Arc<Doubt>,
+    pub(super) endings: Arc<Endings>,
+    pub(super) tally: Arc<Tally>,
+    pub(super) interval: Duration,
+}
+
+/// What came of it.
+#[derive(Debug)]
+pub(super) enum Asked {
+    /// Ask again after this.
+    Again(Duration),
+    /// None of its sockets is open at a gateway that reports here.
+    NoSockets,
+}
+
+/// What gateways are told and what is kept of their sockets.
+#[derive(Default)]
+struct OfGateway {
+    member: Option<Member>,
+    confirmed: Vec<(Box<str>, Confirmation)>,
+    tell: Vec<String>,
+}
+
+impl Asker {
+    /// Asks. The place is given back as soon as the store has answered: a gateway that is slow holds up no other.
+    pub(super) async fn ask(&self, question: &Question, place: OwnedSemaphorePermit) -> Asked {
+        let Question { session_id, reported, is_first } = question;
+        let sockets = self.registry.sockets_of_session(session_id, *reported);
+        if sockets.here.is_empty() {
+            return if sockets.is_all { Asked::NoSockets } else { Asked::Again(NOT_YET_SEEN) };
+        }
+        let Some(id) = SessionId::new((**session_id).to_owned()) else { return Asked::NoSockets };
+        let authorizer = self.authorizer.load_full();
+        let Some(again) = authorizer.ask_again(&id).await else { return Asked::NoSockets };
+        self.tally.asked(again.reason());
+        drop(place);
+        if let Some(after) = self.is_doubtful(session_id, &again) {
+            return Asked::Again(after);
+        }
+        let answer = Answer::new(&again);
+        let mut gateways: BTreeMap<Arc<str>, OfGateway> = BTreeMap::new();
+        // As they are now: the answer took its time.
+        for member in self.registry.sockets_of_session(session_id, *reported).here {
+            let still = authorizer.still_accepts(&again, socket(&member.record));
+            match answer.verdict(&member.record, still, *is_first) {
+                Verdict::Unknown => {}
+                Verdict::Ends(reason) => self.endings.add(End {
+                    gateway_id: Arc::clone(&member.info.gateway_id),
+                    socket_id: member.record.socket_id().into(),
+                    session_id: Arc::clone(session_id),
+                    reason,
+                }),
+                Verdict::Stays { confirm, tell } => {
+                    let gateway = gateways.entry(Arc::clone(&member.info.gateway_id)).or_default();
+                    let socket_id = member.record.socket_id();
+                    gateway.confirmed.extend(confirm.map(|confirm| (socket_id.into(), confirm)));
+                    gateway.tell.extend(tell.then(|| socket_id.to_owned()));
+                    gateway.member = Some(member);
+                }
+            }
+        }
+        let mut is_kept = true;
+        for (_, gateway) in gateways {
+            is_kept &= self.keep(gateway, again.user().fields()).await;
+        }
+        Asked::Again(if is_kept { self.next(&again) } else { NOT_KEPT })
+    }
+
+    /// When to read it again before its absence is believed.
+    fn is_doubtful(&self, session_id: &Arc<str>, again: &Again) -> Option<Duration> {
+        let now = Instant::now();
+        self.doubt.note(Connection::of(&self.stores), now);
+        if again.reason() != Reason::SessionNotFound {
+            if !again.reason().is_fault() {
+                self.doubt.is_there(session_id);
+            }
+            return None;
+        }
+        match self.doubt.is_absent(session_id, now) {
+            Belief::Gone => None,
+            Belief::Unsure(after) => Some(after),
+        }
+    }
+
+    /// Keeps what is new about a gateway's sockets, and tells the gateway who the user is. Whether that was kept.
+    async fn keep(&self, gateway: OfGateway, user: &Map<String, Value>) -> bool {
+        let OfGateway { member: Some(member), confirmed, tell } = gateway else { return true };
+        if !confirmed.is_empty()
+            && let Err(fault) = self.registry.confirm(&member, confirmed).await
+        {
+            tracing::debug!(%fault, "who is behind sockets could not be kept");
+            return false;
+        }
+        if !tell.is_empty() {
+            self.tally.user_changed(tell.len());
+            let task = Task::UserChanged { socket_ids: tell, user: user.clone() };
+            self.registry.tell_gateway(&member.info.gateway_id, &task).await;
+        }
+        true
+    }
+
+    fn next(&self, again: &Again) -> Duration {
+        let regular = jittered(self.interval);
+        again.ends_in().map_or(regular, |ends_in| regular.min(ends_in + BEHIND_ITS_END))
+    }
+}
+
+/// The socket as policies see it.
+fn socket(record: &Record) -> Socket<'_> {
+    let text = |field| match record.field(field) {
+        Some(Packed::Text(text)) => Text::as_str(text),
+        _ => "",
+    };
+    Socket {
+        namespace: text(SocketField::Namespace),
+        remote_address: text(SocketField::RemoteAddress),
+        origin: text(SocketField::Origin),
+    }
+}

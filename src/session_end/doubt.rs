@@ -1,0 +1,163 @@
+//! Whether a session that is absent is to be believed so.
+//!
+//! A server that has just come back, or another one that took its place, may not have everything yet. So an absent session
+//! counts only when a second read agrees, if the store's connection is younger than that.
+
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use tokio::{sync::watch, time::Instant};
+
+use crate::session_store::SessionStore;
+
+/// So long after a connection was made, absence is doubted.
+const YOUNG: Duration = Duration::from_secs(60);
+
+/// Between the two reads that have to agree, at least.
+const SECOND_READ: Duration = Duration::from_secs(2);
+
+/// What was absent, and what the store is like.
+#[derive(Debug, Default)]
+pub(super) struct Doubt(Mutex<Inner>);
+
+/// Which connection of which store answers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Connection {
+    store: usize,
+    number: u64,
+}
+
+impl Connection {
+    /// That of the store in force.
+    pub(super) fn of(stores: &watch::Receiver<Arc<dyn SessionStore>>) -> Self {
+        let store = stores.borrow();
+        Self { store: Arc::as_ptr(&store).addr(), number: store.connection() }
+    }
+}
+
+#[derive(Debug, Default)]
+struct Inner {
+    /// Whether sockets were open before this process began; `None`: nobody knows yet.
+    sockets_were_there: Option<bool>,
+    /// The connection that answers, and since when it is there, if it is not the first or the first counts.
+    connection: Option<(Connection, Option<Instant>)>,
+    /// When each was absent first, on this connection.
+    absent: HashMap<Arc<str>, Instant>,
+}
+
+/// What to make of an absent session.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Belief {
+    /// It is gone.
+    Gone,
+    /// Read it again after this.
+    Unsure(Duration),
+}
+
+impl Doubt {
+    fn lock(&self) -> MutexGuard<'_, Inner> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Whether sockets were open before this process began. If none were, its first connection is none that came back.
+    pub(super) fn begins(&self, sockets_were_there: bool) {
+        let mut inner = self.lock();
+        inner.sockets_were_there = Some(sockets_were_there);
+        inner.connection = None;
+    }
+
+    /// Notes which connection answers.
+    pub(super) fn note(&self, connection: Connection, now: Instant) {
+        let mut inner = self.lock();
+        let is_first = match inner.connection {
+            Some((known, _)) if known == connection => return,
+            // Before it the store was not there at all.
+            Some((Connection { store, number: 0 }, None)) => store == connection.store,
+            Some(_) => false,
+            None => true,
+        };
+        let counts = !is_first || inner.sockets_were_there != Some(false);
+        inner.connection = Some((connection, counts.then_some(now)));
+        inner.absent.clear();
+    }
+
+    /// A session is absent.
+    pub(super) fn is_absent(&self, session_id: &Arc<str>, now: Instant) -> Belief {
+        let mut inner = self.lock();
+        let is_young = inner.connection.and_then(|(_, young)| young).is_some_and(|young| now < young + YOUNG);
+        let first = *inner.absent.entry(Arc::clone(session_id)).or_insert(now);
+        if !is_young || now >= first + SECOND_READ {
+            inner.absent.remove(session_id);
+            return Belief::Gone;
+        }
+        Belief::Unsure(first + SECOND_READ - now)
+    }
+
+    /// It is there.
+    pub(super) fn is_there(&self, session_id: &str) {
+        self.lock().absent.remove(session_id);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn seconds(start: Instant, seconds: u64) -> Instant {
+        start + Duration::from_secs(seconds)
+    }
+
+    fn connection(number: u64) -> Connection {
+        Connection { store: 1, number }
+    }
+
+    #[test]
+    fn on_an_old_connection_absent_is_gone() {
+        let (doubt, start, session) = (Doubt::default(), Instant::now(), Arc::from("a"));
+        doubt.begins(false);
+        // Nothing was there, then the first one of all.
+        doubt.note(connection(0), start);
+        doubt.note(connection(1), start);
+        assert_eq!(doubt.is_absent(&session, start), Belief::Gone);
+        // Another connection, a minute ago.
+        doubt.note(connection(0), start);
+        doubt.note(connection(2), start);
+        assert_eq!(doubt.is_absent(&session, seconds(start, 60)), Belief::Gone);
+    }
+
+    #[test]
+    fn on_a_young_one_a_second_read_has_to_agree() {
+        let (doubt, start, session) = (Doubt::default(), Instant::now(), Arc::from("a"));
+        doubt.begins(true);
+        doubt.note(connection(1), start);
+        assert_eq!(doubt.is_absent(&session, start), Belief::Unsure(SECOND_READ));
+        assert_eq!(doubt.is_absent(&session, seconds(start, 1)), Belief::Unsure(Duration::from_secs(1)));
+        assert_eq!(doubt.is_absent(&session, seconds(start, 2)), Belief::Gone);
+        // It was there in between.
+        assert_eq!(doubt.is_absent(&session, seconds(start, 3)), Belief::Unsure(SECOND_READ));
+        doubt.is_there("a");
+        assert_eq!(doubt.is_absent(&session, seconds(start, 9)), Belief::Unsure(SECOND_READ));
+        // Both reads have to be of the same connection.
+        doubt.note(connection(2), seconds(start, 10));
+        assert_eq!(doubt.is_absent(&session, seconds(start, 12)), Belief::Unsure(SECOND_READ));
+    }
+
+    #[test]
+    fn until_it_is_known_what_was_there_everything_is_doubted() {
+        let (doubt, start, session) = (Doubt::default(), Instant::now(), Arc::from("a"));
+        doubt.note(connection(1), start);
+        assert_eq!(doubt.is_absent(&session, start), Belief::Unsure(SECOND_READ));
+    }
+
+    #[test]
+    fn another_store_is_another_connection() {
+        let (doubt, start, session) = (Doubt::default(), Instant::now(), Arc::from("a"));
+        doubt.begins(false);
+        doubt.note(connection(1), start);
+        doubt.note(Connection { store: 2, number: 1 }, start);
+        assert_eq!(doubt.is_absent(&session, start), Belief::Unsure(SECOND_READ));
+    }
+}

@@ -1,0 +1,108 @@
+//! What has happened here since the process began, counted for operators.
+
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+
+use crate::{reason::Reason, session_store::News};
+
+/// How many reasons there are.
+const REASONS: usize = Reason::ALL.len();
+
+/// The counts.
+#[derive(Debug, Default)]
+pub struct Tally {
+    sessions: AtomicU64,
+    asked: [AtomicU64; REASONS],
+    heard: AtomicU64,
+    lost: AtomicU64,
+    are_told: AtomicBool,
+    user_changes: AtomicU64,
+    waiting: AtomicU64,
+    ended: [AtomicU64; REASONS],
+    not_ended: AtomicU64,
+}
+
+/// The counts, read.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Figures {
+    /// Sessions whose sockets are watched over here.
+    pub sessions: u64,
+    /// Answers of the decision asked again, by reason.
+    pub asked: Vec<(Reason, u64)>,
+    /// Changes of sessions that the store has told of.
+    pub heard: u64,
+    /// Those of them for which there was no room.
+    pub lost: u64,
+    /// The store tells of all of its sessions.
+    pub are_told: bool,
+    /// Sockets whose gateways were told that their user has changed.
+    pub user_changes: u64,
+    /// Sockets that wait to be ended.
+    pub waiting: u64,
+    /// Sockets that were ended, by reason.
+    pub ended: Vec<(Reason, u64)>,
+    /// Attempts to end a socket that came to nothing.
+    pub not_ended: u64,
+}
+
+impl Tally {
+    pub(super) fn sessions(&self, count: usize) {
+        self.sessions.store(u64::try_from(count).unwrap_or(u64::MAX), Ordering::Relaxed);
+    }
+
+    pub(super) fn asked(&self, reason: Reason) {
+        add(of(&self.asked, reason), 1);
+    }
+
+    pub(super) fn heard(&self, news: &News) {
+        match news {
+            News::Changed(_) | News::Touched(_) | News::Everything => add(Some(&self.heard), 1),
+            News::AreTold(are_told) => self.are_told.store(*are_told, Ordering::Relaxed),
+        }
+    }
+
+    pub(super) fn lost(&self) {
+        add(Some(&self.lost), 1);
+    }
+
+    pub(super) fn user_changed(&self, sockets: usize) {
+        add(Some(&self.user_changes), u64::try_from(sockets).unwrap_or(u64::MAX));
+    }
+
+    pub(super) fn waits(&self, sockets: u64) {
+        add(Some(&self.waiting), sockets);
+    }
+
+    pub(super) fn is_settled(&self, reason: Reason, is_done: bool) {
+        self.waiting.fetch_sub(1, Ordering::Relaxed);
+        add(if is_done { of(&self.ended, reason) } else { Some(&self.not_ended) }, 1);
+    }
+
+    /// The counts as they are now.
+    pub fn figures(&self) -> Figures {
+        let read = |count: &AtomicU64| count.load(Ordering::Relaxed);
+        let by_reason = |counts: &[AtomicU64; REASONS]| {
+            Reason::ALL.into_iter().zip(counts.iter().map(read)).filter(|(_, count)| *count > 0).collect()
+        };
+        Figures {
+            sessions: read(&self.sessions),
+            asked: by_reason(&self.asked),
+            heard: read(&self.heard),
+            lost: read(&self.lost),
+            are_told: self.are_told.load(Ordering::Relaxed),
+            user_changes: read(&self.user_changes),
+            waiting: read(&self.waiting),
+            ended: by_reason(&self.ended),
+            not_ended: read(&self.not_ended),
+        }
+    }
+}
+
+fn of(counts: &[AtomicU64; REASONS], reason: Reason) -> Option<&AtomicU64> {
+    Reason::ALL.iter().position(|known| *known == reason).and_then(|place| counts.get(place))
+}
+
+fn add(count: Option<&AtomicU64>, more: u64) {
+    if let Some(count) = count {
+        count.fetch_add(more, Ordering::Relaxed);
+    }
+}
