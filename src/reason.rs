@@ -169,6 +169,21 @@ impl Reason {
         )
     }
 
+    /// Whether it can be what a session that is asked again answers.
+    pub const fn is_of_sessions(self) -> bool {
+        matches!(
+            self,
+            Self::Authorized
+                | Self::SessionNotFound
+                | Self::SessionMalformed
+                | Self::PassportNotInitialized
+                | Self::NotLoggedIn
+                | Self::UserNotFound
+                | Self::UserSourceFailed
+                | Self::StoreUnavailable
+        )
+    }
+
     /// passport.socketio's message; of the store's two faults the first line, which words of ours follow.
     pub const fn message(self, xdomain: bool) -> &'static str {
         match self {

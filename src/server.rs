@@ -35,7 +35,7 @@ use crate::{
     telemetry::{
         self,
         audit::{Audit, CannotOpen, ToTheEnd},
-        metrics::{CommandFigures, Metrics, RegistryFigures},
+        metrics::{CommandFigures, Metrics, RegistryFigures, SessionEndFigures},
     },
     user_source::UserSource,
 };
@@ -208,6 +208,7 @@ impl Server {
             tally: Arc::clone(&ends),
         };
         let _session_ends = SessionEnds::start(parts, config.revalidate.interval);
+        metrics.ask_session_ends(move || session_end_figures(&ends));
         metrics.ask_registry(move || registry_figures(&asked));
         metrics.ask_told(move || telemetry::told(&audit));
         let follower = task::owned(follow(
@@ -327,6 +328,31 @@ fn registry_figures(registry: &Registry) -> RegistryFigures {
         late_gateways: count(late),
         gone_gateways: tally.gone(),
         commands: commands.collect(),
+    }
+}
+
+fn session_end_figures(tally: &session_end::Tally) -> SessionEndFigures {
+    let session_end::Figures {
+        sessions,
+        asked,
+        heard,
+        lost,
+        are_told,
+        user_changes,
+        waiting,
+        ended,
+        not_ended,
+    } = tally.figures();
+    SessionEndFigures {
+        sessions,
+        questions: asked,
+        pushes_up: are_told,
+        changes: heard,
+        changes_lost: lost,
+        user_changes,
+        waiting,
+        ended,
+        failures: not_ended,
     }
 }
 

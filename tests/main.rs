@@ -28,6 +28,7 @@ mod redis_connection;
 mod redis_topologies;
 mod registry;
 mod secrets;
+mod session_ends;
 mod session_stores;
 mod sockets_commands;
 mod support;

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use crate::reason::Reason;
+
 /// How the registry stands.
 #[derive(Clone, Debug, Default)]
 pub struct RegistryFigures {
@@ -38,6 +40,29 @@ pub struct CommandFigures {
     pub failed: u64,
     /// Sockets whose gateway did not answer.
     pub unreachable: u64,
+}
+
+/// What the decision asked again behind open sockets came to.
+#[derive(Clone, Debug, Default)]
+pub struct SessionEndFigures {
+    /// Sessions whose sockets are watched over here.
+    pub sessions: u64,
+    /// Questions, by the reason that the answer had.
+    pub questions: Vec<(Reason, u64)>,
+    /// The session store tells of all changes.
+    pub pushes_up: bool,
+    /// Changes that it has told of.
+    pub changes: u64,
+    /// Those of them for which there was no room.
+    pub changes_lost: u64,
+    /// Sockets whose gateways were told that their user has changed.
+    pub user_changes: u64,
+    /// Sockets that wait to be ended.
+    pub waiting: u64,
+    /// Sockets that were ended, by reason.
+    pub ended: Vec<(Reason, u64)>,
+    /// Attempts to end a socket that came to nothing.
+    pub failures: u64,
 }
 
 /// What was told, and what was lost of it.

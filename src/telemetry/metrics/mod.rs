@@ -22,9 +22,11 @@ use crate::{
 mod classic;
 pub mod door;
 mod figures;
+mod session_ends;
 pub mod table;
 
-pub use self::figures::{CommandFigures, RegistryFigures, Told};
+pub use self::figures::{CommandFigures, RegistryFigures, SessionEndFigures, Told};
+use self::session_ends::SessionEnds;
 use self::{door::DoorMetrics, table::Metric};
 
 /// From a session that is served from memory to a store that times out. What an alert asks for is a bucket of its own:
@@ -170,6 +172,7 @@ type Ask<T> = OnceLock<Box<dyn Fn() -> T + Send + Sync>>;
 /// Set at each scrape from what is counted elsewhere.
 struct Asked {
     registry: Ask<RegistryFigures>,
+    session_ends: (Ask<SessionEndFigures>, SessionEnds),
     told: Ask<Told>,
     store_up: Gauge,
     store_evicts: Gauge,
@@ -189,9 +192,11 @@ struct Asked {
 
 impl Asked {
     fn register(registry: &mut Registry) -> Self {
+        let session_ends = SessionEnds::register(registry);
         let mut made = Maker(registry);
         Self {
             registry: OnceLock::new(),
+            session_ends: (OnceLock::new(), session_ends),
             told: OnceLock::new(),
             store_up: made.one(&table::REGISTRY_STORE_UP),
             store_evicts: made.one(&table::REGISTRY_STORE_EVICTS),
@@ -213,6 +218,10 @@ impl Asked {
     fn ask(&self) {
         if let Some(ask) = self.registry.get() {
             self.set_registry(&ask());
+        }
+        let (ask, session_ends) = &self.session_ends;
+        if let Some(ask) = ask.get() {
+            session_ends.set(&ask());
         }
         if let Some(ask) = self.told.get() {
             let Told { log_lost, audit, audit_lost, spans_exported, spans_lost } = ask();
@@ -288,7 +297,6 @@ pub struct Metrics {
     /// Only one scrape at a time sets what it then reads.
     scraping: Mutex<()>,
     decisions: Vec<(Reason, [Counter; 2])>,
-    session_ends: Vec<(Reason, Counter)>,
     authorize_seconds: Histogram,
     session_store_up: Gauge,
     user_source_up: Gauge,
@@ -316,7 +324,6 @@ impl Metrics {
         let mut made = Maker(&mut registry);
         made.register(&table::BUILD, Info::new([("version", env!("CARGO_PKG_VERSION"))]));
         let decisions: Counters = made.one(&table::DECISIONS);
-        let session_ends: Counters = made.one(&table::SESSION_ENDS);
         let authorize_seconds = Histogram::new(AUTHORIZE_SECONDS);
         made.register(&table::AUTHORIZE_DURATION, authorize_seconds.clone());
         let mut answers = |metric| {
@@ -336,7 +343,6 @@ impl Metrics {
         let decision = |reason: Reason, accepted| {
             decisions.get_or_create_owned(&vec![("reason", reason.name()), ("accepted", accepted)])
         };
-        let session_end = |reason: Reason| session_ends.get_or_create_owned(&vec![("reason", reason.name())]);
         Self {
             asked,
             scraping: Mutex::default(),
@@ -344,11 +350,6 @@ impl Metrics {
                 .into_iter()
                 .filter(|reason| reason.is_of_decisions())
                 .map(|reason| (reason, [decision(reason, "false"), decision(reason, "true")]))
-                .collect(),
-            session_ends: Reason::ALL
-                .into_iter()
-                .filter(|reason| reason.is_of_session_ends())
-                .map(|reason| (reason, session_end(reason)))
                 .collect(),
             authorize_seconds,
             session_store_up,
@@ -375,6 +376,11 @@ impl Metrics {
         let _ = self.asked.registry.set(Box::new(ask));
     }
 
+    /// From now on it is asked at each scrape what the decision asked again came to.
+    pub fn ask_session_ends(&self, ask: impl Fn() -> SessionEndFigures + Send + Sync + 'static) {
+        let _ = self.asked.session_ends.0.set(Box::new(ask));
+    }
+
     /// From now on it is asked at each scrape what was told and lost.
     pub fn ask_told(&self, ask: impl Fn() -> Told + Send + Sync + 'static) {
         let _ = self.asked.told.set(Box::new(ask));
@@ -396,13 +402,6 @@ impl Metrics {
             };
         }
         self.authorize_seconds.observe(took.as_secs_f64());
-    }
-
-    /// Counts a socket that was ended because its session no longer holds.
-    pub fn session_ended(&self, why: Reason) {
-        if let Some((_, counter)) = self.session_ends.iter().find(|(reason, _)| *reason == why) {
-            counter.inc();
-        }
     }
 
     /// Whether the session store answers.

@@ -204,9 +204,47 @@ pub(super) const SESSION_ENDS: Metric = Metric {
     ..metric(
         "session_ends",
         Kind::Counter,
-        "Open sockets that were ended because their session no longer holds",
+        "Open sockets that were ended because their session no longer holds; each is counted by the replica that its gateway \
+         reports to",
     )
 };
+pub(super) const SESSION_END_FAILURES: Metric = metric(
+    "session_end_failures",
+    Kind::Counter,
+    "Attempts to end a socket that came to nothing: its gateway could not, or did not answer. It is told again while it is \
+     there",
+);
+pub(super) const SESSION_ENDS_WAITING: Metric = metric(
+    "session_ends_waiting",
+    Kind::Gauge,
+    "Sockets that are about to be ended: waiting for their turn, or told",
+);
+pub(super) const SESSIONS: Metric =
+    metric("sessions", Kind::Gauge, "Sessions of open sockets that this replica asks about");
+pub(super) const SESSION_QUESTIONS: Metric = Metric {
+    labels: &[("reason", "what the answer was, in lower case")],
+    ..metric("session_questions", Kind::Counter, "Sessions asked about again, behind their open sockets")
+};
+pub(super) const SESSION_PUSHES_UP: Metric = metric(
+    "session_pushes_up",
+    Kind::Gauge,
+    "1 while the session store tells of changed sessions by itself; 0: they are found within revalidate.interval",
+);
+pub(super) const SESSION_CHANGES: Metric = metric(
+    "session_changes",
+    Kind::Counter,
+    "Changes of sessions that the store has told of, of all sessions it has",
+);
+pub(super) const SESSION_CHANGES_LOST: Metric = metric(
+    "session_changes_lost",
+    Kind::Counter,
+    "Changes that came too quickly to be heard: they are found within revalidate.interval",
+);
+pub(super) const SESSION_USER_CHANGES: Metric = metric(
+    "session_user_changes",
+    Kind::Counter,
+    "Open sockets whose gateways were told that their user is another one than they knew",
+);
 
 pub(super) const LOG_LINES_LOST: Metric =
     metric("log_lines_lost", Kind::Counter, "Lines of the log that nobody read quickly enough");
@@ -253,7 +291,20 @@ pub const METRICS: [(&str, &[&Metric]); 5] = [
             &REGISTRY_COMMAND_SOCKETS,
         ],
     ),
-    ("Session ends", &[&SESSION_ENDS]),
+    (
+        "Session ends",
+        &[
+            &SESSION_ENDS,
+            &SESSION_END_FAILURES,
+            &SESSION_ENDS_WAITING,
+            &SESSIONS,
+            &SESSION_QUESTIONS,
+            &SESSION_PUSHES_UP,
+            &SESSION_CHANGES,
+            &SESSION_CHANGES_LOST,
+            &SESSION_USER_CHANGES,
+        ],
+    ),
     (
         "The process",
         &[&BUILD, &LOG_LINES_LOST, &AUDIT_LINES, &AUDIT_LINES_LOST, &TRACE_SPANS_EXPORTED, &TRACE_SPANS_LOST],

@@ -1,0 +1,52 @@
+//! What must not end a socket.
+
+use std::time::{Duration, Instant};
+
+use serde_json::json;
+
+use super::{are_asked, delete, ends, gateway, is_told_nothing, session_of, socket_of, start};
+use crate::support::redis::Redis;
+
+#[tokio::test]
+async fn a_store_that_is_away_ends_nothing_and_one_that_comes_back_is_read_twice() {
+    let mut redis = Redis::start().await;
+    let ana = json!({"id": 1});
+    redis.put("one", &session_of(&ana)).await;
+    redis.put("two", &session_of(&ana)).await;
+    let service = start(&redis, &[("REVALIDATE_INTERVAL", "1s")]).await;
+    let sockets = vec![socket_of("a", "one", &ana), socket_of("b", "two", &ana)];
+    let mut chat = gateway(&service, "chat", sockets).await;
+    are_asked(&service, 2).await;
+    redis.kill().await;
+    is_told_nothing(&mut chat, Duration::from_secs(2)).await;
+    // Empty at first, as a server is that has not loaded yet.
+    redis.restart().await;
+    redis.put("one", &session_of(&ana)).await;
+    let begun = Instant::now();
+    let command = chat.command().await;
+    assert_eq!(super::disconnect(&command).0, ["b"]);
+    assert!(begun.elapsed() > Duration::from_millis(1_500), "{:?}", begun.elapsed());
+    chat.done(&command, &["b"]).await;
+    is_told_nothing(&mut chat, Duration::from_secs(3)).await;
+    delete(&redis, "one").await;
+    let command = chat.command().await;
+    assert_eq!(super::disconnect(&command).0, ["a"]);
+    service.stop().await;
+}
+
+#[tokio::test]
+async fn what_is_no_session_ends_nothing() {
+    let redis = Redis::start().await;
+    let ana = json!({"id": 1});
+    redis.put("one", &session_of(&ana)).await;
+    let service = start(&redis, &[]).await;
+    let mut chat = gateway(&service, "chat", vec![socket_of("a", "one", &ana)]).await;
+    are_asked(&service, 1).await;
+    redis.put("one", b"{").await;
+    is_told_nothing(&mut chat, Duration::from_millis(500)).await;
+    redis.put("one", &session_of(&json!([1]))).await;
+    is_told_nothing(&mut chat, Duration::from_millis(500)).await;
+    delete(&redis, "one").await;
+    ends(&mut chat, &["a"], 4500, "session_not_found").await;
+    service.stop().await;
+}

@@ -1,0 +1,76 @@
+//! The same person, changed.
+
+use std::time::Duration;
+
+use serde_json::json;
+use socketpass::grpc::{convert::structs, pb::command};
+use tokio::time::timeout;
+
+use super::{SOON, are_asked, gateway, is_told_nothing, session_of, socket_of, start};
+use crate::support::{
+    callers::Caller,
+    gateway::{Gateway, hello},
+    redis::Redis,
+};
+
+/// The gateway is told who the user is.
+async fn hears_of_user(gateway: &mut Gateway, socket_ids: &[&str]) -> serde_json::Value {
+    let command = timeout(SOON, gateway.command()).await.expect("told soon");
+    let Some(command::Command::UserChanged(changed)) = &command.command else { panic!("{command:?}") };
+    assert_eq!(changed.socket_ids, socket_ids);
+    let user = structs::json_object(changed.user.as_ref().unwrap());
+    gateway.done(&command, socket_ids).await;
+    user
+}
+
+#[tokio::test]
+async fn the_registry_and_the_gateway_hear_of_a_user_who_changes_and_the_socket_stays() {
+    let (redis, ledger) = (Redis::start().await, Redis::start().await);
+    for registry in ["memory:".to_owned(), ledger.url()] {
+        let (member, admin) = (json!({"id": 1, "role": "member"}), json!({"id": 1, "role": "admin"}));
+        redis.put("one", &session_of(&member)).await;
+        let service = start(&redis, &[("REGISTRY_STORE", &registry)]).await;
+        let mut caller = Caller::of(&service.grpc).await;
+        let mut chat = gateway(&service, "chat", vec![socket_of("a", "one", &member)]).await;
+        are_asked(&service, 1).await;
+        let mut watcher = caller.watch("user.role == 'admin'").await;
+        watcher.told().await;
+        redis.put("one", &session_of(&admin)).await;
+        let heard = hears_of_user(&mut chat, &["a"]).await;
+        assert_eq!(heard, json!({"id": 1, "role": "admin", "logged_in": true}));
+        watcher.tells(&["+ chat/a"]).await;
+        assert_eq!(caller.ids("user.role == 'admin'").await, ["chat/a"]);
+        // From now on this counts over what the gateway reports.
+        chat.opens(vec![socket_of("a", "one", &member)]).await;
+        hears_of_user(&mut chat, &["a"]).await;
+        assert_eq!(caller.ids("user.role == 'admin'").await, ["chat/a"]);
+        // Also over what it lists again, elsewhere.
+        drop(chat);
+        let mut chat =
+            Gateway::list(&service.grpc, hello("chat", "one"), vec![socket_of("a", "one", &member)]).await;
+        hears_of_user(&mut chat, &["a"]).await;
+        assert_eq!(caller.ids("user.role == 'member'").await, [""; 0]);
+        chat.goodbye().await;
+        service.stop().await;
+    }
+}
+
+#[tokio::test]
+async fn somebody_where_nobody_was_stays() {
+    let redis = Redis::start().await;
+    redis.put("one", br#"{"cookie":{},"passport":{}}"#).await;
+    let service = start(&redis, &[("POLICY_ACCEPT", "true")]).await;
+    let mut caller = Caller::of(&service.grpc).await;
+    let mut anonymous = socket_of("a", "one", &json!({}));
+    anonymous.user = Some(crate::support::gateway::object(json!({"logged_in": false})));
+    let mut chat = gateway(&service, "chat", vec![anonymous]).await;
+    are_asked(&service, 1).await;
+    is_told_nothing(&mut chat, Duration::from_millis(300)).await;
+    redis.put("one", &session_of(&json!({"id": 7}))).await;
+    assert_eq!(hears_of_user(&mut chat, &["a"]).await, json!({"id": 7, "logged_in": true}));
+    assert_eq!(caller.ids("user.id == 7").await, ["chat/a"]);
+    // And out again.
+    redis.put("one", br#"{"cookie":{},"passport":{}}"#).await;
+    super::ends(&mut chat, &["a"], 4501, "not_logged_in").await;
+    service.stop().await;
+}
