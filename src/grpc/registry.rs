@@ -223,7 +223,7 @@ impl RegistryService for RegistryDoor {
         let for_admin = caller(&call)?.is_admin();
         Ok(Response::new(answers(AHEAD, move |answers| async move {
             loop {
-                for (seen, revision) in watch.next().await.map_err(ended)? {
+                for (seen, revision) in watch.watch.next().await.map_err(ended)? {
                     let event = Some(watched(&seen, for_admin));
                     answers.tell(WatchSocketsResponse { event, revision }).await?;
                 }

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, fmt, sync::Arc};
 
-use super::record::Record;
+use super::{record::Record, session_ended::SessionEnded};
 use crate::{expression::packed::Packer, reason::Reason};
 
 /// Gateways are spread over this many shards: enough that they can be spread over the nodes of a cluster and looked
@@ -140,6 +140,8 @@ pub enum Change {
         /// Who holds it.
         holder: Option<Holder>,
     },
+    /// A session has ended. No change to what is listed: its sockets are closed one by one.
+    SessionEnded(SessionEnded),
     /// What one replica tells the others. No change to what is listed.
     Message(Arc<[u8]>),
 }

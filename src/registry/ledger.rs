@@ -9,9 +9,10 @@ use async_trait::async_trait;
 use tokio::sync::watch;
 
 use super::{
-    change::{GatewayInfo, Shard},
+    change::{Change, GatewayInfo, Shard},
     confirmation::Confirmation,
     record::Record,
+    session_ended::SessionEnded,
 };
 pub use crate::health::Health;
 use crate::reason::Reason;
@@ -77,6 +78,24 @@ pub enum Fault {
     Away(String),
 }
 
+/// What replicas are told that is no change to what is listed.
+#[derive(Clone, Debug)]
+pub enum Told {
+    /// What one of them has to say to the others.
+    Message(Arc<[u8]>),
+    /// A session has ended: for watchers.
+    SessionEnded(SessionEnded),
+}
+
+impl From<Told> for Change {
+    fn from(told: Told) -> Self {
+        match told {
+            Told::Message(message) => Self::Message(message),
+            Told::SessionEnded(ended) => Self::SessionEnded(ended),
+        }
+    }
+}
+
 /// The truth about gateways and sockets.
 #[async_trait]
 pub trait Ledger: fmt::Debug + Send + Sync + 'static {
@@ -103,7 +122,7 @@ pub trait Ledger: fmt::Debug + Send + Sync + 'static {
     async fn cut(&self, tenure: &Tenure) -> Result<(), Fault>;
 
     /// Tells all replicas, this one among them, in the order of the shard's changes.
-    async fn tell(&self, shard: Shard, message: Arc<[u8]>) -> Result<(), Fault>;
+    async fn tell(&self, shard: Shard, told: Told) -> Result<(), Fault>;
 
     /// Whether what it is kept in throws things away when it is full, and with them sockets that are open.
     fn evicts(&self) -> bool;

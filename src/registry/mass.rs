@@ -227,10 +227,10 @@ impl Errand {
             if left.is_empty() {
                 break;
             }
-            let (Some(before), None) = (&entry.before, &entry.now) else { continue };
+            let (Some(before), None) = (&entry.what.before, &entry.what.now) else { continue };
             if before.info.gateway_id == *gateway_id
                 && let Some(socket_id) = left.take(before.record.socket_id())
-                && entry.reason != Reason::GatewayGone
+                && entry.what.reason != Reason::GatewayGone
             {
                 closed.insert(socket_id);
             }
@@ -255,7 +255,7 @@ mod tests {
     use crate::registry::{
         change::{Epoch, GatewayInfo, Holder, Position},
         confirmation::Confirmation,
-        ledger::{Claimed, Event, Fault, Health, Ledger, Sign, Tenure},
+        ledger::{Claimed, Event, Fault, Health, Ledger, Sign, Tenure, Told},
         record::tests::record,
         streams::Streams,
         view::{Snapshot, history::Bounds},
@@ -291,7 +291,7 @@ mod tests {
             Ok(())
         }
 
-        async fn tell(&self, _: Shard, _: Arc<[u8]>) -> Result<(), Fault> {
+        async fn tell(&self, _: Shard, _: Told) -> Result<(), Fault> {
             panic!("a fault of this program")
         }
 

@@ -19,7 +19,7 @@ use tokio_util::task::AbortOnDropHandle;
 use super::{
     change::{Change, Epoch, GatewayInfo, Holder, Position, SHARDS, Shard},
     confirmation::Confirmation,
-    ledger::{Claimed, Event, Fault, Health, Ledger, RETIRED, RETIRED_FOR, Sign, Tenure},
+    ledger::{Claimed, Event, Fault, Health, Ledger, RETIRED, RETIRED_FOR, Sign, Tenure, Told},
     record::Record,
     view::{Snapshot, View},
 };
@@ -403,9 +403,9 @@ impl Ledger for MemoryLedger {
         Ok(())
     }
 
-    async fn tell(&self, shard: Shard, message: Arc<[u8]>) -> Result<(), Fault> {
+    async fn tell(&self, shard: Shard, told: Told) -> Result<(), Fault> {
         let mut book = self.books.book(shard);
-        let change = (book.next(), Change::Message(message));
+        let change = (book.next(), told.into());
         self.books.view.apply(shard, vec![change]);
         Ok(())
     }

@@ -16,14 +16,17 @@ pub mod dispatch;
 pub mod ledger;
 pub mod mass;
 pub mod memory;
+pub mod places;
 pub mod query;
 pub mod record;
 pub mod redis;
+pub mod session_ended;
 pub mod sessions;
 pub mod streams;
 pub mod tally;
 pub mod token;
 pub mod view;
+pub mod watch_session_ends;
 pub mod watch_sockets;
 
 use self::{
@@ -47,7 +50,8 @@ use self::{
     tally::Tally,
     token::Revision,
     view::{Coverage, Notice, View, history::Bounds, member::Member},
-    watch_sockets::{Ended, Seen, Watch},
+    watch_session_ends::SessionEndsWatch,
+    watch_sockets::{Ended, Watch},
 };
 use crate::{
     config::{
@@ -105,16 +109,10 @@ pub struct GatewayStanding {
 
 /// One of the watches that may be open.
 #[derive(Debug)]
-pub struct PlacedWatch {
-    watch: Watch,
+pub struct Placed<W> {
+    /// The watch.
+    pub watch: W,
     _place: OwnedSemaphorePermit,
-}
-
-impl PlacedWatch {
-    /// See [`Watch::next`].
-    pub async fn next(&mut self) -> Result<Vec<(Seen, String)>, Ended> {
-        self.watch.next().await
-    }
 }
 
 impl Registry {
@@ -302,10 +300,24 @@ impl Registry {
     }
 
     /// What matches, and then what changes about that; from a revision on, only that.
-    pub async fn watch(&self, query: &Arc<Query>, from: Option<&Revision>) -> Result<PlacedWatch, Ended> {
-        let place = Arc::clone(&self.watches).try_acquire_owned().map_err(|_| Ended::TooMany)?;
+    pub async fn watch(&self, query: &Arc<Query>, from: Option<&Revision>) -> Result<Placed<Watch>, Ended> {
+        let place = self.place_of_watch()?;
         let watch = Watch::start(Arc::clone(&self.view), Arc::clone(query), from).await?;
-        Ok(PlacedWatch { watch, _place: place })
+        Ok(Placed { watch, _place: place })
+    }
+
+    /// Which sessions end, from now or from a revision on.
+    pub async fn watch_session_ends(
+        &self,
+        from: Option<&Revision>,
+    ) -> Result<Placed<SessionEndsWatch>, Ended> {
+        let place = self.place_of_watch()?;
+        let watch = SessionEndsWatch::start(Arc::clone(&self.view), from).await?;
+        Ok(Placed { watch, _place: place })
+    }
+
+    fn place_of_watch(&self) -> Result<OwnedSemaphorePermit, Ended> {
+        Arc::clone(&self.watches).try_acquire_owned().map_err(|_| Ended::TooMany)
     }
 
     /// Has the gateways do something with all sockets that match. The future does it; dropped, it stops.

@@ -1,9 +1,8 @@
 //! What matches, and then what changes about that.
 //!
-//! A watcher reads each shard's latest changes at its own pace: nothing is queued for it, and nobody waits for it. One that
-//! is slower than the changes, for longer than they are kept, has to start afresh.
+//! A watcher that is slower than the changes, for longer than they are kept, has to start afresh.
 
-use std::{array, sync::Arc, time::Duration, vec};
+use std::{sync::Arc, time::Duration, vec};
 
 use tokio::{
     sync::watch,
@@ -12,10 +11,11 @@ use tokio::{
 };
 
 use super::{
-    change::{Epoch, Position, SHARDS, Shard},
+    change::Shard,
+    places::{Places, Read},
     query::Query,
     token::Revision,
-    view::{Coverage, View, history::Entry, member::Member},
+    view::{Coverage, View, history::Difference, member::Member, shard::ShardView},
 };
 use crate::{expression::Steps, reason::Reason};
 
@@ -44,11 +44,26 @@ pub enum Ended {
     Unavailable(&'static str),
 }
 
+/// Begins a watch, as soon as this replica has come as far as the watcher.
+pub(super) async fn caught_up<W>(
+    view: &View,
+    mut attempt: impl FnMut() -> Result<W, Ended>,
+) -> Result<W, Ended> {
+    let mut changes = view.changes();
+    let patience = Instant::now() + CATCH_UP;
+    loop {
+        changes.borrow_and_update();
+        match attempt() {
+            Err(Ended::Unavailable(_)) if Instant::now() < patience => {
+                let _ = timeout(patience - Instant::now(), changes.changed()).await;
+            }
+            begun => return begun,
+        }
+    }
+}
+
 /// Members of a snapshot that are looked at before the watcher has to have read them.
 const SNAPSHOT: usize = 256;
-
-/// Changes that are read at once from a shard.
-const AT_ONCE: usize = 256;
 
 /// Steps of evaluations before others get a turn, about a millisecond.
 const TURN: u64 = 1 << 15;
@@ -65,10 +80,7 @@ pub struct Watch {
     view: Arc<View>,
     query: Arc<Query>,
     changes: watch::Receiver<u64>,
-    epochs: [Epoch; SHARDS],
-    positions: [Position; SHARDS],
-    /// The number of the next entry of each shard's history.
-    next: [u64; SHARDS],
+    places: Places<Difference>,
     /// Shards whose snapshot is still to come.
     snapshots: Vec<Shard>,
     /// What is left of the snapshot of a shard, and whether it is sure that all of it matches.
@@ -82,59 +94,25 @@ pub struct Watch {
 impl Watch {
     /// Begins with a snapshot, or behind a revision.
     pub async fn start(view: Arc<View>, query: Arc<Query>, from: Option<&Revision>) -> Result<Self, Ended> {
-        let mut changes = view.changes();
-        let patience = Instant::now() + CATCH_UP;
-        loop {
-            changes.borrow_and_update();
-            match Self::attempt(&view, &query, from) {
-                Err(Ended::Unavailable(_)) if Instant::now() < patience => {
-                    let _ = timeout(patience - Instant::now(), changes.changed()).await;
-                }
-                begun => return begun,
-            }
-        }
+        caught_up(&view, || Self::attempt(&view, &query, from)).await
     }
 
     fn attempt(view: &Arc<View>, query: &Arc<Query>, from: Option<&Revision>) -> Result<Self, Ended> {
-        let mut epochs = [Epoch(0); SHARDS];
-        for (epoch, shard) in epochs.iter_mut().zip(Shard::all()) {
-            let data = view.shard(shard).data();
-            *epoch = data.ok_or(Ended::Unavailable("this replica has not read the registry yet"))?.0;
-        }
-        let mut this = Self {
+        let (places, snapshots) = match from {
+            None => (Places::now(view, ShardView::history)?, Shard::all().collect()),
+            Some(revision) => (Places::behind(view, ShardView::history, revision)?, Vec::new()),
+        };
+        Ok(Self {
             view: Arc::clone(view),
             query: Arc::clone(query),
             changes: view.changes(),
-            epochs,
-            positions: array::from_fn(|_| Position::default()),
-            next: [0; SHARDS],
-            snapshots: Vec::new(),
+            places,
+            snapshots,
             candidates: Vec::new().into_iter(),
             sure: false,
             checkpoint: Instant::now(),
             steps: Steps::new(TURN),
-        };
-        match from {
-            None => this.snapshots = Shard::all().collect(),
-            Some(revision) => this.go_on(revision)?,
-        }
-        Ok(this)
-    }
-
-    fn go_on(&mut self, revision: &Revision) -> Result<(), Ended> {
-        if revision.epoch != Epoch::of_all(self.epochs) {
-            return Err(Ended::OutOfRange("the registry has begun anew since"));
-        }
-        self.positions = revision.positions;
-        for ((shard, next), position) in Shard::all().zip(&mut self.next).zip(&self.positions) {
-            let shard = self.view.shard(shard);
-            if *position > shard.position() {
-                return Err(Ended::Unavailable("this replica has not come as far yet"));
-            }
-            let number = shard.history().behind(*position);
-            *next = number.ok_or(Ended::OutOfRange("what came behind it is not kept any more"))?;
-        }
-        Ok(())
+        })
     }
 
     /// What comes next, at least one thing, each with where a watch can go on from behind it.
@@ -156,7 +134,7 @@ impl Watch {
             }
             if all_read && self.checkpoint <= Instant::now() {
                 self.checkpoint = Instant::now() + CHECKPOINT_EVERY;
-                seen.push((Seen::Checkpoint(self.view.coverage()), self.revision()));
+                seen.push((Seen::Checkpoint(self.view.coverage()), self.places.revision()));
             }
             if !seen.is_empty() {
                 return Ok(seen);
@@ -176,19 +154,9 @@ impl Watch {
 
     /// What may match in a shard is gathered while it is locked, and looked at when it is not any more.
     fn gather(&mut self, shard: Shard) {
-        let number = shard.number();
-        let shard = self.view.shard(shard);
-        let epoch = shard.data().map(|(epoch, _)| epoch);
-        if let (Some(place), Some(epoch)) = (self.epochs.get_mut(number), epoch) {
-            *place = epoch;
-        }
-        if let Some(next) = self.next.get_mut(number) {
-            *next = shard.history().next();
-        }
-        if let Some(position) = self.positions.get_mut(number) {
-            *position = shard.position();
-        }
-        let (candidates, sure) = self.query.candidates_in(&shard);
+        let view = self.view.shard(shard);
+        self.places.skip_to_now(shard, &view);
+        let (candidates, sure) = self.query.candidates_in(&view);
         (self.candidates, self.sure) = (candidates.into_iter(), sure);
     }
 
@@ -217,48 +185,33 @@ impl Watch {
 
     /// Reads some of the shard's changes, and says whether those were all.
     async fn read(&mut self, shard: Shard, seen: &mut Vec<(Seen, String)>) -> Result<bool, Ended> {
-        let number = shard.number();
-        let (entries, all_read, position) = {
-            let shard = self.view.shard(shard);
-            let known = self.epochs.get(number).copied();
-            if shard.data().map(|(epoch, _)| epoch) != known {
-                return Err(Ended::OutOfRange("the registry has begun anew"));
-            }
-            let next = self.next.get_mut(number).ok_or(Ended::Unavailable("there is no such shard"))?;
-            let entries = shard.history().from(*next, AT_ONCE);
-            let entries: Vec<Entry> = entries
-                .ok_or(Ended::OutOfRange("this watcher is slower than the changes"))?
-                .cloned()
-                .collect();
-            *next += u64::try_from(entries.len()).unwrap_or(u64::MAX);
-            (entries, *next == shard.history().next(), shard.position())
-        };
+        let Read { entries, all_up_to } = self.places.read(&self.view, shard)?;
         let before = seen.len();
         for entry in entries {
-            if let Some(place) = self.positions.get_mut(number).filter(|_| !entry.goes_on) {
-                *place = entry.position;
+            if !entry.goes_on {
+                self.places.has_come_to(shard, entry.position);
             }
-            if let Some(event) = self.look(entry).await {
-                seen.push((event, self.revision()));
+            if let Some(event) = self.look(entry.what).await {
+                seen.push((event, self.places.revision()));
             }
         }
-        if let Some(place) = self.positions.get_mut(number).filter(|_| all_read) {
+        if let Some(position) = all_up_to {
             // Also what is not for watchers is behind it now.
-            *place = position;
+            self.places.has_come_to(shard, position);
         }
         if seen.len() > before {
             // Whoever has seen the last of them has seen all that was read: also what came behind it and is not theirs.
-            let revision = self.revision();
+            let revision = self.places.revision();
             if let Some((_, last)) = seen.last_mut() {
                 *last = revision;
             }
         }
-        Ok(all_read)
+        Ok(all_up_to.is_some())
     }
 
-    /// What an entry is to those who watch this.
-    async fn look(&mut self, entry: Entry) -> Option<Seen> {
-        let Entry { before, now, reason, .. } = entry;
+    /// What a change is to those who watch this.
+    async fn look(&mut self, change: Difference) -> Option<Seen> {
+        let Difference { before, now, reason } = change;
         let is_open = now.is_some();
         let before = self.matching(before).await;
         let now = self.matching(now).await;
@@ -275,9 +228,5 @@ impl Watch {
     async fn matching(&mut self, member: Option<Member>) -> Option<Member> {
         let member = member?;
         self.matches(&member).await.then_some(member)
-    }
-
-    fn revision(&self) -> String {
-        Revision { epoch: Epoch::of_all(self.epochs), positions: self.positions }.encode()
     }
 }

@@ -17,7 +17,7 @@ use tokio_util::task::AbortOnDropHandle;
 use super::{
     change::{GatewayInfo, Shard},
     confirmation::Confirmation,
-    ledger::{Claimed, Event, Fault, Health, Ledger, RETIRED, RETIRED_FOR, Sign, Tenure},
+    ledger::{Claimed, Event, Fault, Health, Ledger, RETIRED, RETIRED_FOR, Sign, Tenure, Told},
     view::View,
 };
 use crate::{
@@ -255,9 +255,13 @@ impl Ledger for RedisLedger {
         self.run(&tenure.info.gateway_id, &call).await.map(drop)
     }
 
-    async fn tell(&self, shard: Shard, message: Arc<[u8]>) -> Result<(), Fault> {
+    async fn tell(&self, shard: Shard, told: Told) -> Result<(), Fault> {
+        let (what, field) = match &told {
+            Told::Message(message) => (message, wire::MESSAGE),
+            Told::SessionEnded(ended) => (ended.as_bytes(), wire::SESSION_ENDED),
+        };
         let mut call = Call::new(&TELL, self.store.keys(shard).of_shard());
-        call.arg(&*message).arg(rand::random::<u64>().to_string());
+        call.arg(&**what).arg(rand::random::<u64>().to_string()).arg(field);
         self.store.run_once(shard, &call).await.map(drop)
     }
 

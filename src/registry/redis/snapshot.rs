@@ -93,7 +93,7 @@ fn keep(gateways: &mut HashMap<Arc<str>, Gateway>, change: Change) {
             gateways.insert(gateway_id, (holder, records));
         }
         Change::Gateway { gateway_id, holder: None } => drop(gateways.remove(&gateway_id)),
-        Change::Message(_) => {}
+        Change::SessionEnded(_) | Change::Message(_) => {}
     }
 }
 

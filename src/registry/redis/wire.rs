@@ -3,7 +3,8 @@
 //! An entry is what one script did, as fields in order; a field's name is one letter, and a change ends with the letter in
 //! capitals here: `v` version; `e` the epoch, in the first entry of its data; `g` the gateway id of all that follows;
 //! `t i l H` tenure, incarnation, labels, and whether it is listing and cut; `N` nobody holds it; `b O` record before and
-//! now; `b s C` record before, socket id and why it was closed; `k M` a message's own number, and the message.
+//! now; `b s C` record before, socket id and why it was closed; `k M` a message's own number, and the message; `k X` the same of a
+//! session that has ended.
 
 use std::{fmt, sync::Arc};
 
@@ -13,11 +14,16 @@ use crate::{
     registry::{
         change::{Change, Epoch, GatewayInfo, Holder, Position},
         record::Record,
+        session_ended::SessionEnded,
     },
 };
 
 /// What this program writes and reads.
 const VERSION: &[u8] = b"1";
+
+/// The fields of what replicas are told.
+pub(super) const MESSAGE: &str = "m";
+pub(super) const SESSION_ENDED: &str = "x";
 
 /// An entry's id in a stream.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -83,6 +89,7 @@ impl Entry {
                 b"e" => entry.epoch = Some(Epoch::parse(std::str::from_utf8(&value).ok()?)?),
                 b"k" => entry.number = Some(value),
                 b"m" => entry.changes.push(Change::Message(value.into())),
+                b"x" => entry.changes.push(Change::SessionEnded(SessionEnded::from_bytes(&value)?)),
                 name => entry.changes.extend(known.learn(name, value)?),
             }
         }

@@ -5,13 +5,26 @@ use std::{collections::VecDeque, time::Duration};
 use super::member::Member;
 use crate::{reason::Reason, registry::change::Position};
 
-/// One change, as watchers need to know it.
+/// Something that watchers are told of.
+pub trait Happened: Clone {
+    /// What it keeps alive, roughly, in bytes.
+    fn weight(&self) -> usize;
+}
+
+/// Something that happened, and where.
 #[derive(Clone, Debug)]
-pub struct Entry {
+pub struct Entry<T> {
     /// Where it happened. Several can have happened at once.
     pub position: Position,
     /// More happened at once with it, in the entries behind it.
     pub goes_on: bool,
+    /// What.
+    pub what: T,
+}
+
+/// What a socket was and what it is.
+#[derive(Clone, Debug)]
+pub struct Difference {
     /// The socket before; `None`: it was not open.
     pub before: Option<Member>,
     /// The socket now; `None`: it is closed.
@@ -20,11 +33,16 @@ pub struct Entry {
     pub reason: Reason,
 }
 
-impl Entry {
-    /// What it keeps alive, roughly, in bytes: itself, and the socket as it was. As it is now it is kept in any case.
+impl Happened for Difference {
+    /// The socket as it was. As it is now it is kept in any case.
     fn weight(&self) -> usize {
-        let before = self.before.as_ref().map_or(0, |member| member.record.as_bytes().len());
-        size_of::<Self>() + before
+        self.before.as_ref().map_or(0, |member| member.record.as_bytes().len())
+    }
+}
+
+impl<T: Happened> Entry<T> {
+    fn weight(&self) -> usize {
+        size_of::<Self>() + self.what.weight()
     }
 }
 
@@ -39,9 +57,9 @@ pub struct Bounds {
 
 /// The latest changes, in order.
 #[derive(Debug)]
-pub struct History {
+pub struct History<T> {
     bounds: Bounds,
-    entries: VecDeque<Entry>,
+    entries: VecDeque<Entry<T>>,
     /// How many entries there were before the first that is here.
     dropped: u64,
     /// What came up to here is not here any more, or never was.
@@ -49,14 +67,14 @@ pub struct History {
     bytes: usize,
 }
 
-impl History {
+impl<T: Happened> History<T> {
     /// An empty one that begins at this position.
     pub fn new(bounds: Bounds, position: Position) -> Self {
         Self { bounds, entries: VecDeque::new(), dropped: 0, trimmed: position, bytes: 0 }
     }
 
     /// Adds an entry, and drops what is too old or too much.
-    pub fn push(&mut self, entry: Entry) {
+    pub fn push(&mut self, entry: Entry<T>) {
         let newest = entry.position.milliseconds;
         self.bytes += entry.weight();
         self.entries.push_back(entry);
@@ -98,12 +116,12 @@ impl History {
     }
 
     /// All that are here, the latest first.
-    pub fn latest(&self) -> impl Iterator<Item = &Entry> {
+    pub fn latest(&self) -> impl Iterator<Item = &Entry<T>> {
         self.entries.iter().rev()
     }
 
     /// Entries from this number on, at most so many; `None`: it is not here any more.
-    pub fn from(&self, number: u64, at_most: usize) -> Option<impl Iterator<Item = &Entry>> {
+    pub fn from(&self, number: u64, at_most: usize) -> Option<impl Iterator<Item = &Entry<T>>> {
         let start = usize::try_from(number.checked_sub(self.dropped)?).ok()?;
         Some(self.entries.iter().skip(start).take(at_most))
     }
@@ -116,10 +134,11 @@ mod tests {
     use super::*;
     use crate::registry::{change::GatewayInfo, record::tests::record};
 
-    fn entry(milliseconds: u64) -> Entry {
+    fn entry(milliseconds: u64) -> Entry<Difference> {
         let info = Arc::new(GatewayInfo::new("g", "i", &Default::default()));
         let now = Some(Member { info, record: record("s", &serde_json::json!({})) });
-        Entry { position: at(milliseconds), goes_on: false, before: None, now, reason: Reason::Closed }
+        let what = Difference { before: None, now, reason: Reason::Closed };
+        Entry { position: at(milliseconds), goes_on: false, what }
     }
 
     fn at(milliseconds: u64) -> Position {

@@ -18,9 +18,9 @@ pub mod ordered;
 pub mod shard;
 
 use self::{
-    history::{Bounds, Entry},
+    history::{Bounds, Difference, Entry},
     member::Member,
-    shard::{Known, ShardView},
+    shard::{Known, Past, ShardView},
 };
 use super::{
     change::{Change, Epoch, GatewayInfo, Holder, Position, SHARDS, Shard},
@@ -251,7 +251,7 @@ impl View {
                     notices.push(Notice::Holder(Arc::clone(gateway_id), holder.clone()));
                 }
                 Change::Message(message) => notices.push(Notice::Message(Arc::clone(message))),
-                Change::Opened { .. } | Change::Closed { .. } => {}
+                Change::Opened { .. } | Change::Closed { .. } | Change::SessionEnded(_) => {}
             }
             view.apply(position, change);
         }
@@ -298,7 +298,7 @@ fn not_among(view: &ShardView, gateway_id: &str, records: &[Record]) -> Vec<Reco
 }
 
 /// A change of the past, as watchers need to know it. Its gateway is seen as it is now, or by its name alone.
-fn past(view: &ShardView, position: Position, change: Change) -> Option<Entry> {
+fn past(view: &ShardView, position: Position, change: Change) -> Option<Past> {
     let member = |gateway_id: &Arc<str>, record| {
         let info = view.gateways().get(gateway_id).map_or_else(
             || Arc::new(GatewayInfo::new(gateway_id, "", &std::collections::BTreeMap::new())),
@@ -306,21 +306,19 @@ fn past(view: &ShardView, position: Position, change: Change) -> Option<Entry> {
         );
         Member { info, record }
     };
-    match change {
-        Change::Opened { gateway_id, before, now } => Some(Entry {
-            position,
-            goes_on: false,
+    let difference = match change {
+        Change::Opened { gateway_id, before, now } => Difference {
             before: before.map(|before| member(&gateway_id, before)),
             now: Some(member(&gateway_id, now)),
             reason: Reason::Closed,
-        }),
-        Change::Closed { gateway_id, socket_id: _, before: Some(before), reason } => Some(Entry {
-            position,
-            goes_on: false,
-            before: Some(member(&gateway_id, before)),
-            now: None,
-            reason,
-        }),
-        Change::Closed { before: None, .. } | Change::Gateway { .. } | Change::Message(_) => None,
-    }
+        },
+        Change::Closed { gateway_id, socket_id: _, before: Some(before), reason } => {
+            Difference { before: Some(member(&gateway_id, before)), now: None, reason }
+        }
+        Change::SessionEnded(what) => {
+            return Some(Past::Session(Entry { position, goes_on: false, what }));
+        }
+        Change::Closed { before: None, .. } | Change::Gateway { .. } | Change::Message(_) => return None,
+    };
+    Some(Past::Socket(Entry { position, goes_on: false, what: difference }))
 }

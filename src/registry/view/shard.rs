@@ -6,7 +6,7 @@ use roaring::RoaringBitmap;
 use tokio::time::Instant;
 
 use super::{
-    history::{Bounds, Entry, History},
+    history::{Bounds, Difference, Entry, History},
     index::Index,
     member::{Member, Members, ValuesAt},
     ordered::{Ordered, Probe},
@@ -17,6 +17,7 @@ use crate::{
     registry::{
         change::{Change, Epoch, GatewayInfo, Holder, Position},
         record::Record,
+        session_ended::SessionEnded,
     },
 };
 
@@ -62,6 +63,15 @@ pub enum Known {
     Always,
 }
 
+/// What happened before this program knew of the shard.
+#[derive(Debug)]
+pub(super) enum Past {
+    /// To a socket.
+    Socket(Entry<Difference>),
+    /// A session has ended.
+    Session(Entry<SessionEnded>),
+}
+
 /// The shard.
 #[derive(Debug)]
 pub struct ShardView {
@@ -72,7 +82,8 @@ pub struct ShardView {
     all: RoaringBitmap,
     gateways: BTreeMap<Arc<str>, Gateway>,
     indexes: Vec<(Path, Index)>,
-    history: History,
+    history: History<Difference>,
+    ended: History<SessionEnded>,
 }
 
 impl ShardView {
@@ -87,6 +98,7 @@ impl ShardView {
             gateways: BTreeMap::new(),
             indexes: paths.iter().map(|path| (path.clone(), Index::default())).collect(),
             history: History::new(bounds, Position::default()),
+            ended: History::new(bounds, Position::default()),
         }
     }
 
@@ -127,8 +139,13 @@ impl ShardView {
     }
 
     /// Its latest changes.
-    pub fn history(&self) -> &History {
+    pub fn history(&self) -> &History<Difference> {
         &self.history
+    }
+
+    /// The latest ends of the sessions that are told of in this shard.
+    pub fn ended(&self) -> &History<SessionEnded> {
+        &self.ended
     }
 
     /// The slot of a socket.
@@ -168,13 +185,18 @@ impl ShardView {
         self.data = Some((epoch, now.checked_sub(began).unwrap_or(now)));
         self.position = position;
         self.history = History::new(bounds, position);
+        self.ended = History::new(bounds, position);
     }
 
     /// What watchers need to go on from before this program knew of the shard.
-    pub(super) fn recall(&mut self, bounds: Bounds, oldest: Position, past: Vec<Entry>) {
+    pub(super) fn recall(&mut self, bounds: Bounds, oldest: Position, past: Vec<Past>) {
         self.history = History::new(bounds, oldest);
-        for entry in past {
-            self.history.push(entry);
+        self.ended = History::new(bounds, oldest);
+        for past in past {
+            match past {
+                Past::Socket(entry) => self.history.push(entry),
+                Past::Session(entry) => self.ended.push(entry),
+            }
         }
     }
 
@@ -189,6 +211,7 @@ impl ShardView {
             }
             Change::Gateway { gateway_id, holder: Some(holder) } => self.hold(&gateway_id, holder),
             Change::Gateway { gateway_id, holder: None } => self.drop_gateway(&gateway_id),
+            Change::SessionEnded(what) => self.ended.push(Entry { position, goes_on: false, what }),
             Change::Message(_) => {}
         }
         self.history.join_from(first);
@@ -200,7 +223,8 @@ impl ShardView {
     }
 
     fn tell(&mut self, before: Option<Member>, now: Option<Member>, reason: Reason) {
-        self.history.push(Entry { position: self.position, goes_on: false, before, now, reason });
+        let what = Difference { before, now, reason };
+        self.history.push(Entry { position: self.position, goes_on: false, what });
     }
 
     fn open(&mut self, gateway_id: &Arc<str>, record: Record) {
