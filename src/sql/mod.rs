@@ -2,12 +2,12 @@
 
 use std::{fmt, sync::Arc};
 
-use tokio::sync::watch;
+use tokio::{sync::watch, time::Instant};
 
 use crate::{
     config::sql_url::SqlUrl,
     health::{Health, Told},
-    remote::{Kept, Patience},
+    remote::{Failure, Kept, Patience},
 };
 
 #[cfg(feature = "mysql")]
@@ -110,15 +110,15 @@ impl Database {
         }
     }
 
-    /// The answer, within the patience it was opened with. Why there is none is for the log alone.
-    pub async fn ask(&self, query: &Query) -> Result<Answer, String> {
+    /// The answer, until then.
+    pub async fn ask_until(&self, deadline: Instant, query: &Query) -> Result<Answer, Failure> {
         match *self {
             #[cfg(feature = "postgres")]
-            Self::Postgres(ref kept) => kept.ask(query).await,
+            Self::Postgres(ref kept) => kept.ask_until(deadline, query).await,
             #[cfg(feature = "mysql")]
-            Self::MySql(ref kept) => kept.ask(query).await,
+            Self::MySql(ref kept) => kept.ask_until(deadline, query).await,
             #[cfg(feature = "sqlite")]
-            Self::Sqlite(ref kept) => kept.ask(query).await,
+            Self::Sqlite(ref kept) => kept.ask_until(deadline, query).await,
         }
     }
 

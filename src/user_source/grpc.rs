@@ -6,6 +6,7 @@ use async_trait::async_trait;
 use prost_types::{Struct, Value as ProtoValue, value::Kind};
 use secrecy::ExposeSecret as _;
 use serde_json::{Number, Value};
+use tokio::time::Instant;
 use tonic::{
     Code, ConnectError, Request, Status, TimeoutExpired,
     metadata::AsciiMetadataValue,
@@ -34,7 +35,8 @@ pub mod pb {
 }
 
 /// A connection over which nothing comes is asked whether the app is still there, so that one that was cut off without a word
-/// is not waited for again and again. No oftener than servers of gRPC bear with.
+/// is not waited for again and again: by HTTP/2 while somebody waits, and no oftener than servers of gRPC bear with; else by
+/// TCP.
 const PING_EVERY: Duration = Duration::from_secs(20);
 
 /// Asks the app over gRPC.
@@ -43,7 +45,6 @@ pub struct GrpcUsers {
     /// Why there is none is a fault of each question, and none of the start.
     connection: Result<(Endpoint, UserSourceServiceClient<Channel>), String>,
     authorization: Option<AsciiMetadataValue>,
-    timeout: Duration,
 }
 
 impl GrpcUsers {
@@ -59,7 +60,7 @@ impl GrpcUsers {
             value.set_sensitive(true);
             Some(value)
         });
-        Self { url, connection, authorization, timeout: asking.timeout }
+        Self { url, connection, authorization }
     }
 
     fn connection(&self) -> Result<&(Endpoint, UserSourceServiceClient<Channel>), Failure> {
@@ -73,6 +74,7 @@ fn endpoint(url: &GrpcUrl, credentials: &Credentials, asking: &Asking) -> Result
         .connect_timeout(asking.timeout)
         .http2_keep_alive_interval(PING_EVERY)
         .keep_alive_timeout(asking.timeout)
+        .tcp_keepalive(Some(PING_EVERY))
         .tcp_nodelay(true);
     if url.tls {
         let tls = ClientTlsConfig::new();
@@ -148,9 +150,9 @@ fn json(value: ProtoValue) -> Option<Value> {
 
 #[async_trait]
 impl Lookup for GrpcUsers {
-    async fn ask(&self, id: &str) -> Result<Option<Found>, Failure> {
+    async fn ask(&self, id: &str, deadline: Instant) -> Result<Option<Found>, Failure> {
         let mut request = Request::new(ResolveUserRequest { id: id.to_owned() });
-        request.set_timeout(self.timeout);
+        request.set_timeout(deadline.saturating_duration_since(Instant::now()));
         if let Some(authorization) = &self.authorization {
             request.metadata_mut().insert("authorization", authorization.clone());
         }

@@ -13,6 +13,7 @@ use hyper_util::{
     rt::{TokioExecutor, TokioTimer},
 };
 use secrecy::ExposeSecret as _;
+use tokio::time::Instant;
 use tower::{Service as _, ServiceExt as _};
 
 use super::lookup::{Failure, Found, Lookup, MAX_USER_BYTES, causes, chain, too_large, user_of_json};
@@ -110,7 +111,7 @@ fn refused(status: StatusCode) -> Failure {
 
 #[async_trait]
 impl Lookup for HttpUsers {
-    async fn ask(&self, id: &str) -> Result<Option<Found>, Failure> {
+    async fn ask(&self, id: &str, _deadline: Instant) -> Result<Option<Found>, Failure> {
         let mut request = Request::new(Empty::new());
         *request.uri_mut() = self.uri(id)?;
         let headers = request.headers_mut();

@@ -172,8 +172,8 @@ impl Asker {
             cause: format!("{max_requests} questions were not answered within {timeout:?}"),
         })?;
         let twice = async {
-            match self.lookup.ask(id).await {
-                Err(Failure::Died(_)) => self.lookup.ask(id).await,
+            match self.lookup.ask(id, deadline).await {
+                Err(Failure::Died(_)) => self.lookup.ask(id, deadline).await,
                 answer => answer,
             }
         };

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use serde_json::Value;
-use tokio::sync::watch;
+use tokio::{sync::watch, time::Instant};
 
 use super::{Fault, FaultKind, Fields};
 use crate::{
@@ -34,11 +34,11 @@ pub enum Failure {
     Fault(Fault),
 }
 
-/// One source of users. Knows neither time nor how often it is asked: that is for [`LookedUp`](super::looked_up::LookedUp).
+/// One source of users. How often it is asked, and how long, is for [`LookedUp`](super::looked_up::LookedUp).
 #[async_trait]
 pub trait Lookup: std::fmt::Debug + Send + Sync + 'static {
-    /// Asks once for the user of this id; `None`: there is none.
-    async fn ask(&self, id: &str) -> Result<Option<Found>, Failure>;
+    /// Asks once for the user of this id; `None`: there is none. What comes after the deadline nobody waits for.
+    async fn ask(&self, id: &str, deadline: Instant) -> Result<Option<Found>, Failure>;
 
     /// Looks whether the source can be reached, without asking for anybody.
     async fn reach(&self) -> Result<(), Failure>;

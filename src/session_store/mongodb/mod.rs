@@ -42,7 +42,7 @@ impl MongoStore {
 impl SessionStore for MongoStore {
     async fn load(&self, id: &SessionId, max_bytes: usize) -> Result<Option<Vec<u8>>, Fault> {
         let find = Find { id: id.expose().to_owned(), max_bytes };
-        match self.mongo.ask(&find).await.map_err(Fault::Unavailable)? {
+        match self.mongo.ask(&find).await? {
             Found::Nothing => Ok(None),
             Found::Session(session) => Ok((!session.is_empty()).then_some(session)),
             Found::Other(what) => Err(Fault::NotASession(what.to_owned())),
