@@ -12,10 +12,10 @@ use crate::{
 
 #[cfg(feature = "mysql")]
 mod mysql;
+#[cfg(any(feature = "mysql", feature = "sqlite"))]
+mod over_sqlx;
 #[cfg(feature = "postgres")]
 mod postgres;
-#[cfg(any(feature = "mysql", feature = "sqlite"))]
-mod row;
 #[cfg(feature = "sqlite")]
 mod sqlite;
 #[cfg(feature = "postgres")]
@@ -38,8 +38,7 @@ pub struct Query {
 pub enum Wanted {
     /// Its first column.
     Column,
-    /// All of it, as a JSON object. PostgreSQL sends no more than a character more than this; of the other
-    /// databases it is for the one who asks to look how much there is.
+    /// All of it, as a JSON object.
     Row {
         /// How large it may be.
         max_bytes: usize,
@@ -71,8 +70,16 @@ impl fmt::Debug for Argument {
     }
 }
 
-/// What was wanted of the first row, as bytes; `None`: there is no row, or NULL in its first column.
-pub type Answer = Option<Vec<u8>>;
+/// What the database has.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Answer {
+    /// No row, or NULL in its first column.
+    Nothing,
+    /// What was wanted of the first row.
+    Found(Vec<u8>),
+    /// A row that is larger than it may be.
+    TooLarge,
+}
 
 /// A database. Ends when it is dropped.
 #[derive(Debug)]
@@ -94,11 +101,13 @@ impl Database {
         match *url {
             #[cfg(feature = "postgres")]
             SqlUrl::Postgres(ref server) => {
-                Self::Postgres(Kept::open(postgres::Postgres::new(server.clone()), patience, told, probe))
+                let postgres = postgres::Postgres::new(server.clone(), patience.of_server());
+                Self::Postgres(Kept::open(postgres, patience, told, probe))
             }
             #[cfg(feature = "mysql")]
             SqlUrl::MySql(ref server) => {
-                Self::MySql(Kept::open(mysql::MySql::new(server.clone()), patience, told, probe))
+                let mysql = mysql::MySql::new(server.clone(), patience.of_server());
+                Self::MySql(Kept::open(mysql, patience, told, probe))
             }
             #[cfg(feature = "sqlite")]
             SqlUrl::Sqlite(ref path) => {

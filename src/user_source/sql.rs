@@ -18,7 +18,7 @@ use crate::{
     },
     health::{Health, Told},
     remote::{Failure as NoAnswer, Patience},
-    sql::{self, Argument, Database, Wanted},
+    sql::{self, Answer, Argument, Database, Wanted},
 };
 
 /// Reads users from an SQL database.
@@ -108,13 +108,11 @@ impl Lookup for SqlUsers {
         }
         let query = query(&self.statement, self.bound, Some(id));
         let row = match self.database.ask_until(deadline, &query).await {
-            Ok(Some(row)) => row,
-            Ok(None) => return Ok(None),
+            Ok(Answer::Found(row)) => row,
+            Ok(Answer::Nothing) => return Ok(None),
+            Ok(Answer::TooLarge) => return Err(too_large()),
             Err(no_answer) => return Err(failure(no_answer)),
         };
-        if row.len() > MAX_USER_BYTES {
-            return Err(too_large());
-        }
         let members = serde_json::from_slice(&row).map_err(|error| {
             Failure::unusable(
                 "what the query finds is no user, or one nested deeper than 24 levels",

@@ -15,7 +15,7 @@ use crate::{
         sql_url::{Dialect, SqlUrl},
     },
     remote::Patience,
-    sql::{Argument, Database, Query, Wanted},
+    sql::{Answer, Argument, Database, Query, Wanted},
 };
 
 mod statement;
@@ -88,8 +88,10 @@ impl SessionStore for SqlStore {
             return Ok(None);
         }
         let deadline = Instant::now() + self.timeout;
-        let session = self.database.ask_until(deadline, &self.lookup.query(id.expose(), max_bytes)).await?;
-        Ok(session.filter(|session| !session.is_empty()))
+        match self.database.ask_until(deadline, &self.lookup.query(id.expose(), max_bytes)).await? {
+            Answer::Found(session) if !session.is_empty() => Ok(Some(session)),
+            _ => Ok(None),
+        }
     }
 
     fn place(&self, id: &str) -> String {
