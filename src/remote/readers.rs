@@ -34,3 +34,32 @@ impl Readers {
         reading.await.unwrap_or_else(|ended| Err(Failure::Broken(ended.to_string())))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc;
+
+    use futures_util::future::join_all;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn reads_that_hang_take_so_many_threads_also_when_nobody_waits_any_longer() {
+        let readers = Readers::default();
+        let (release, hang) = mpsc::channel::<()>();
+        let hang = Arc::new(std::sync::Mutex::new(hang));
+        let begun = join_all((0..READERS).map(|_| {
+            let hang = Arc::clone(&hang);
+            let reading = readers.read(move || hang.lock().unwrap().recv().or(Ok(())));
+            tokio::time::timeout(std::time::Duration::from_millis(1), reading)
+        }));
+        assert!(begun.await.iter().all(Result::is_err));
+        let refused = readers.read(|| Ok(())).await;
+        assert_eq!(refused, Err(Failure::NoAnswer("earlier reads hang".to_owned())));
+        release.send(()).unwrap();
+        while readers.read(|| Ok(())).await.is_err() {
+            tokio::task::yield_now().await;
+        }
+        drop(release);
+    }
+}

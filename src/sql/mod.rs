@@ -33,6 +33,17 @@ pub struct Query {
     pub wanted: Wanted,
 }
 
+impl Query {
+    /// Whether all that is bound is ASCII.
+    #[cfg(any(feature = "mysql", feature = "sqlite"))]
+    fn is_ascii(&self) -> bool {
+        self.arguments.iter().all(|argument| match argument {
+            Argument::Text(text) | Argument::Untyped(Some(text)) => text.is_ascii(),
+            Argument::Integer(_) | Argument::Untyped(None) => true,
+        })
+    }
+}
+
 /// What of a row is the answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Wanted {

@@ -120,11 +120,21 @@ impl Columns for Driver {
     }
 
     fn failure(error: &Error) -> Failure {
-        match error.as_database_error().and_then(|error| error.try_downcast_ref::<MySqlDatabaseError>()) {
+        match database_error(error) {
             Some(server) if !ends_connection(server) => Failure::Refused(server.to_string()),
             _ => Failure::Broken(error.to_string()),
         }
     }
+
+    fn is_of_letters(error: &Error) -> bool {
+        /// `ER_CANT_AGGREGATE_2COLLATIONS`, and `ER_CANNOT_CONVERT_STRING` of MySQL.
+        const OF_LETTERS: [u16; 2] = [1267, 3854];
+        database_error(error).is_some_and(|server| OF_LETTERS.contains(&server.number()))
+    }
+}
+
+fn database_error(error: &Error) -> Option<&MySqlDatabaseError> {
+    error.as_database_error().and_then(|error| error.try_downcast_ref())
 }
 
 /// Whether another connection may do better: the server takes leave.

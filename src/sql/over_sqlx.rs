@@ -20,6 +20,11 @@ pub(super) trait Columns: Database {
 
     /// What kind of failure an error is.
     fn failure(error: &Error) -> Failure;
+
+    /// Whether it is that an argument has letters which the column that it is compared with cannot hold.
+    fn is_of_letters(_error: &Error) -> bool {
+        false
+    }
 }
 
 /// Asks a query over a connection.
@@ -42,8 +47,13 @@ where
             Argument::Untyped(text) => prepared.bind(text.as_deref()),
         };
     }
-    let row = prepared.fetch_optional(connection).await.map_err(|error| DB::failure(&error))?;
-    let Some(row) = row else { return Ok(Answer::Nothing) };
+    let row = match prepared.fetch_optional(connection).await {
+        Ok(Some(row)) => row,
+        Ok(None) => return Ok(Answer::Nothing),
+        // It equals nothing that is there. ASCII every column can hold.
+        Err(error) if DB::is_of_letters(&error) && !query.is_ascii() => return Ok(Answer::Nothing),
+        Err(error) => return Err(DB::failure(&error)),
+    };
     match query.wanted {
         Wanted::Column => {
             let column: Option<Vec<u8>> = row.try_get_unchecked(0).map_err(|error| DB::failure(&error))?;

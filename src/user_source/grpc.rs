@@ -94,27 +94,27 @@ fn expired(source: &(dyn StdError + 'static)) -> bool {
     chain(source).any(|error| error.is::<TimeoutExpired>())
 }
 
-/// Whether a connection broke that there was.
-fn broke(source: &(dyn StdError + 'static)) -> bool {
-    !expired(source) && !chain(source).any(|error| error.is::<ConnectError>())
-}
-
 /// What kind of failure a status is. One that the app sent has no source; one that the transport made has.
 fn failure(status: &Status) -> Failure {
-    let cause = || match status.source() {
-        Some(source) => format!("{:?}: {}", status.code(), causes(source)),
-        // The app's own words may be about the user.
-        None => format!("the app answered {:?}", status.code()),
-    };
+    if let Some(source) = status.source() {
+        let cause = format!("{:?}: {}", status.code(), causes(source));
+        return if expired(source) {
+            Failure::timed_out(cause)
+        } else if chain(source).any(|error| error.is::<ConnectError>()) {
+            Failure::unreachable(cause)
+        } else {
+            Failure::Died(cause)
+        };
+    }
+    // The app's own words may be about the user.
+    let cause = || format!("the app answered {:?}", status.code());
     match status.code() {
-        _ if status.source().is_some_and(broke) => Failure::Died(cause()),
         Code::Internal if status.message().starts_with(UNREADABLE) => Failure::unusable(
             "what the user source answered is no user, or one nested deeper than 24 levels",
             cause(),
         ),
+        // It says so of itself, or the client does.
         Code::DeadlineExceeded => Failure::timed_out(cause()),
-        _ if status.source().is_some_and(expired) => Failure::timed_out(cause()),
-        Code::Unavailable | Code::ResourceExhausted | Code::Cancelled => Failure::unreachable(cause()),
         Code::OutOfRange => {
             Failure::unusable("the user is larger than 1 MiB, more than sockets can be told of", cause())
         }
