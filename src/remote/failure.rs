@@ -8,7 +8,7 @@ pub enum Failure {
     /// There is no connection, and none could be made.
     #[error("{0}")]
     Away(String),
-    /// It did not answer in time.
+    /// It did not answer in time, or not let in.
     #[error("{0}")]
     NoAnswer(String),
     /// The connection broke, or nobody knows in which state it is: it is not asked again.
@@ -21,7 +21,7 @@ pub enum Failure {
 
 impl Failure {
     pub(super) fn no_connection(within: Duration) -> Self {
-        Self::Away(format!("no connection within {within:?}"))
+        Self::NoAnswer(format!("no connection within {within:?}"))
     }
 
     pub(super) fn no_answer(within: Duration) -> Self {

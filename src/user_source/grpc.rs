@@ -1,6 +1,6 @@
 //! `grpc://`, `grpcs://`: the app serves `UserSourceService`.
 
-use std::{error::Error as StdError, fmt, sync::Arc, time::Duration};
+use std::{error::Error as _, fmt, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use prost_types::{Struct, Value as ProtoValue, value::Kind};
@@ -16,7 +16,7 @@ use tonic::{
 use self::pb::{ResolveUserRequest, user_source_service_client::UserSourceServiceClient};
 use super::{
     Fields,
-    lookup::{Failure, Found, Lookup, MAX_USER_BYTES, causes, chain},
+    lookup::{Failure, Found, Lookup, MAX_USER_BYTES, causes, chain, is_timeout},
 };
 use crate::config::{
     user::{Asking, Credentials},
@@ -89,16 +89,11 @@ fn endpoint(url: &GrpcUrl, credentials: &Credentials, asking: &Asking) -> Result
 /// What tonic's words begin with when it cannot read a message.
 const UNREADABLE: &str = "failed to decode Protobuf message";
 
-/// Whether the call's own deadline has passed.
-fn expired(source: &(dyn StdError + 'static)) -> bool {
-    chain(source).any(|error| error.is::<TimeoutExpired>())
-}
-
 /// What kind of failure a status is. One that the app sent has no source; one that the transport made has.
 fn failure(status: &Status) -> Failure {
     if let Some(source) = status.source() {
         let cause = format!("{:?}: {}", status.code(), causes(source));
-        return if expired(source) {
+        return if is_timeout(source) || chain(source).any(|error| error.is::<TimeoutExpired>()) {
             Failure::timed_out(cause)
         } else if chain(source).any(|error| error.is::<ConnectError>()) {
             Failure::unreachable(cause)
@@ -113,8 +108,8 @@ fn failure(status: &Status) -> Failure {
             "what the user source answered is no user, or one nested deeper than 24 levels",
             cause(),
         ),
-        // It says so of itself, or the client does.
-        Code::DeadlineExceeded => Failure::timed_out(cause()),
+        // The app was told how long there is; tonic's servers have the other word for it.
+        Code::DeadlineExceeded | Code::Cancelled => Failure::timed_out(cause()),
         Code::OutOfRange => {
             Failure::unusable("the user is larger than 1 MiB, more than sockets can be told of", cause())
         }

@@ -16,7 +16,9 @@ use secrecy::ExposeSecret as _;
 use tokio::time::Instant;
 use tower::{Service as _, ServiceExt as _};
 
-use super::lookup::{Failure, Found, Lookup, MAX_USER_BYTES, causes, chain, too_large, user_of_json};
+use super::lookup::{
+    Failure, Found, Lookup, MAX_USER_BYTES, causes, chain, is_timeout, too_large, user_of_json,
+};
 use crate::config::{
     user::{Asking, Credentials},
     user_url::HttpUrl,
@@ -78,6 +80,8 @@ async fn read(body: Incoming, most: usize) -> Result<Bytes, Failure> {
 fn failure(error: &(dyn StdError + 'static)) -> Failure {
     if chain(error).any(|error| error.downcast_ref::<hyper::Error>().is_some_and(hyper::Error::is_parse)) {
         Failure::refused("what answers speaks no HTTP: is user.source right?", causes(error))
+    } else if is_timeout(error) {
+        Failure::timed_out(causes(error))
     } else if chain(error).any(|error| error.downcast_ref::<Error>().is_some_and(Error::is_connect)) {
         Failure::unreachable(causes(error))
     } else {
