@@ -162,7 +162,8 @@ impl Remote for Mongo {
         if let Some(expiry) = expiry {
             wanted.insert(&expiry.column, 1);
         }
-        let document = collection.find_one(doc! { id: &find.id }).projection(wanted).await;
+        let asked = collection.find_one(doc! { id: &find.id }).projection(wanted);
+        let document = asked.max_time(self.patience.of_server()).await;
         let document = document.map_err(|error| Failure::Refused(self.words(&error)))?;
         document.map_or(Ok(Found::Nothing), |document| {
             self.found(&document, find).map_err(|_| Failure::Refused("what it answers is no BSON".to_owned()))
