@@ -11,18 +11,25 @@ use std::{
 };
 
 use socketpass::grpc::{convert::reason_name, pb::authorization_service_client::AuthorizationServiceClient};
+use sqlx::{AssertSqlSafe, Executor as _};
 use tokio::{
     io::{AsyncBufReadExt as _, BufReader},
     task::JoinSet,
 };
 use tonic::Code;
 
-use crate::support::{
-    ANA, ANA_ID, PATIENCE, cookie,
-    ports::lasting_port,
-    redis::Redis,
-    service::{Client, ServiceProcess, authorize, command, request, with_cookie},
-    until,
+use crate::{
+    support::{
+        ANA, ANA_ID, PATIENCE, cookie,
+        mariadb::MariaDb,
+        ports::lasting_port,
+        postgres::Postgres,
+        proxy::Proxy,
+        redis::Redis,
+        service::{Client, Service, ServiceProcess, authorize, command, explain, request, with_cookie},
+        until,
+    },
+    telemetry::scrape,
 };
 
 async fn reason(client: &mut Client) -> String {
@@ -61,6 +68,65 @@ async fn a_redis_that_hangs_is_bounded_and_recovers() {
     }
     redis.process().signal("CONT");
     until("it recovers by itself", || async { reason(&mut client.clone()).await == "AUTHORIZED" }).await;
+}
+
+#[tokio::test]
+async fn a_database_that_is_locked_or_away_is_bounded_counted_and_explained() {
+    let (postgres, maria) = (Postgres::create().await, MariaDb::create().await);
+    let mut connection = maria.connection().await;
+    let create = format!(
+        "CREATE TABLE session (sid varchar PRIMARY KEY, sess json, expire timestamp);
+         INSERT INTO session VALUES ('{ANA_ID}', '{ANA}', 'infinity')"
+    );
+    postgres.client.batch_execute(&create).await.unwrap();
+    for statement in [
+        "CREATE TABLE sessions (session_id varchar(128) PRIMARY KEY, expires int unsigned, data text)"
+            .to_owned(),
+        format!("INSERT INTO sessions VALUES ('{ANA_ID}', 4000000000, '{ANA}')"),
+    ] {
+        connection.execute(AssertSqlSafe(statement)).await.unwrap();
+    }
+    for (url, port) in [(postgres.url(), postgres.port), (maria.url(), maria.port)] {
+        let proxy = Proxy::to(port).await;
+        let url = url.replace(&format!(":{port}"), &format!(":{}", proxy.port));
+        let service = Service::start(&[("SESSION_STORE", &url), ("SESSION_STORE_TIMEOUT", "300ms")]).await;
+        let client = service.client().await;
+        let answers = || async { reason(&mut client.clone()).await == "AUTHORIZED" };
+        until("it answers", answers).await;
+        let fails = || async {
+            let mut client = client.clone();
+            let started = Instant::now();
+            let answer = authorize(&mut client, with_cookie(&cookie(ANA_ID))).await;
+            assert_eq!(
+                (reason_name(answer.reason()).as_ref(), answer.accepted),
+                ("STORE_UNAVAILABLE", false)
+            );
+            assert!(started.elapsed() < Duration::from_secs(2), "{:?}", started.elapsed());
+            let explained = explain(&mut client, with_cookie(&cookie(ANA_ID))).await;
+            let step = explained.steps.into_iter().find(|step| step.name == "store").unwrap();
+            assert_eq!(step.found, "the session store does not answer");
+            assert!(step.hint.contains("the service's log has the cause"), "{}", step.hint);
+        };
+        let is_up = || async { scrape(&service.http).await["socketpass_session_store_up"] == 1.0 };
+
+        postgres.client.batch_execute("BEGIN; LOCK TABLE session IN ACCESS EXCLUSIVE MODE").await.unwrap();
+        connection.execute("LOCK TABLES sessions WRITE").await.unwrap();
+        fails().await;
+        until("it is counted", || async { !is_up().await }).await;
+        fails().await;
+        postgres.client.batch_execute("COMMIT").await.unwrap();
+        connection.execute("UNLOCK TABLES").await.unwrap();
+        until("it answers again", answers).await;
+
+        proxy.cut();
+        until("it is noticed", || async { !answers().await && !is_up().await }).await;
+        fails().await;
+        proxy.mend();
+        until("it is found again", answers).await;
+        let failed = "socketpass_session_store_duration_seconds_count{outcome=\"failed\"}";
+        assert!(scrape(&service.http).await[failed] >= 6.0);
+        service.stop().await;
+    }
 }
 
 /// What callers saw: answers by reason, and the longest that one took.

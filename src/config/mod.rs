@@ -25,6 +25,7 @@ pub mod setting;
 pub mod sql_url;
 pub mod telemetry;
 pub mod tls;
+pub mod trust;
 pub mod user;
 pub mod user_url;
 

@@ -3,15 +3,16 @@
 use std::sync::Arc;
 
 use rustls::{
-    ClientConfig, RootCertStore, ServerConfig,
+    ServerConfig,
     crypto::ring,
-    pki_types::{CertificateDer, PrivateKeyDer, pem, pem::PemObject as _},
+    pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject as _},
     server::{NoServerSessionStorage, WebPkiClientVerifier, danger::ClientCertVerifier},
 };
 
 use super::{
     reader::Reader,
     setting::{Kind, Setting},
+    trust::{Authorities, authorities, certificates, unreadable},
 };
 
 /// `[tls]`, when TLS is on: what connections are taken with.
@@ -98,49 +99,6 @@ impl Tls {
                 None
             }
         }
-    }
-}
-
-pub(super) fn certificates(pem: &[u8]) -> Result<Vec<CertificateDer<'static>>, String> {
-    let certificates: Vec<_> = CertificateDer::pem_slice_iter(pem)
-        .collect::<Result<_, _>>()
-        .map_err(|error| unreadable("certificate", &error))?;
-    if certificates.is_empty() { Err("there is no certificate in it".to_owned()) } else { Ok(certificates) }
-}
-
-/// The parser's own words could repeat what is in the file.
-fn unreadable(what: &str, error: &pem::Error) -> String {
-    match error {
-        pem::Error::NoItemsFound => format!("there is no {what} in it, in PEM"),
-        _ => format!("the {what} in it is no PEM"),
-    }
-}
-
-pub(super) type Authorities = Arc<RootCertStore>;
-
-pub(super) fn authorities(certificates: Vec<CertificateDer<'static>>) -> Result<Authorities, String> {
-    let mut roots = RootCertStore::empty();
-    for certificate in certificates {
-        roots.add(certificate).map_err(|error| format!("a certificate in it cannot be used: {error}"))?;
-    }
-    Ok(Arc::new(roots))
-}
-
-/// What connections of ours are opened with: servers whose certificate one of these signed are taken.
-pub(super) fn client(authorities: &Authorities) -> Result<ClientConfig, String> {
-    let config = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
-        .with_safe_default_protocol_versions()
-        .map_err(|error| error.to_string())?;
-    Ok(config.with_root_certificates(Arc::clone(authorities)).with_no_client_auth())
-}
-
-/// The system's, or those of the file `SSL_CERT_FILE`.
-pub(super) fn system_authorities() -> Result<Authorities, String> {
-    let mut roots = RootCertStore::empty();
-    let found = rustls_native_certs::load_native_certs();
-    match roots.add_parsable_certificates(found.certs) {
-        (0, _) => Err("this system has no certificate authorities".to_owned()),
-        _ => Ok(Arc::new(roots)),
     }
 }
 

@@ -10,7 +10,7 @@ use super::{
     redis_url::RedisUrl,
     setting::{Kind, Setting},
     sql_url::SqlUrl,
-    tls,
+    trust,
     user_url::{GrpcUrl, HttpUrl, Lookup, Template, UserUrl},
 };
 use crate::expression::{
@@ -88,7 +88,7 @@ pub struct Credentials {
 pub struct Authorities {
     /// As the file has them.
     pub pem: Vec<u8>,
-    roots: tls::Authorities,
+    roots: trust::Authorities,
 }
 
 impl PartialEq for Credentials {
@@ -203,7 +203,7 @@ impl User {
             .parse_and_show(&SOURCE, |text| UserUrl::parse(text).map(|url| (url.clone(), url.to_string())));
         let authorization = reader.secret(&AUTHORIZATION);
         let authorities = reader.file(&CA_FILE, |pem| {
-            let roots = tls::authorities(tls::certificates(pem)?)?;
+            let roots = trust::authorities(trust::certificates(pem)?)?;
             Ok(Authorities { pem: pem.to_vec(), roots })
         });
         let url = url.unwrap_or(UserUrl::Session);
@@ -266,10 +266,10 @@ fn client_tls(
 ) -> Option<Arc<ClientConfig>> {
     let roots = match authorities {
         Some(authorities) => Ok(Arc::clone(&authorities.roots)),
-        None if url.is_encrypted() => tls::system_authorities(),
+        None if url.is_encrypted() => trust::system_authorities(),
         None => Ok(Arc::new(RootCertStore::empty())),
     };
-    match roots.and_then(|roots| tls::client(&roots)) {
+    match roots.and_then(|roots| trust::client(&roots)) {
         Ok(config) => Some(Arc::new(config)),
         Err(problem) => {
             reader.fault(&CA_FILE, format!("it is needed for TLS to user.source: {problem}"));

@@ -42,9 +42,12 @@ pub struct Purpose {
 /// Why there is no answer. For the log alone: it may hold a driver's words.
 #[derive(Debug, thiserror::Error)]
 pub enum Failure {
-    /// There is no connection, or no answer came in time; of a write nobody knows whether it was done.
+    /// There is no connection.
     #[error("{0}")]
-    Unavailable(String),
+    Away(String),
+    /// No answer came in time; of a write nobody knows whether it was done.
+    #[error("no answer within {0:?}")]
+    NoAnswer(Duration),
     /// The server's own error, or the connection broke before its answer was there.
     #[error("{0}")]
     Refused(#[from] RedisError),
@@ -54,7 +57,7 @@ impl Failure {
     /// The word that the server's error begins with: `WRONGTYPE`, or one of a script's own.
     pub fn code(&self) -> Option<&str> {
         match self {
-            Self::Unavailable(_) => None,
+            Self::Away(_) | Self::NoAnswer(_) => None,
             Self::Refused(error) => error.code(),
         }
     }
@@ -134,8 +137,7 @@ impl KeptConnection {
     }
 
     async fn in_time(&self, answer: impl Future<Output = Result<Value, Failure>>) -> Result<Value, Failure> {
-        let no_answer = |_| Err(Failure::Unavailable(format!("no answer within {:?}", self.timeout)));
-        timeout(self.timeout, answer).await.unwrap_or_else(no_answer)
+        timeout(self.timeout, answer).await.unwrap_or_else(|_| Err(Failure::NoAnswer(self.timeout)))
     }
 
     /// A connection that is up, and another one than that of this number.
@@ -151,11 +153,11 @@ impl KeptConnection {
                 Link::Down(_) => true,
             })
             .await
-            .map_err(|_| Failure::Unavailable("the connection is being closed".to_owned()))?;
+            .map_err(|_| Failure::Away("the connection is being closed".to_owned()))?;
         match &*link {
             Link::Up(number, connection) => Ok((*number, connection.clone())),
-            Link::Down(cause) => Err(Failure::Unavailable(cause.to_string())),
-            Link::Connecting => Err(Failure::Unavailable("still connecting".to_owned())),
+            Link::Down(cause) => Err(Failure::Away(cause.to_string())),
+            Link::Connecting => Err(Failure::Away("still connecting".to_owned())),
         }
     }
 }

@@ -12,7 +12,7 @@ use std::{
 use async_trait::async_trait;
 use tokio::{
     sync::{Notify, watch},
-    time::{sleep, timeout},
+    time::{Instant, timeout, timeout_at},
 };
 use tokio_util::task::AbortOnDropHandle;
 
@@ -21,15 +21,18 @@ use crate::{
     task,
 };
 
+mod failure;
+mod keeper;
 mod pool;
+mod readers;
+#[cfg(test)]
+mod tests;
 
-use self::pool::{Pool, Way};
-
-/// How often the keeper asks: half a second bounds how long a dead server goes unnoticed by health, and costs it nothing.
-const CHECK_EVERY: Duration = Duration::from_millis(500);
-
-/// However many requests are in doubt, the server is asked only so often.
-const CHECK_AT_MOST_EVERY: Duration = Duration::from_millis(20);
+pub use self::{failure::Failure, readers::Readers};
+use self::{
+    keeper::Keeper,
+    pool::{Pool, Way},
+};
 
 /// Something that is asked over connections.
 #[async_trait]
@@ -52,23 +55,6 @@ pub trait Remote: fmt::Debug + Send + Sync + 'static {
     ) -> Result<Self::Answer, Failure>;
 }
 
-/// Why there is no answer. For the log alone: it may hold a driver's words.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Failure {
-    /// Nobody knows in which state the connection is: it is not asked again.
-    Broken(String),
-    /// The server's own error: the connection goes on.
-    Refused(String),
-}
-
-impl Failure {
-    fn into_cause(self) -> String {
-        match self {
-            Self::Broken(cause) | Self::Refused(cause) => cause,
-        }
-    }
-}
-
 /// How long it may take.
 #[derive(Clone, Copy, Debug)]
 pub struct Patience {
@@ -76,6 +62,14 @@ pub struct Patience {
     pub connect: Duration,
     /// An answer, as the one who asks waits for it: with a connection, should there be none.
     pub answer: Duration,
+}
+
+impl Patience {
+    /// When a server is to give up a question by itself: nobody waits for the answer any longer, and those who do not are
+    /// told first.
+    pub fn of_server(&self) -> Duration {
+        self.answer + self.answer / 4
+    }
 }
 
 /// A remote that is kept in reach. Ends when it is dropped.
@@ -90,7 +84,7 @@ struct Inner<R: Remote> {
     pool: Pool<R::Connection>,
     patience: Patience,
     /// Why it is away, once that is known and as long as it is.
-    away: RwLock<Option<Arc<str>>>,
+    away: RwLock<Option<Failure>>,
     /// A request failed: look at once.
     doubt: Notify,
 }
@@ -108,20 +102,25 @@ impl<R: Remote> Kept<R> {
             away: RwLock::new(None),
             doubt: Notify::new(),
         });
-        let keeper = Arc::clone(&inner).keep(probe, reporter);
-        Self { inner, health, _keeper: task::owned(keeper) }
+        let keeper = Keeper { inner: Arc::clone(&inner), probe, reporter };
+        Self { inner, health, _keeper: task::owned(keeper.run()) }
     }
 
-    /// What it answers, within `patience.answer`; at once that it is away while the keeper knows so. A connection that
-    /// was idle and turns out to be broken may be one that a restart cut: then another is asked.
-    pub async fn ask(&self, question: &R::Question) -> Result<R::Answer, String> {
-        if let Some(cause) = self.inner.cause_of_absence() {
-            return Err(cause.to_string());
+    /// What it answers, within `patience.answer`.
+    pub async fn ask(&self, question: &R::Question) -> Result<R::Answer, Failure> {
+        self.ask_until(Instant::now() + self.inner.patience.answer, question).await
+    }
+
+    /// What it answers, until then; at once that it is away while the keeper knows so. A connection that was idle and
+    /// turns out to be broken may be one that a restart cut: then another is asked.
+    pub async fn ask_until(&self, deadline: Instant, question: &R::Question) -> Result<R::Answer, Failure> {
+        if let Some(failure) = self.inner.why_away() {
+            return Err(failure);
         }
-        let within = self.inner.patience.answer;
-        let answer = match timeout(within, self.inner.ask(question)).await {
+        let begun = Instant::now();
+        let answer = match timeout_at(deadline, self.inner.ask(question)).await {
             Ok(answer) => answer,
-            Err(_elapsed) => Err(no_answer(within)),
+            Err(_elapsed) => Err(Failure::no_answer(deadline.saturating_duration_since(begun))),
         };
         if answer.is_err() {
             self.inner.doubt.notify_one();
@@ -136,7 +135,7 @@ impl<R: Remote> Kept<R> {
 }
 
 impl<R: Remote> Inner<R> {
-    async fn ask(&self, question: &R::Question) -> Result<R::Answer, String> {
+    async fn ask(&self, question: &R::Question) -> Result<R::Answer, Failure> {
         let place = self.pool.place().await;
         loop {
             let (mut connection, is_new) = match place.way().await {
@@ -144,100 +143,41 @@ impl<R: Remote> Inner<R> {
                 Way::Open(_opener) => (self.connect().await?, true),
             };
             match self.remote.ask(&mut connection, question).await {
-                Err(Failure::Broken(cause)) if is_new => return Err(cause),
-                Err(Failure::Broken(_)) => {}
+                Err(Failure::Broken(_)) if !is_new => {}
+                Err(broken @ Failure::Broken(_)) => return Err(broken),
                 answer => {
                     self.pool.keep(connection);
-                    return answer.map_err(Failure::into_cause);
+                    return answer;
                 }
             }
         }
     }
 
-    async fn connect(&self) -> Result<R::Connection, String> {
+    async fn connect(&self) -> Result<R::Connection, Failure> {
         let within = self.patience.connect;
         match timeout(within, self.remote.connect()).await {
-            Ok(connection) => connection,
-            Err(_elapsed) => Err(format!("no connection within {within:?}")),
+            Ok(connection) => connection.map_err(Failure::Away),
+            Err(_elapsed) => Err(Failure::no_connection(within)),
         }
     }
 
-    /// The keeper.
-    async fn keep(self: Arc<Self>, probe: R::Question, reporter: Reporter) {
-        let mut connection = None;
-        loop {
-            match self.check(&mut connection, &probe).await {
-                Ok(()) => {
-                    self.set_away(None);
-                    reporter.up();
-                    // Nobody's request is to be the one that pays for a connection, if it can be avoided.
-                    if self.pool.is_cold()
-                        && let Ok(connection) = self.connect().await
-                    {
-                        self.pool.keep(connection);
-                    }
-                }
-                Err(cause) => {
-                    // What is idle leads to a server that hangs or is gone.
-                    self.pool.clear();
-                    self.set_away(Some(cause.as_str().into()));
-                    reporter.down(&cause);
-                }
-            }
-            sleep(CHECK_AT_MOST_EVERY).await;
-            // Replicas that lost it together do not come back together.
-            let pause = CHECK_EVERY.mul_f64(rand::random_range(0.5..1.0));
-            tokio::select! {
-                () = sleep(pause) => {}
-                () = self.doubt.notified() => {}
-            }
+    /// Nobody's request is to be the one that pays for a connection, if it can be avoided.
+    async fn warm_up(&self) {
+        self.pool.close_old();
+        if self.pool.is_cold()
+            && let Ok(connection) = self.connect().await
+        {
+            self.pool.keep(connection);
         }
     }
 
-    /// Asks the probe, on the keeper's own connection: one that waits behind requests would take a rush for an outage.
-    async fn check(&self, kept: &mut Option<R::Connection>, probe: &R::Question) -> Result<(), String> {
-        if let Some(mut connection) = kept.take() {
-            match self.probe(&mut connection, probe).await {
-                Ok(()) => {
-                    *kept = Some(connection);
-                    return Ok(());
-                }
-                Err(Failure::Refused(cause)) => {
-                    *kept = Some(connection);
-                    return Err(cause);
-                }
-                Err(Failure::Broken(_)) => {}
-            }
-        }
-        let mut connection = self.connect().await?;
-        match self.probe(&mut connection, probe).await {
-            Ok(()) => {
-                *kept = Some(connection);
-                Ok(())
-            }
-            Err(failure) => Err(failure.into_cause()),
-        }
+    fn set_away(&self, why: Option<Failure>) {
+        *self.away.write().unwrap_or_else(PoisonError::into_inner) = why;
     }
 
-    async fn probe(&self, connection: &mut R::Connection, probe: &R::Question) -> Result<(), Failure> {
-        let within = self.patience.answer;
-        match timeout(within, self.remote.ask(connection, probe)).await {
-            Ok(answer) => answer.map(drop),
-            Err(_elapsed) => Err(Failure::Broken(no_answer(within))),
-        }
-    }
-
-    fn set_away(&self, cause: Option<Arc<str>>) {
-        *self.away.write().unwrap_or_else(PoisonError::into_inner) = cause;
-    }
-
-    fn cause_of_absence(&self) -> Option<Arc<str>> {
+    fn why_away(&self) -> Option<Failure> {
         self.away.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
-}
-
-fn no_answer(within: Duration) -> String {
-    format!("no answer within {within:?}")
 }
 
 impl<R: Remote> fmt::Debug for Kept<R> {

@@ -1,8 +1,14 @@
 //! Connections that wait for the next question.
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::{
+    sync::{Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
 
-use tokio::sync::{Notify, Semaphore, SemaphorePermit};
+use tokio::{
+    sync::{Notify, Semaphore, SemaphorePermit},
+    time::Instant,
+};
 
 /// How many questions are under way at a time. What is asked here takes a server well under a millisecond, so that these
 /// answer thousands a second, and a database counts connections: each replica has this many and one for its keeper.
@@ -12,9 +18,14 @@ const PLACES: usize = 8;
 /// database, asked for many at once, has let them all in.
 const OPENED_AT_ONCE: usize = 2;
 
+/// One that was idle for longer is closed. What is between here and the server (NAT, a firewall, a balancer) forgets after
+/// minutes a connection that nothing comes over, often without a word: whoever asks over it then waits in vain.
+const IDLE: Duration = Duration::from_secs(30);
+
 /// A few connections that take turns.
 pub(super) struct Pool<C> {
-    idle: Mutex<Vec<C>>,
+    /// Those that were used last at the end, each with when that was.
+    idle: Mutex<Vec<(Instant, C)>>,
     returned: Notify,
     places: Semaphore,
     openers: Semaphore,
@@ -59,7 +70,7 @@ impl<C> Pool<C> {
 
     /// Has a connection wait for the next question.
     pub(super) fn keep(&self, connection: C) {
-        self.idle().push(connection);
+        self.idle().push((Instant::now(), connection));
         self.returned.notify_one();
     }
 
@@ -69,7 +80,17 @@ impl<C> Pool<C> {
         drop(idle);
     }
 
-    fn idle(&self) -> MutexGuard<'_, Vec<C>> {
+    /// Closes what was idle for too long.
+    pub(super) fn close_old(&self) {
+        let old: Vec<_> = {
+            let mut idle = self.idle();
+            let count = idle.iter().take_while(|(since, _)| is_old(*since)).count();
+            idle.drain(..count).collect()
+        };
+        drop(old);
+    }
+
+    fn idle(&self) -> MutexGuard<'_, Vec<(Instant, C)>> {
         self.idle.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -81,7 +102,9 @@ impl<'p, C> Place<'p, C> {
         loop {
             let returned = self.pool.returned.notified();
             let idle = self.pool.idle().pop();
-            if let Some(connection) = idle {
+            if let Some((since, connection)) = idle
+                && !is_old(since)
+            {
                 return Way::Idle(connection);
             }
             tokio::select! {
@@ -90,4 +113,8 @@ impl<'p, C> Place<'p, C> {
             }
         }
     }
+}
+
+fn is_old(since: Instant) -> bool {
+    since.elapsed() > IDLE
 }

@@ -6,7 +6,6 @@ use std::{
     io::{self, Read as _},
     os::unix::fs::OpenOptionsExt as _,
     path::Path,
-    sync::Arc,
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
@@ -14,24 +13,18 @@ use async_trait::async_trait;
 use rustix::{fs::OFlags, io::Errno};
 use serde::{Deserialize, Deserializer};
 use serde_json::Value;
-use tokio::{
-    sync::{Semaphore, watch},
-    task::spawn_blocking,
-};
+use tokio::sync::watch;
 
 use super::{Fault, Health, SessionId, SessionStore, told};
 use crate::{
     config::folder_url::FolderUrl,
-    remote::{Failure, Kept, Patience, Remote},
+    remote::{Failure, Kept, Patience, Readers, Remote},
 };
 
 const EXTENSION: &str = ".json";
 
 /// What file systems allow.
 const LONGEST_NAME: usize = 255;
-
-/// How many threads may wait for the disk: one that hangs, as over a network, must not take them all.
-const READERS: usize = 16;
 
 /// Reads sessions from files.
 #[derive(Debug)]
@@ -45,7 +38,7 @@ impl FileStore {
     pub fn open(url: FolderUrl, patience: Patience) -> Self {
         let told = told(&url);
         let ttl = url.ttl;
-        let folder = Folder { url, readers: Arc::new(Semaphore::new(READERS)) };
+        let folder = Folder { url, readers: Readers::default() };
         let probe = Question::Folder;
         Self { ttl, folder: Kept::open(folder, patience, told, probe) }
     }
@@ -55,12 +48,11 @@ impl FileStore {
 impl SessionStore for FileStore {
     async fn load(&self, id: &SessionId, max_bytes: usize) -> Result<Option<Vec<u8>>, Fault> {
         let Some(name) = file_name(id.expose()) else { return Ok(None) };
-        let session =
-            match self.folder.ask(&Question::File { name, max_bytes }).await.map_err(Fault::Unavailable)? {
-                Found::Nothing => return Ok(None),
-                Found::NoFile => return Err(Fault::NotASession("it is no file".to_owned())),
-                Found::Bytes(session) => session,
-            };
+        let session = match self.folder.ask(&Question::File { name, max_bytes }).await? {
+            Found::Nothing => return Ok(None),
+            Found::NoFile => return Err(Fault::NotASession("it is no file".to_owned())),
+            Found::Bytes(session) => session,
+        };
         if session.len() > max_bytes || !is_object(&session) {
             return Ok((!session.is_empty()).then_some(session));
         }
@@ -130,7 +122,7 @@ fn now() -> f64 {
 #[derive(Debug)]
 struct Folder {
     url: FolderUrl,
-    readers: Arc<Semaphore>,
+    readers: Readers,
 }
 
 /// What a folder is asked.
@@ -161,20 +153,12 @@ impl Remote for Folder {
     }
 
     async fn ask(&self, (): &mut (), question: &Question) -> Result<Found, Failure> {
-        let reader = Arc::clone(&self.readers).try_acquire_owned();
-        let reader = reader.map_err(|_| Failure::Refused("earlier reads of the folder hang".to_owned()))?;
         let (folder, question) = (self.url.path.clone(), question.clone());
-        let read = spawn_blocking(move || {
-            let _reader = reader;
-            match question {
-                Question::Folder => fs::metadata(folder.join(".")).map(|_| Found::Nothing),
-                Question::File { name, max_bytes } => read(&folder.join(name), max_bytes),
-            }
-        });
-        match read.await {
-            Ok(found) => found.map_err(|error| Failure::Refused(error.to_string())),
-            Err(ended) => Err(Failure::Refused(ended.to_string())),
-        }
+        let read = move || match question {
+            Question::Folder => fs::metadata(folder.join(".")).map(|_| Found::Nothing),
+            Question::File { name, max_bytes } => read(&folder.join(name), max_bytes),
+        };
+        self.readers.read(move || read().map_err(|error| Failure::Refused(error.to_string()))).await
     }
 }
 

@@ -51,7 +51,7 @@ impl MemcachedStore {
 impl SessionStore for MemcachedStore {
     async fn load(&self, id: &SessionId, max_bytes: usize) -> Result<Option<Vec<u8>>, Fault> {
         let Some(key) = key(&self.prefix, id.expose()) else { return Ok(None) };
-        let item = self.server.ask(&Get { key, max_bytes }).await.map_err(Fault::Unavailable)?;
+        let item = self.server.ask(&Get { key, max_bytes }).await?;
         Ok(item.and_then(as_json))
     }
 

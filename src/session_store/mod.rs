@@ -8,7 +8,7 @@ use tokio::sync::watch;
 use crate::{
     config::session::{Session as Settings, StoreUrl},
     health::Told,
-    remote::Patience,
+    remote::{Failure, Patience},
 };
 
 mod file;
@@ -44,6 +44,12 @@ pub enum Fault {
     /// It has something under the id that is no session at all. Will not pass by itself.
     #[error("not a session: {0}")]
     NotASession(String),
+}
+
+impl From<Failure> for Fault {
+    fn from(failure: Failure) -> Self {
+        Self::Unavailable(failure.to_string())
+    }
 }
 
 /// A store of sessions, read only.

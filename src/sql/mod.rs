@@ -2,20 +2,20 @@
 
 use std::{fmt, sync::Arc};
 
-use tokio::sync::watch;
+use tokio::{sync::watch, time::Instant};
 
 use crate::{
     config::sql_url::SqlUrl,
     health::{Health, Told},
-    remote::{Kept, Patience},
+    remote::{Failure, Kept, Patience},
 };
 
 #[cfg(feature = "mysql")]
 mod mysql;
+#[cfg(any(feature = "mysql", feature = "sqlite"))]
+mod over_sqlx;
 #[cfg(feature = "postgres")]
 mod postgres;
-#[cfg(any(feature = "mysql", feature = "sqlite"))]
-mod row;
 #[cfg(feature = "sqlite")]
 mod sqlite;
 #[cfg(feature = "postgres")]
@@ -33,13 +33,23 @@ pub struct Query {
     pub wanted: Wanted,
 }
 
+impl Query {
+    /// Whether all that is bound is ASCII.
+    #[cfg(any(feature = "mysql", feature = "sqlite"))]
+    fn is_ascii(&self) -> bool {
+        self.arguments.iter().all(|argument| match argument {
+            Argument::Text(text) | Argument::Untyped(Some(text)) => text.is_ascii(),
+            Argument::Integer(_) | Argument::Untyped(None) => true,
+        })
+    }
+}
+
 /// What of a row is the answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Wanted {
     /// Its first column.
     Column,
-    /// All of it, as a JSON object. PostgreSQL sends no more than a character more than this; of the other
-    /// databases it is for the one who asks to look how much there is.
+    /// All of it, as a JSON object.
     Row {
         /// How large it may be.
         max_bytes: usize,
@@ -71,8 +81,16 @@ impl fmt::Debug for Argument {
     }
 }
 
-/// What was wanted of the first row, as bytes; `None`: there is no row, or NULL in its first column.
-pub type Answer = Option<Vec<u8>>;
+/// What the database has.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Answer {
+    /// No row, or NULL in its first column.
+    Nothing,
+    /// What was wanted of the first row.
+    Found(Vec<u8>),
+    /// A row that is larger than it may be.
+    TooLarge,
+}
 
 /// A database. Ends when it is dropped.
 #[derive(Debug)]
@@ -94,11 +112,13 @@ impl Database {
         match *url {
             #[cfg(feature = "postgres")]
             SqlUrl::Postgres(ref server) => {
-                Self::Postgres(Kept::open(postgres::Postgres::new(server.clone()), patience, told, probe))
+                let postgres = postgres::Postgres::new(server.clone(), patience.of_server());
+                Self::Postgres(Kept::open(postgres, patience, told, probe))
             }
             #[cfg(feature = "mysql")]
             SqlUrl::MySql(ref server) => {
-                Self::MySql(Kept::open(mysql::MySql::new(server.clone()), patience, told, probe))
+                let mysql = mysql::MySql::new(server.clone(), patience.of_server());
+                Self::MySql(Kept::open(mysql, patience, told, probe))
             }
             #[cfg(feature = "sqlite")]
             SqlUrl::Sqlite(ref path) => {
@@ -110,15 +130,15 @@ impl Database {
         }
     }
 
-    /// The answer, within the patience it was opened with. Why there is none is for the log alone.
-    pub async fn ask(&self, query: &Query) -> Result<Answer, String> {
+    /// The answer, until then.
+    pub async fn ask_until(&self, deadline: Instant, query: &Query) -> Result<Answer, Failure> {
         match *self {
             #[cfg(feature = "postgres")]
-            Self::Postgres(ref kept) => kept.ask(query).await,
+            Self::Postgres(ref kept) => kept.ask_until(deadline, query).await,
             #[cfg(feature = "mysql")]
-            Self::MySql(ref kept) => kept.ask(query).await,
+            Self::MySql(ref kept) => kept.ask_until(deadline, query).await,
             #[cfg(feature = "sqlite")]
-            Self::Sqlite(ref kept) => kept.ask(query).await,
+            Self::Sqlite(ref kept) => kept.ask_until(deadline, query).await,
         }
     }
 

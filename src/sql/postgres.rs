@@ -1,6 +1,6 @@
 //! PostgreSQL.
 
-use std::{borrow::Cow, collections::HashMap, error::Error as StdError, sync::Arc};
+use std::{borrow::Cow, collections::HashMap, error::Error as StdError, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use bytes::BytesMut;
@@ -8,6 +8,7 @@ use secrecy::ExposeSecret as _;
 use tokio_postgres::{
     Client, Config, Error, NoTls, Statement,
     config::SslMode,
+    error::{DbError, Severity, SqlState},
     types::{Format, IsNull, ToSql, Type, to_sql_checked},
 };
 use tokio_util::task::AbortOnDropHandle;
@@ -19,10 +20,16 @@ use crate::{
     task,
 };
 
+/// How often the system sees whether a server is still there that says nothing, in place of every two hours.
+const KEEPALIVE: Duration = Duration::from_secs(15);
+
 /// A database of PostgreSQL. The time zone is the server's own, as the web app's is: some stores keep times in it.
 #[derive(Debug)]
 pub struct Postgres {
     url: ServerUrl,
+    /// When the server gives up a question: one that waits for a lock goes on when the connection is gone, and keeps its
+    /// place among those that the server takes.
+    gives_up_after: Duration,
 }
 
 /// A connection and the task that speaks for it.
@@ -33,14 +40,16 @@ pub struct Connection {
 }
 
 impl Postgres {
-    pub(super) fn new(url: ServerUrl) -> Self {
-        Self { url }
+    pub(super) fn new(url: ServerUrl, gives_up_after: Duration) -> Self {
+        Self { url, gives_up_after }
     }
 
     fn login(&self) -> Config {
         let ServerUrl { host, port, username, password, database, tls, .. } = &self.url;
         let mut login = Config::new();
         login.host(host).port(*port).dbname(database).application_name("socketpass");
+        login.options(format!("-c statement_timeout={}", self.gives_up_after.as_millis()));
+        login.keepalives_idle(KEEPALIVE).keepalives_interval(KEEPALIVE);
         if let Some(username) = username {
             login.user(username);
         }
@@ -77,7 +86,8 @@ impl Remote for Postgres {
             None => {
                 let text = match query.wanted {
                     Wanted::Column => Cow::Borrowed(&*query.statement),
-                    // The line ends a comment that may be the last word.
+                    // No more is sent than a character more than may be. The line ends a comment that may be the last
+                    // word.
                     Wanted::Row { max_bytes } => Cow::Owned(format!(
                         "SELECT convert_to(left(to_jsonb(found)::text, {max_bytes} + 1), 'UTF8') FROM ({}\n) AS found LIMIT 1",
                         query.statement
@@ -95,7 +105,13 @@ impl Remote for Postgres {
             connection.prepared.clear();
             failure(&error)
         })?;
-        rows.first().map_or(Ok(None), |row| row.try_get(0)).map_err(|error| failure(&error))
+        let column: Option<Vec<u8>> =
+            rows.first().map_or(Ok(None), |row| row.try_get(0)).map_err(|error| failure(&error))?;
+        Ok(match (column, query.wanted) {
+            (None, _) => Answer::Nothing,
+            (Some(row), Wanted::Row { max_bytes }) if row.len() > max_bytes => Answer::TooLarge,
+            (Some(found), _) => Answer::Found(found),
+        })
     }
 }
 
@@ -125,11 +141,21 @@ impl ToSql for Argument {
 }
 
 fn failure(error: &Error) -> Failure {
-    if error.as_db_error().is_some() && !error.is_closed() {
-        Failure::Refused(words(error))
-    } else {
-        Failure::Broken(words(error))
+    match error.as_db_error() {
+        Some(server) if !error.is_closed() && !ends_connection(server) => Failure::Refused(words(error)),
+        _ => Failure::Broken(words(error)),
     }
+}
+
+/// Whether another connection may do better: the server takes leave, or no longer has what was prepared here.
+fn ends_connection(error: &DbError) -> bool {
+    let (code, severity) = (error.code(), error.parsed_severity());
+    matches!(severity, Some(Severity::Fatal | Severity::Panic))
+        || code.code().starts_with("08")
+        || code.code().starts_with("57P")
+        || *code == SqlState::INVALID_SQL_STATEMENT_NAME
+        // `cached plan must not change result type`: the table was altered.
+        || (*code == SqlState::FEATURE_NOT_SUPPORTED && error.routine() == Some("RevalidateCachedQuery"))
 }
 
 /// The driver's error says little; the server's own words are what it has for a cause.

@@ -1,22 +1,18 @@
 //! TLS to PostgreSQL, with rustls as everywhere.
 
 use std::{
-    io,
-    path::Path,
+    fs, io,
     pin::Pin,
     sync::Arc,
     task::{Context, Poll},
 };
 
-use rustls::{
-    ClientConfig, RootCertStore,
-    pki_types::{CertificateDer, ServerName, pem::PemObject as _},
-};
+use rustls::{ClientConfig, pki_types::ServerName};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio_postgres::tls::{ChannelBinding, MakeTlsConnect, TlsConnect, TlsStream};
 use tokio_rustls::{TlsConnector, client};
 
-use crate::config::server_url::Tls;
+use crate::config::{server_url::Tls, trust};
 
 /// Makes what is said encrypted.
 pub(super) struct Connector(Arc<ClientConfig>);
@@ -33,34 +29,15 @@ pub(super) struct Encrypted<S>(client::TlsStream<S>);
 impl Connector {
     /// The certificates are read anew each time: they may have been exchanged.
     pub(super) fn new(tls: &Tls) -> Result<Self, String> {
-        let mut roots = RootCertStore::empty();
-        match tls {
-            Tls::File(path) => roots.add_parsable_certificates(certificates(path)?),
-            Tls::System | Tls::Off => {
-                roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs)
-            }
+        let authorities = match tls {
+            Tls::File(path) => fs::read(path)
+                .map_err(|error| error.to_string())
+                .and_then(|pem| trust::authorities(trust::certificates(&pem)?))
+                .map_err(|problem| format!("{}, which is to have certificates: {problem}", path.display())),
+            Tls::System | Tls::Off => trust::system_authorities(),
         };
-        if roots.is_empty() {
-            return Err(
-                "there are no certificates to check the server's against: name a file of them in the URL, \
-                        or with SSL_CERT_FILE"
-                    .to_owned(),
-            );
-        }
-        let provider = Arc::new(rustls::crypto::ring::default_provider());
-        let config = ClientConfig::builder_with_provider(provider)
-            .with_safe_default_protocol_versions()
-            .map_err(|error| error.to_string())?
-            .with_root_certificates(roots)
-            .with_no_client_auth();
-        Ok(Self(Arc::new(config)))
+        trust::client(&authorities?).map(|config| Self(Arc::new(config)))
     }
-}
-
-fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, String> {
-    CertificateDer::pem_file_iter(path)
-        .and_then(Iterator::collect)
-        .map_err(|error| format!("the certificates in {} cannot be read: {error}", path.display()))
 }
 
 impl<S> MakeTlsConnect<S> for Connector

@@ -1,11 +1,12 @@
 //! `grpc://`, `grpcs://`: the app serves `UserSourceService`.
 
-use std::{error::Error as StdError, fmt, sync::Arc, time::Duration};
+use std::{error::Error as _, fmt, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use prost_types::{Struct, Value as ProtoValue, value::Kind};
 use secrecy::ExposeSecret as _;
 use serde_json::{Number, Value};
+use tokio::time::Instant;
 use tonic::{
     Code, ConnectError, Request, Status, TimeoutExpired,
     metadata::AsciiMetadataValue,
@@ -15,7 +16,7 @@ use tonic::{
 use self::pb::{ResolveUserRequest, user_source_service_client::UserSourceServiceClient};
 use super::{
     Fields,
-    lookup::{Failure, Found, Lookup, MAX_USER_BYTES, causes, chain},
+    lookup::{Failure, Found, Lookup, MAX_USER_BYTES, causes, chain, is_timeout},
 };
 use crate::config::{
     user::{Asking, Credentials},
@@ -34,7 +35,8 @@ pub mod pb {
 }
 
 /// A connection over which nothing comes is asked whether the app is still there, so that one that was cut off without a word
-/// is not waited for again and again. No oftener than servers of gRPC bear with.
+/// is not waited for again and again: by HTTP/2 while somebody waits, and no oftener than servers of gRPC bear with; else by
+/// TCP.
 const PING_EVERY: Duration = Duration::from_secs(20);
 
 /// Asks the app over gRPC.
@@ -43,7 +45,6 @@ pub struct GrpcUsers {
     /// Why there is none is a fault of each question, and none of the start.
     connection: Result<(Endpoint, UserSourceServiceClient<Channel>), String>,
     authorization: Option<AsciiMetadataValue>,
-    timeout: Duration,
 }
 
 impl GrpcUsers {
@@ -59,7 +60,7 @@ impl GrpcUsers {
             value.set_sensitive(true);
             Some(value)
         });
-        Self { url, connection, authorization, timeout: asking.timeout }
+        Self { url, connection, authorization }
     }
 
     fn connection(&self) -> Result<&(Endpoint, UserSourceServiceClient<Channel>), Failure> {
@@ -73,6 +74,7 @@ fn endpoint(url: &GrpcUrl, credentials: &Credentials, asking: &Asking) -> Result
         .connect_timeout(asking.timeout)
         .http2_keep_alive_interval(PING_EVERY)
         .keep_alive_timeout(asking.timeout)
+        .tcp_keepalive(Some(PING_EVERY))
         .tcp_nodelay(true);
     if url.tls {
         let tls = ClientTlsConfig::new();
@@ -87,32 +89,27 @@ fn endpoint(url: &GrpcUrl, credentials: &Credentials, asking: &Asking) -> Result
 /// What tonic's words begin with when it cannot read a message.
 const UNREADABLE: &str = "failed to decode Protobuf message";
 
-/// Whether the call's own deadline has passed.
-fn expired(source: &(dyn StdError + 'static)) -> bool {
-    chain(source).any(|error| error.is::<TimeoutExpired>())
-}
-
-/// Whether a connection broke that there was.
-fn broke(source: &(dyn StdError + 'static)) -> bool {
-    !expired(source) && !chain(source).any(|error| error.is::<ConnectError>())
-}
-
 /// What kind of failure a status is. One that the app sent has no source; one that the transport made has.
 fn failure(status: &Status) -> Failure {
-    let cause = || match status.source() {
-        Some(source) => format!("{:?}: {}", status.code(), causes(source)),
-        // The app's own words may be about the user.
-        None => format!("the app answered {:?}", status.code()),
-    };
+    if let Some(source) = status.source() {
+        let cause = format!("{:?}: {}", status.code(), causes(source));
+        return if is_timeout(source) || chain(source).any(|error| error.is::<TimeoutExpired>()) {
+            Failure::timed_out(cause)
+        } else if chain(source).any(|error| error.is::<ConnectError>()) {
+            Failure::unreachable(cause)
+        } else {
+            Failure::Died(cause)
+        };
+    }
+    // The app's own words may be about the user.
+    let cause = || format!("the app answered {:?}", status.code());
     match status.code() {
-        _ if status.source().is_some_and(broke) => Failure::Died(cause()),
         Code::Internal if status.message().starts_with(UNREADABLE) => Failure::unusable(
             "what the user source answered is no user, or one nested deeper than 24 levels",
             cause(),
         ),
-        Code::DeadlineExceeded => Failure::timed_out(cause()),
-        _ if status.source().is_some_and(expired) => Failure::timed_out(cause()),
-        Code::Unavailable | Code::ResourceExhausted | Code::Cancelled => Failure::unreachable(cause()),
+        // The app was told how long there is; tonic's servers have the other word for it.
+        Code::DeadlineExceeded | Code::Cancelled => Failure::timed_out(cause()),
         Code::OutOfRange => {
             Failure::unusable("the user is larger than 1 MiB, more than sockets can be told of", cause())
         }
@@ -148,9 +145,9 @@ fn json(value: ProtoValue) -> Option<Value> {
 
 #[async_trait]
 impl Lookup for GrpcUsers {
-    async fn ask(&self, id: &str) -> Result<Option<Found>, Failure> {
+    async fn ask(&self, id: &str, deadline: Instant) -> Result<Option<Found>, Failure> {
         let mut request = Request::new(ResolveUserRequest { id: id.to_owned() });
-        request.set_timeout(self.timeout);
+        request.set_timeout(deadline.saturating_duration_since(Instant::now()));
         if let Some(authorization) = &self.authorization {
             request.metadata_mut().insert("authorization", authorization.clone());
         }

@@ -1,6 +1,6 @@
 //! `http://`, `https://`: the app answers for each user under a URL of its own.
 
-use std::{error::Error as StdError, fmt, io, sync::Arc, time::Duration};
+use std::{error::Error as StdError, fmt, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -13,9 +13,12 @@ use hyper_util::{
     rt::{TokioExecutor, TokioTimer},
 };
 use secrecy::ExposeSecret as _;
+use tokio::time::Instant;
 use tower::{Service as _, ServiceExt as _};
 
-use super::lookup::{Failure, Found, Lookup, MAX_USER_BYTES, causes, chain, too_large, user_of_json};
+use super::lookup::{
+    Failure, Found, Lookup, MAX_USER_BYTES, causes, chain, is_timeout, too_large, user_of_json,
+};
 use crate::config::{
     user::{Asking, Credentials},
     user_url::HttpUrl,
@@ -75,21 +78,14 @@ async fn read(body: Incoming, most: usize) -> Result<Bytes, Failure> {
 
 /// What kind of failure it is that no answer came.
 fn failure(error: &(dyn StdError + 'static)) -> Failure {
-    let of_hyper = |has: fn(&hyper::Error) -> bool| {
-        chain(error).any(|error| error.downcast_ref::<hyper::Error>().is_some_and(has))
-    };
-    let is_connecting =
-        chain(error).any(|error| error.downcast_ref::<Error>().is_some_and(Error::is_connect));
-    if of_hyper(hyper::Error::is_parse) {
+    if chain(error).any(|error| error.downcast_ref::<hyper::Error>().is_some_and(hyper::Error::is_parse)) {
         Failure::refused("what answers speaks no HTTP: is user.source right?", causes(error))
-    } else if is_connecting {
+    } else if is_timeout(error) {
+        Failure::timed_out(causes(error))
+    } else if chain(error).any(|error| error.downcast_ref::<Error>().is_some_and(Error::is_connect)) {
         Failure::unreachable(causes(error))
-    } else if of_hyper(|error| error.is_incomplete_message() || error.is_closed() || error.is_canceled())
-        || chain(error).any(|error| error.is::<io::Error>())
-    {
-        Failure::Died(causes(error))
     } else {
-        Failure::unreachable(causes(error))
+        Failure::Died(causes(error))
     }
 }
 
@@ -110,7 +106,7 @@ fn refused(status: StatusCode) -> Failure {
 
 #[async_trait]
 impl Lookup for HttpUsers {
-    async fn ask(&self, id: &str) -> Result<Option<Found>, Failure> {
+    async fn ask(&self, id: &str, _deadline: Instant) -> Result<Option<Found>, Failure> {
         let mut request = Request::new(Empty::new());
         *request.uri_mut() = self.uri(id)?;
         let headers = request.headers_mut();

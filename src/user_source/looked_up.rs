@@ -163,22 +163,24 @@ impl Asker {
     }
 
     /// The source's answer, when its turn has come and within the time that there is.
-    async fn ask(&self, id: &str) -> Result<Option<Found>, Fault> {
+    async fn ask(&self, id: &str) -> Result<Option<Found>, Failure> {
         let Asking { timeout, max_requests, .. } = self.asking;
         let deadline = Instant::now() + timeout;
-        let _turn = timeout_at(deadline, self.turns.acquire()).await.map_err(|_| Fault {
-            kind: FaultKind::Busy,
-            words: "too many users are being asked for: is the source slow, or user.max_requests too low?",
-            cause: format!("{max_requests} questions were not answered within {timeout:?}"),
+        let _turn = timeout_at(deadline, self.turns.acquire()).await.map_err(|_| {
+            Failure::Fault(Fault {
+                kind: FaultKind::Busy,
+                words: "too many users are being asked for: is the source slow, or user.max_requests too low?",
+                cause: format!("{max_requests} questions were not answered within {timeout:?}"),
+            })
         })?;
         let twice = async {
-            match self.lookup.ask(id).await {
-                Err(Failure::Died(_)) => self.lookup.ask(id).await,
+            match self.lookup.ask(id, deadline).await {
+                Err(Failure::Died(_)) => self.lookup.ask(id, deadline).await,
                 answer => answer,
             }
         };
         let no_answer = |_| Err(Failure::timed_out(format!("no answer within {timeout:?}")));
-        timeout_at(deadline, twice).await.unwrap_or_else(no_answer).map_err(Failure::into_fault)
+        timeout_at(deadline, twice).await.unwrap_or_else(no_answer)
     }
 }
 
@@ -197,9 +199,9 @@ impl Asked {
                 self.asker.presence.is_there();
                 self.asker.known().users.learn(&self.id, found.as_ref(), Instant::now());
             }
-            Err(fault) => self.asker.presence.failed(fault),
+            Err(failure) => self.asker.presence.failed(failure),
         }
-        answer.map(|found| found.map(|found| found.fields))
+        answer.map(|found| found.map(|found| found.fields)).map_err(Failure::into_fault)
     }
 }
 
@@ -218,10 +220,75 @@ async fn look_for(asker: Arc<Asker>) {
         if !asker.presence.is_up() {
             match timeout(asker.asking.timeout, asker.lookup.reach()).await {
                 Ok(Ok(())) => asker.presence.is_reached(),
-                Ok(Err(failure)) => asker.presence.failed(&failure.into_fault()),
+                Ok(Err(failure)) => asker.presence.failed(&failure),
                 Err(_elapsed) => {}
             }
         }
         sleep(LOOK_EVERY).await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Takes connections, and is no good.
+    #[derive(Debug)]
+    struct NoGood(fn() -> Failure);
+
+    #[async_trait]
+    impl Lookup for NoGood {
+        async fn ask(&self, _id: &str, _deadline: Instant) -> Result<Option<Found>, Failure> {
+            Err((self.0)())
+        }
+
+        async fn reach(&self) -> Result<(), Failure> {
+            Ok(())
+        }
+
+        fn name(&self) -> &'static str {
+            "no good"
+        }
+
+        fn url(&self) -> String {
+            String::new()
+        }
+
+        fn place(&self, id: &str) -> String {
+            id.to_owned()
+        }
+
+        fn when_missing(&self) -> &'static str {
+            ""
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_source_that_takes_connections_and_is_no_good_goes_down_and_stays_there() {
+        for failure in [
+            || Failure::Died("closed".to_owned()),
+            || Failure::timed_out("nothing"),
+            || Failure::refused("", "UNAVAILABLE"),
+        ] {
+            let asking = Asking {
+                timeout: Duration::from_secs(1),
+                max_requests: 1,
+                cache_ttl: None,
+                cache_size: 1,
+                stale_for: None,
+            };
+            let source = LookedUp::open(Box::new(NoGood(failure)), Vec::new(), asking);
+            source.health().wait_for(|health| *health == Health::Up).await.unwrap();
+            let mut turns = Vec::new();
+            let mut health = source.health();
+            for _ in 0..100 {
+                source.resolve(Value::from(7)).await.unwrap_err();
+                sleep(LOOK_EVERY / 3).await;
+                if health.has_changed().unwrap() {
+                    turns.push(*health.borrow_and_update());
+                }
+            }
+            assert_eq!(turns, [Health::Down], "{:?}", failure());
+        }
     }
 }

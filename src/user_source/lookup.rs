@@ -1,10 +1,10 @@
 //! What a source is to those who ask it: a table of users by id.
 
-use std::sync::Arc;
+use std::{io, sync::Arc};
 
 use async_trait::async_trait;
 use serde_json::Value;
-use tokio::sync::watch;
+use tokio::{sync::watch, time::Instant};
 
 use super::{Fault, FaultKind, Fields};
 use crate::{
@@ -34,11 +34,11 @@ pub enum Failure {
     Fault(Fault),
 }
 
-/// One source of users. Knows neither time nor how often it is asked: that is for [`LookedUp`](super::looked_up::LookedUp).
+/// One source of users. How often it is asked, and how long, is for [`LookedUp`](super::looked_up::LookedUp).
 #[async_trait]
 pub trait Lookup: std::fmt::Debug + Send + Sync + 'static {
-    /// Asks once for the user of this id; `None`: there is none.
-    async fn ask(&self, id: &str) -> Result<Option<Found>, Failure>;
+    /// Asks once for the user of this id; `None`: there is none. What comes after the deadline nobody waits for.
+    async fn ask(&self, id: &str, deadline: Instant) -> Result<Option<Found>, Failure>;
 
     /// Looks whether the source can be reached, without asking for anybody.
     async fn reach(&self) -> Result<(), Failure>;
@@ -126,6 +126,13 @@ pub fn user_of_json(raw: &[u8]) -> Result<Found, Failure> {
 /// A user who is larger than [`MAX_USER_BYTES`].
 pub fn too_large() -> Failure {
     Failure::unusable(TOO_LARGE, format!("more than {MAX_USER_BYTES} bytes"))
+}
+
+/// Whether an error is that time ran out.
+pub fn is_timeout(error: &(dyn std::error::Error + 'static)) -> bool {
+    chain(error).any(|error| {
+        error.downcast_ref::<io::Error>().is_some_and(|error| error.kind() == io::ErrorKind::TimedOut)
+    })
 }
 
 /// An error with all that led to it.

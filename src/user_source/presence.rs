@@ -7,11 +7,11 @@ use std::{
 
 use tokio::{sync::watch, time::Instant};
 
-use super::{Fault, FaultKind};
+use super::{FaultKind, lookup::Failure};
 use crate::health::Health;
 
-/// So long it counts more that a source answered badly, or not in time, than that it can be reached: one that hangs still
-/// takes connections.
+/// So long it counts more that a source answered badly, or not at all, than that it can be reached: one that hangs, or whose
+/// worker dies of each question, still takes connections.
 const REMEMBERED: Duration = Duration::from_secs(30);
 
 /// So many bad answers, one after the other and without a good one, are the source's doing; fewer may be a user's, for whom
@@ -67,29 +67,34 @@ impl Presence {
     }
 
     /// It did not, or what it answered is no user, which is an answer all the same.
-    pub fn failed(&self, fault: &Fault) {
-        match fault.kind {
-            FaultKind::Unusable => self.is_there(),
-            // That many wait is seen by those who wait.
-            FaultKind::Busy => {}
-            FaultKind::Unreachable => self.is_down(fault),
-            FaultKind::TimedOut | FaultKind::Refused => {
-                let in_a_row = {
-                    let mut no_good = self.no_good();
-                    no_good.last = Some(Instant::now());
-                    no_good.in_a_row = no_good.in_a_row.saturating_add(1);
-                    no_good.in_a_row
-                };
-                if in_a_row >= BAD_IN_A_ROW {
-                    self.is_down(fault);
-                }
-            }
+    pub fn failed(&self, failure: &Failure) {
+        match failure {
+            Failure::Died(cause) => self.is_no_good(cause),
+            Failure::Fault(fault) => match fault.kind {
+                FaultKind::Unusable => self.is_there(),
+                // That many wait is seen by those who wait.
+                FaultKind::Busy => {}
+                FaultKind::Unreachable => self.is_down(&fault.cause),
+                FaultKind::TimedOut | FaultKind::Refused => self.is_no_good(&fault.cause),
+            },
         }
     }
 
-    fn is_down(&self, fault: &Fault) {
+    fn is_no_good(&self, cause: &str) {
+        let in_a_row = {
+            let mut no_good = self.no_good();
+            no_good.last = Some(Instant::now());
+            no_good.in_a_row = no_good.in_a_row.saturating_add(1);
+            no_good.in_a_row
+        };
+        if in_a_row >= BAD_IN_A_ROW {
+            self.is_down(cause);
+        }
+    }
+
+    fn is_down(&self, cause: &str) {
         if self.turns(Health::Down) {
-            log_silent(&self.url, &fault.cause);
+            log_silent(&self.url, cause);
         }
     }
 
@@ -122,10 +127,10 @@ pub fn log_silent(url: &str, cause: &str) {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use super::{super::Fault, *};
 
-    fn fault(kind: FaultKind) -> Fault {
-        Fault { kind, words: "", cause: String::new() }
+    fn fault(kind: FaultKind) -> Failure {
+        Failure::Fault(Fault { kind, words: "", cause: String::new() })
     }
 
     #[test]

@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use redis::{Cmd, Value};
-use tokio::sync::watch;
+use tokio::{sync::watch, time::Instant};
 
 use super::{
     Fields,
@@ -14,7 +14,7 @@ use super::{
 use crate::{
     config::{redis_url::RedisUrl, user_url::Template},
     health::Health,
-    redis_connection::{Connector, Failure as NoAnswer, KeptConnection, Purpose},
+    redis_connection::{Connector, Failure as Unanswered, KeptConnection, Purpose},
 };
 
 /// A hash with more fields is something else than a user. It also bounds how long the server counts its bytes.
@@ -45,7 +45,7 @@ impl RedisUsers {
         self.connection.ask(command).await.map_err(|no_answer| self.failure(&no_answer))
     }
 
-    fn failure(&self, no_answer: &NoAnswer) -> Failure {
+    fn failure(&self, no_answer: &Unanswered) -> Failure {
         match no_answer.code() {
             Some("WRONGTYPE") => Failure::unusable(
                 "the key holds neither a text nor a hash: does user.lookup lead to the users?",
@@ -59,6 +59,9 @@ impl RedisUsers {
                          HGETALL",
                         no_answer.to_string(),
                     ),
+                    _ if matches!(no_answer, Unanswered::NoAnswer(_)) => {
+                        Failure::timed_out(no_answer.to_string())
+                    }
                     _ => Failure::unreachable(no_answer.to_string()),
                 }
             }
@@ -125,7 +128,7 @@ fn fields(hash: Value) -> Option<Fields> {
 
 #[async_trait]
 impl Lookup for RedisUsers {
-    async fn ask(&self, id: &str) -> Result<Option<Found>, Failure> {
+    async fn ask(&self, id: &str, _deadline: Instant) -> Result<Option<Found>, Failure> {
         let key = self.key.fill(id);
         let last = isize::try_from(MAX_USER_BYTES).unwrap_or(isize::MAX);
         match self.connection.ask(&Cmd::getrange(&key, 0, last)).await {

@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use serde_json::{Number, Value};
-use tokio::sync::watch;
+use tokio::{sync::watch, time::Instant};
 
 use super::{
     Fields,
@@ -17,8 +17,8 @@ use crate::{
         user_url::Lookup as Query,
     },
     health::{Health, Told},
-    remote::Patience,
-    sql::{self, Argument, Database, Wanted},
+    remote::{Failure as NoAnswer, Patience},
+    sql::{self, Answer, Argument, Database, Wanted},
 };
 
 /// Reads users from an SQL database.
@@ -63,6 +63,19 @@ fn query(statement: &Arc<str>, bound: usize, id: Option<&str>) -> sql::Query {
     }
 }
 
+fn failure(no_answer: NoAnswer) -> Failure {
+    match no_answer {
+        NoAnswer::Away(cause) => Failure::unreachable(cause),
+        NoAnswer::NoAnswer(cause) => Failure::timed_out(cause),
+        NoAnswer::Broken(cause) => Failure::Died(cause),
+        NoAnswer::Refused(cause) => Failure::refused(
+            "the database did not answer with a user; the service's log has the cause; does user.lookup run there, for an id \
+             of this kind?",
+            cause,
+        ),
+    }
+}
+
 /// Beyond it a double does not tell a whole number from the next.
 const EXACT: u64 = 1 << 53;
 
@@ -88,29 +101,18 @@ fn fields(members: Fields) -> Fields {
 
 #[async_trait]
 impl Lookup for SqlUsers {
-    async fn ask(&self, id: &str) -> Result<Option<Found>, Failure> {
+    async fn ask(&self, id: &str, deadline: Instant) -> Result<Option<Found>, Failure> {
         // PostgreSQL's text has no NUL, so nobody can have the id; asked, it would answer with an error.
         if self.dialect == Dialect::Postgres && id.contains('\0') {
             return Ok(None);
         }
-        let answer = self.database.ask(&query(&self.statement, self.bound, Some(id))).await;
-        let row = match answer {
-            Ok(Some(row)) => row,
-            Ok(None) => return Ok(None),
-            Err(cause) if *self.database.health().borrow() == Health::Down => {
-                return Err(Failure::unreachable(cause));
-            }
-            Err(cause) => {
-                return Err(Failure::refused(
-                    "the database did not answer with a user; the service's log has the cause; does user.lookup run there, for \
-                     an id of this kind?",
-                    cause,
-                ));
-            }
+        let query = query(&self.statement, self.bound, Some(id));
+        let row = match self.database.ask_until(deadline, &query).await {
+            Ok(Answer::Found(row)) => row,
+            Ok(Answer::Nothing) => return Ok(None),
+            Ok(Answer::TooLarge) => return Err(too_large()),
+            Err(no_answer) => return Err(failure(no_answer)),
         };
-        if row.len() > MAX_USER_BYTES {
-            return Err(too_large());
-        }
         let members = serde_json::from_slice(&row).map_err(|error| {
             Failure::unusable(
                 "what the query finds is no user, or one nested deeper than 24 levels",

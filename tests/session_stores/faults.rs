@@ -1,9 +1,12 @@
 //! What can befall a store that is asked over a network: away, silent, speaking something else, cut off.
 
-use std::time::Duration;
+use std::{path::Path, time::Duration};
 
 use rand::RngCore as _;
 use socketpass::session_store::Health;
+use sqlx::{
+    AssertSqlSafe, ConnectOptions as _, Connection as _, Executor as _, sqlite::SqliteConnectOptions,
+};
 use tempfile::TempDir;
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
@@ -160,9 +163,11 @@ async fn files_that_are_not_there_or_something_else() {
     let folder = TempDir::new().unwrap();
     let at = |name: &str| folder.path().join(name).display().to_string();
     std::fs::write(at("text"), "not a database, and longer than the header of one. ".repeat(100)).unwrap();
+    pipe(&folder.path().join("pipe"));
     for (url, cause) in [
         (format!("sqlite:{}", at("absent")), "No such file"),
-        (format!("sqlite:{}", at("")), "I/O error"),
+        (format!("sqlite:{}", at("")), "it is no file"),
+        (format!("sqlite:{}", at("pipe")), "it is no file"),
         (format!("sqlite:{}", at("text")), "not a database"),
         (format!("file:{}", at("absent")), "No such file"),
         (format!("file:{}", at("text")), "Not a directory"),
@@ -172,4 +177,36 @@ async fn files_that_are_not_there_or_something_else() {
         let answer = load(&*store, ANA_ID).await;
         assert!(format!("{answer:?}").contains(cause), "{url}: {answer:?}");
     }
+}
+
+/// Whoever opens it waits for somebody at the other end.
+fn pipe(path: &Path) {
+    assert!(std::process::Command::new("mkfifo").arg(path).status().unwrap().success());
+}
+
+#[tokio::test]
+async fn a_file_that_hangs_is_noticed_and_found_again() {
+    let folder = TempDir::new().unwrap();
+    let [file, journal] = ["sessions", "sessions-journal"].map(|name| folder.path().join(name));
+    let options = SqliteConnectOptions::new().filename(&file).create_if_missing(true);
+    let mut app = options.connect().await.unwrap();
+    for statement in [
+        "CREATE TABLE sessions (sid PRIMARY KEY, expired, sess)".to_owned(),
+        format!("INSERT INTO sessions VALUES ('{ANA_ID}', 4000000000000, '{ANA}')"),
+    ] {
+        app.execute(AssertSqlSafe(statement)).await.unwrap();
+    }
+    app.close().await.unwrap();
+    let store = open(&format!("sqlite:{}", file.display()), &SHORT);
+    finds_ana(&*store).await;
+    // SQLite looks there for what another left half done.
+    pipe(&journal);
+    is_unavailable_within(Duration::from_millis(1500), &*store).await;
+    becomes(&*store, Health::Down).await;
+    for _ in 0..20 {
+        is_unavailable_within(Duration::from_millis(250), &*store).await;
+    }
+    std::fs::rename(&journal, folder.path().join("elsewhere")).unwrap();
+    drop(tokio::fs::File::options().write(true).open(folder.path().join("elsewhere")).await.unwrap());
+    finds_ana(&*store).await;
 }

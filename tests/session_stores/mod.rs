@@ -2,6 +2,7 @@
 
 mod apps;
 mod contract;
+mod databases;
 mod explained;
 mod faults;
 mod files;

@@ -254,6 +254,25 @@ mod on_mariadb {
     }
 
     #[tokio::test]
+    async fn an_id_with_letters_that_the_table_cannot_hold_is_nobodys() {
+        for charset in ["latin1", "ascii", "latin2", "utf8mb3"] {
+            let database = MariaDb::create().await;
+            let mut connection = database.connection().await;
+            let create = format!(
+                "CREATE TABLE `sessions` (`session_id` varchar(128) CHARACTER SET {charset} PRIMARY KEY, \
+                 `expires` int unsigned, `data` text)"
+            );
+            connection.execute(AssertSqlSafe(create)).await.unwrap();
+            connection.execute("INSERT INTO sessions VALUES ('?', 4000000000, '1')").await.unwrap();
+            let store = open(&database.url(), &[]);
+            assert_eq!(load(&*store, "?").await, found("1"), "{charset}");
+            for other in ["é", "ш", "鍵", "🔑", "?🔑", "\u{fffd}"] {
+                assert_eq!(load(&*store, other).await, Ok(None), "{charset} {other:?}");
+            }
+        }
+    }
+
+    #[tokio::test]
     async fn another_table_and_other_columns() {
         let database = MariaDb::create().await;
         let mut connection = database.connection().await;

@@ -34,6 +34,8 @@ pub enum Entry {
     Has(Value),
     /// It fails when it is asked.
     Fails,
+    /// It says that it cannot say.
+    Unavailable,
 }
 
 /// Users by id, shared by whoever serves them; and what was asked.
@@ -210,6 +212,7 @@ pub async fn over_http(table: Table, gate: Gate, tls: Option<TlsAcceptor>) -> Ht
                 Reply::status(200, "content-type: application/json\r\n", &user.to_string())
             }
             Some(Entry::Fails) => Reply::status(500, "", "the database is away"),
+            Some(Entry::Unavailable) => Reply::status(503, "", "the database is away"),
             None => Reply::status(404, "", "no such user"),
         }
     })
@@ -265,6 +268,7 @@ impl UserSourceService for Service {
             // No message can say it.
             Some(Entry::Has(_)) => Ok(Response::new(ResolveUserResponse { user: None })),
             Some(Entry::Fails) => Err(Status::internal("the database is away")),
+            Some(Entry::Unavailable) => Err(Status::unavailable("the database is away")),
             None => Err(Status::not_found("no such user")),
         }
     }

@@ -3,12 +3,16 @@
 use std::time::Duration;
 
 use serde_json::{Value, json};
+use sqlx::Executor as _;
 use tokio::{io::AsyncReadExt as _, net::TcpListener};
 
 use super::Asked;
 use crate::{
     support::{
+        mariadb::MariaDb,
         ports::lasting_port,
+        postgres::Postgres,
+        proxy::Proxy,
         redis::Redis,
         service::ServiceProcess,
         until,
@@ -18,6 +22,7 @@ use crate::{
 };
 
 const SETTINGS: [(&str, &str); 2] = [("USER_CACHE_TTL", "0s"), ("USER_TIMEOUT", "700ms")];
+const QUERY: &str = "SELECT * FROM people WHERE id = {id}";
 const IN_TIME: Duration = Duration::from_secs(3);
 
 async fn over_http(answer: impl Fn() -> Reply + Send + Sync + 'static) -> (HttpServer, Asked) {
@@ -114,8 +119,11 @@ async fn an_app_that_sends_garbage() {
 async fn an_app_over_grpc_that_fails() {
     let sources = Sources::start().await;
     let asked = Asked::of(&sources.grpc(), &SETTINGS, &json!(7)).await;
-    sources.table.put("7", Entry::Fails);
-    assert!(asked.fails(IN_TIME).await.contains("the app's log has the cause"));
+    for fails in [Entry::Fails, Entry::Unavailable] {
+        sources.table.put("7", fails);
+        assert!(asked.fails(IN_TIME).await.contains("the app's log has the cause"));
+    }
+    assert_eq!(counted(&asked, "refused").await, 4.0);
     for (user, hint) in [
         (json!(null), "the status NOT_FOUND"),
         (json!({"a": "x".repeat(2 << 20)}), "larger than 1 MiB"),
@@ -154,6 +162,55 @@ async fn what_answers_is_something_else() {
         let asked = Asked::of(&url, &SETTINGS, &json!(7)).await;
         asked.fails(IN_TIME).await;
     }
+    // Each of what the other databases and Redis are taken for.
+    let (postgres, maria) = (Postgres::create().await, MariaDb::create().await);
+    for port in [redis.port, postgres.port, maria.port, http.rsplit_once(':').unwrap().1.parse().unwrap()] {
+        for (scheme, own) in [("postgres", postgres.port), ("mysql", maria.port)] {
+            if port != own {
+                let settings = [SETTINGS[0], SETTINGS[1], ("USER_LOOKUP", QUERY)];
+                let asked =
+                    Asked::of(&format!("{scheme}://u:hunter2@127.0.0.1:{port}/app"), &settings, &json!(7))
+                        .await;
+                let said = asked.fails(IN_TIME).await;
+                assert!(!said.contains("hunter2"), "{said}");
+            }
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_database_that_is_locked_cut_off_and_back() {
+    let (postgres, maria) = (Postgres::create().await, MariaDb::create().await);
+    let mut connection = maria.connection().await;
+    for statement in ["CREATE TABLE people (id INTEGER PRIMARY KEY)", "INSERT INTO people VALUES (7)"] {
+        postgres.client.batch_execute(statement).await.unwrap();
+        connection.execute(statement).await.unwrap();
+    }
+    for (url, port) in [(postgres.url(), postgres.port), (maria.url(), maria.port)] {
+        let proxy = Proxy::to(port).await;
+        let url = url.replace(&format!(":{port}"), &format!(":{}", proxy.port));
+        let settings = [SETTINGS[0], SETTINGS[1], ("USER_LOOKUP", QUERY)];
+        let asked = Asked::of(&url, &settings, &json!(7)).await;
+        assert_eq!(asked.user().await, json!({"id": 7, "logged_in": true}));
+
+        postgres.client.batch_execute("BEGIN; LOCK TABLE people IN ACCESS EXCLUSIVE MODE").await.unwrap();
+        connection.execute("LOCK TABLES people WRITE").await.unwrap();
+        let said = asked.fails(IN_TIME).await;
+        assert!(said.contains("within user.timeout"), "{said}");
+        assert_eq!(counted(&asked, "timeout").await, 2.0);
+        postgres.client.batch_execute("COMMIT").await.unwrap();
+        connection.execute("UNLOCK TABLES").await.unwrap();
+        until("it answers again", || async { asked.reason().await == "AUTHORIZED" }).await;
+
+        proxy.cut();
+        until("it is noticed", || async {
+            asked.reason().await == "USER_SOURCE_FAILED" && counted(&asked, "unreachable").await > 0.0
+        })
+        .await;
+        assert!(asked.fails(IN_TIME).await.contains("cannot be reached"));
+        proxy.mend();
+        until("it is found again", || async { asked.reason().await == "AUTHORIZED" }).await;
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -166,19 +223,28 @@ async fn nobody_is_there_or_says_nothing() {
             tokio::spawn(async move { while stream.read_u8().await.is_ok() {} });
         }
     });
-    let nobody = lasting_port();
-    for port in [nobody, silent_port] {
-        for url in [
-            format!("redis://127.0.0.1:{port}"),
-            format!("http://127.0.0.1:{port}/{{id}}"),
-            format!("https://127.0.0.1:{port}/{{id}}"),
-            format!("grpc://127.0.0.1:{port}"),
-            format!("grpcs://127.0.0.1:{port}"),
+    for (port, is_silent) in [(lasting_port(), false), (silent_port, true)] {
+        for (url, lookup) in [
+            (format!("redis://127.0.0.1:{port}"), "user:{id}"),
+            (format!("http://127.0.0.1:{port}/{{id}}"), ""),
+            (format!("https://127.0.0.1:{port}/{{id}}"), ""),
+            (format!("grpc://127.0.0.1:{port}"), ""),
+            (format!("grpcs://127.0.0.1:{port}"), ""),
+            (format!("postgres://127.0.0.1:{port}/app"), QUERY),
+            (format!("mysql://127.0.0.1:{port}/app"), QUERY),
         ] {
-            let asked = Asked::of(&url, &SETTINGS, &json!(7)).await;
+            let mut settings = SETTINGS.to_vec();
+            settings.extend((!lookup.is_empty()).then_some(("USER_LOOKUP", lookup)));
+            let asked = Asked::of(&url, &settings, &json!(7)).await;
             let said = asked.fails(IN_TIME).await;
-            let hint = if port == nobody { "cannot be reached" } else { "user.timeout" };
-            assert!(said.contains(hint) || said.contains("cannot be reached"), "{url}: {said}");
+            // Of a Redis it is known before anybody asks.
+            let (fault, hint) = if is_silent && !url.starts_with("redis") {
+                ("timeout", "within user.timeout")
+            } else {
+                ("unreachable", "cannot be reached")
+            };
+            assert!(said.contains(hint), "{url}: {said}");
+            assert_eq!(counted(&asked, fault).await, 2.0, "{url}");
         }
     }
     listening.abort();

@@ -186,7 +186,10 @@ async fn health_follows_whether_the_source_answers() {
         })
         .await;
         proxy.mend();
-        // Nobody asks, and all the same.
-        until("it is there again", || async { serves().await == Some(true) }).await;
+        until("it is there again", || async {
+            asked.authorize().await;
+            serves().await == Some(true)
+        })
+        .await;
     }
 }

@@ -230,6 +230,22 @@ async fn a_query_that_cannot_be_answered_is_a_fault() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn of_several_rows_the_first_counts_in_the_querys_own_order() {
+    for database in Database::every().await {
+        for (order, expected) in [("ASC", 7), ("DESC", 8)] {
+            let query = format!("SELECT id FROM people WHERE id > 0 AND 'x' <> {{id}} ORDER BY id {order}");
+            let query = if matches!(database, Database::Postgres(_)) {
+                query.replace("{id}", "{id}::text")
+            } else {
+                query
+            };
+            let asked = database.asked(&query, &json!("7")).await;
+            assert_eq!(asked.user().await, json!({"id": expected, "logged_in": true}), "{query}");
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_query_that_takes_too_long_is_given_up() {
     let [postgres, maria, _] = Database::every().await;
     for (database, query) in [

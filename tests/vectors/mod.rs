@@ -248,7 +248,7 @@ impl Case {
             let (command, value) = match entry {
                 Entry::Has(user) => ("SET", user.to_string()),
                 // No type that holds a user.
-                Entry::Fails => ("RPUSH", String::new()),
+                Entry::Fails | Entry::Unavailable => ("RPUSH", String::new()),
             };
             let () = redis::cmd(command)
                 .arg(format!("user:{id}"))

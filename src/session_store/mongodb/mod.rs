@@ -42,7 +42,7 @@ impl MongoStore {
 impl SessionStore for MongoStore {
     async fn load(&self, id: &SessionId, max_bytes: usize) -> Result<Option<Vec<u8>>, Fault> {
         let find = Find { id: id.expose().to_owned(), max_bytes };
-        match self.mongo.ask(&find).await.map_err(Fault::Unavailable)? {
+        match self.mongo.ask(&find).await? {
             Found::Nothing => Ok(None),
             Found::Session(session) => Ok((!session.is_empty()).then_some(session)),
             Found::Other(what) => Err(Fault::NotASession(what.to_owned())),
@@ -162,7 +162,8 @@ impl Remote for Mongo {
         if let Some(expiry) = expiry {
             wanted.insert(&expiry.column, 1);
         }
-        let document = collection.find_one(doc! { id: &find.id }).projection(wanted).await;
+        let asked = collection.find_one(doc! { id: &find.id }).projection(wanted);
+        let document = asked.max_time(self.patience.of_server()).await;
         let document = document.map_err(|error| Failure::Refused(self.words(&error)))?;
         document.map_or(Ok(Found::Nothing), |document| {
             self.found(&document, find).map_err(|_| Failure::Refused("what it answers is no BSON".to_owned()))

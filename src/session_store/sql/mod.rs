@@ -2,11 +2,11 @@
 
 use std::{
     sync::Arc,
-    time::{SystemTime, UNIX_EPOCH},
+    time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
 use async_trait::async_trait;
-use tokio::sync::watch;
+use tokio::{sync::watch, time::Instant};
 
 use super::{Fault, Health, SessionId, SessionStore, told};
 use crate::{
@@ -15,7 +15,7 @@ use crate::{
         sql_url::{Dialect, SqlUrl},
     },
     remote::Patience,
-    sql::{Argument, Database, Query, Wanted},
+    sql::{Answer, Argument, Database, Query, Wanted},
 };
 
 mod statement;
@@ -28,6 +28,7 @@ pub struct SqlStore {
     table: String,
     lookup: Lookup,
     database: Database,
+    timeout: Duration,
 }
 
 /// What is asked for a session.
@@ -48,7 +49,7 @@ impl SqlStore {
         // It needs the same rights and the same columns; nobody has the empty id.
         let probe = lookup.query("", 0);
         let database = Database::open(url, patience, told(url), probe);
-        Self { table: layout.table.name.clone(), lookup, database }
+        Self { table: layout.table.name.clone(), lookup, database, timeout: patience.answer }
     }
 }
 
@@ -86,8 +87,11 @@ impl SessionStore for SqlStore {
         if self.lookup.dialect == Dialect::Postgres && id.expose().contains('\0') {
             return Ok(None);
         }
-        let session = self.database.ask(&self.lookup.query(id.expose(), max_bytes)).await;
-        session.map(|session| session.filter(|session| !session.is_empty())).map_err(Fault::Unavailable)
+        let deadline = Instant::now() + self.timeout;
+        match self.database.ask_until(deadline, &self.lookup.query(id.expose(), max_bytes)).await? {
+            Answer::Found(session) if !session.is_empty() => Ok(Some(session)),
+            _ => Ok(None),
+        }
     }
 
     fn place(&self, id: &str) -> String {
