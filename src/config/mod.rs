@@ -19,6 +19,7 @@ pub mod reference;
 pub mod registry;
 pub mod reload;
 pub mod revalidate;
+mod server_address;
 pub mod server_url;
 pub mod session;
 pub mod setting;

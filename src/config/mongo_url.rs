@@ -4,7 +4,7 @@ use std::fmt;
 
 use secrecy::{ExposeSecret as _, SecretString};
 
-use super::redis_url::{decode, user_and_password};
+use super::server_address::{ServerAddress, decode, host_and_port};
 
 /// A MongoDB, in the words of its own drivers. Prints without the password.
 #[derive(Clone)]
@@ -21,6 +21,8 @@ pub struct MongoUrl {
 /// The npm driver's, and so that of the stores on it.
 const USUAL_DATABASE: &str = "test";
 
+const USUAL_PORT: u16 = 27017;
+
 /// What turns off checking who answers.
 const UNCHECKED: [&str; 4] =
     ["tlsinsecure", "tlsallowinvalidcertificates", "tlsallowinvalidhostnames", "sslverifycertificate"];
@@ -33,21 +35,12 @@ impl MongoUrl {
 
     /// Reads one. The error repeats nothing of a user, a password or a host.
     pub(super) fn parse(url: &str) -> Result<Self, String> {
-        let (scheme, rest) = url.split_once("://").ok_or("it has no `://` after its scheme")?;
-        if rest.contains('#') {
-            return Err("it takes no `#`; in a user or password write it as %23".to_owned());
+        let ServerAddress { scheme, username, password, hosts, path, parameters } =
+            ServerAddress::parse(url)?;
+        for host in hosts.split(',') {
+            host_and_port(host, USUAL_PORT)?;
         }
-        let (address, parameters) = rest.split_once('?').unwrap_or((rest, ""));
-        let (authority, database) = address.split_once('/').unwrap_or((address, ""));
-        let (credentials, hosts) = match authority.rsplit_once('@') {
-            Some((credentials, hosts)) => (Some(credentials), hosts),
-            None => (None, authority),
-        };
-        let (username, password) = credentials.map_or(Ok((None, None)), user_and_password)?;
-        if hosts.split(',').any(str::is_empty) {
-            return Err("one of its hosts is empty".to_owned());
-        }
-        for (name, _) in form_urlencoded::parse(parameters.as_bytes()) {
+        for (name, _) in form_urlencoded::parse(parameters.unwrap_or("").as_bytes()) {
             if UNCHECKED.contains(&name.to_ascii_lowercase().as_str()) {
                 return Err(
                     "it has a parameter that turns off checking the server's certificate; `tlsCAFile` names those that \
@@ -56,7 +49,7 @@ impl MongoUrl {
                 );
             }
         }
-        let database = decode(database)?;
+        let database = decode(path)?;
         let credentials = match (&username, &password) {
             (None, None) => String::new(),
             (username, None) => format!("{}@", username.as_deref().unwrap_or_default()),
@@ -114,6 +107,11 @@ mod tests {
             "mongodb://u:hunter2@",
             "mongodb://u:hunter2@h?tlsInsecure=true",
             "mongodb://u:hunter2@a,",
+            "mongodb://u:hunter2",
+            "mongodb://u:hun/ter2@h/app",
+            "mongodb://12:34/hunter2@h/app",
+            "mongodb://12:34?hunter2@h/app",
+            "mongodb:hunter2@h://h/app",
         ] {
             let problem = MongoUrl::parse(url).expect_err(url);
             assert!(!problem.contains("hunter2"), "{problem}");

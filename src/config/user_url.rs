@@ -135,15 +135,17 @@ impl HttpUrl {
     fn parse(text: &str) -> Result<Self, String> {
         let template = Template::parse(text)?;
         let (_, rest) = text.split_once("://").ok_or("it has no `://` after its scheme")?;
+        if rest.contains('@') {
+            // Behind a `/` it may belong to a password all the same, of which the host and the path are parts then.
+            return Err("it has an `@`: credentials go into user.authorization, and in a path or query it is written %40"
+                .to_owned());
+        }
         let path_begins = rest.find(['/', '?']).unwrap_or(rest.len());
         let (authority, path) = rest.split_at(path_begins);
         if authority.contains(['{', '}']) {
             return Err("`{id}` stands in its host, and belongs in its path or query".to_owned());
         }
         let url = Url::parse(&template.fill("0")).map_err(|error| format!("it is no URL: {error}"))?;
-        if !url.username().is_empty() || url.password().is_some() {
-            return Err("it has a user or password; credentials go into user.authorization".to_owned());
-        }
         if url.fragment().is_some() {
             return Err("it has a `#`, and what follows that is never sent".to_owned());
         }
@@ -255,6 +257,9 @@ mod tests {
             "https://a/users",
             "https://ana:hunter2@a/{id}",
             "https://hunter2@a/{id}",
+            "https://12:34/hunter2@a/{id}",
+            "https://12:34?hunter2@a/{id}",
+            "https:\\\\ana:hunter2@a/{id}",
             "https://{id}.hunter2/x",
             "https://a/{id}#hunter2",
             "https:a/{id}",
