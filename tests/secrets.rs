@@ -200,8 +200,10 @@ async fn nowhere_in_printed_settings_and_faults() {
     }
 }
 
+type Settings = &'static [(&'static str, &'static str)];
+
 /// Every setting that takes a URL, with what goes with it.
-const URLS: [(&str, &str, &[(&str, &str)]); 20] = [
+const URLS: [(&str, &str, Settings); 20] = [
     ("SESSION_STORE", "redis://USER:PASSWORD@h:1/0", &[]),
     ("SESSION_STORE", "rediss://:PASSWORD@[::1]", &[]),
     ("SESSION_STORE", "redis+sentinel://USER:PASSWORD@a,b:1/primary/0", &[]),

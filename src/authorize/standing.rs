@@ -12,10 +12,10 @@ use super::{
 };
 use crate::{
     config::user::SESSION,
-    json::{self, MAX_STRUCT_DEPTH, Unreadable},
+    json::{self, MAX_STRUCT_DEPTH, MAX_USER_BYTES, Unreadable},
     reason::Reason,
     session_store::{Fault as StoreFault, SessionId, SessionStore},
-    user_source::{Fault as SourceFault, How, Resolved},
+    user_source::{Fault as SourceFault, Fields, How, Resolved},
 };
 
 /// Who stands behind a session, or why nobody does.
@@ -179,14 +179,9 @@ impl Authorizer {
             Some(place) => format!("the user source `{}`: {}", source.name(), quote(place)),
             None => format!("the user source `{}`", source.name()),
         };
-        let resolved = source.resolve(passport_user).await.and_then(|resolved| match &resolved.user {
-            // The user object is the first level, and its fields are what is below it.
-            Some(fields) if fields.values().map(json::depth).max().unwrap_or(0) >= MAX_STRUCT_DEPTH => {
-                Err(SourceFault::unusable(
-                    "the user is nested deeper than 24 levels, more than a gRPC message carries",
-                ))
-            }
-            _ => Ok(resolved),
+        let resolved = source.resolve(passport_user).await.and_then(|resolved| {
+            resolved.user.as_ref().map_or(Ok(()), fits_a_message)?;
+            Ok(resolved)
         });
         match resolved {
             Ok(Resolved { user: Some(fields), how }) => {
@@ -230,6 +225,23 @@ impl Authorizer {
             }
         }
     }
+}
+
+/// Whether a gRPC message carries the user. That it does not is a fault of this one, and none of the call.
+fn fits_a_message(fields: &Fields) -> Result<(), SourceFault> {
+    // The user object is the first level, and its fields are what is below it.
+    if fields.values().map(json::depth).max().unwrap_or(0) >= MAX_STRUCT_DEPTH {
+        return Err(SourceFault::unusable(
+            "the user is nested deeper than 24 levels, more than a gRPC message carries",
+        ));
+    }
+    if json::size::as_struct(fields) > MAX_USER_BYTES {
+        return Err(SourceFault::unusable(
+            "the user is larger than 1 MiB as a google.protobuf.Struct, more than sockets can be told of; a number takes 11 \
+             bytes there",
+        ));
+    }
+    Ok(())
 }
 
 /// How it was found out who it is, after what was found.

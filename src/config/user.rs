@@ -173,7 +173,7 @@ const CACHE_SIZE: Setting = Setting {
     name: "user.cache_size",
     kind: Kind::Count,
     default: Some("10000"),
-    about: "How many users are remembered at most, the oldest forgotten first. One larger than 4 KiB takes several places.",
+    about: "How many users are remembered at most, the oldest forgotten first. One that takes more than 4 KiB of memory has several places.",
 };
 
 const STALE_FOR: Setting = Setting {

@@ -7,22 +7,17 @@ use serde_json::Value;
 use tokio::sync::watch;
 
 use super::{Fault, FaultKind, Fields, id};
+pub use crate::json::MAX_USER_BYTES;
 use crate::{
     health::Health,
     json::{self, Unreadable},
 };
-
-/// A user is no larger than this, in bytes: it goes into every answer about its sockets, and clients of gRPC take messages
-/// of 4 MiB.
-pub const MAX_USER_BYTES: usize = 1 << 20;
 
 /// A user as it was found.
 #[derive(Debug)]
 pub struct Found {
     /// Its fields.
     pub fields: Arc<Fields>,
-    /// How large it was on its way here, in bytes.
-    pub bytes: usize,
 }
 
 impl Found {
@@ -133,7 +128,7 @@ pub fn user_of_json(raw: &[u8]) -> Result<Found, Failure> {
         return Err(too_large());
     }
     match json::value(raw) {
-        Ok(Value::Object(fields)) => Ok(Found { fields: Arc::new(fields), bytes: raw.len() }),
+        Ok(Value::Object(fields)) => Ok(Found { fields: Arc::new(fields) }),
         Ok(_) => Err(Failure::unusable("the user source has something else than a JSON object", "no object")),
         Err(unreadable @ Unreadable::Invalid) => {
             Err(Failure::unusable("the user source has something else than JSON", unreadable.to_string()))

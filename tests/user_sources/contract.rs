@@ -192,6 +192,10 @@ async fn a_user_is_an_object_that_a_message_can_carry() {
             source.put("7", user.clone()).await;
             assert_eq!(asked.reason().await, "USER_SOURCE_FAILED", "{}: {user}", source.url());
         }
+        // Two bytes of JSON each, and eleven of a message.
+        source.put("7", json!({"numbers": vec![7; 200_000]})).await;
+        let hint = asked.fails(IN_TIME).await;
+        assert!(hint.contains("larger than 1 MiB"), "{}: {hint}", source.url());
         source.remove("7").await;
     }
 }
