@@ -81,7 +81,10 @@ impl Authorizer {
                 });
                 Err(Standing::nobody(Reason::SessionNotFound))
             }
-            Err(fault) => Err(store_fault(&fault, id, &**store, trace)),
+            Err(fault) => {
+                self.complaints.store_failed::<T>(&fault, id, &**store);
+                Err(store_fault(&fault, id, &**store, trace))
+            }
         }
     }
 
@@ -123,7 +126,7 @@ impl Authorizer {
             });
         })
         .map_err(|words| {
-            tracing::warn!(session_id = ?id, bytes, problem = words, "the stored session cannot be read");
+            self.complaints.session_unreadable::<T>(words, id, bytes);
             trace.step(|| {
                 Step::failed(StepName::Store, place(store, id), format!("{bytes} bytes; {words}"))
                     .hint(format!("is it a session of express-session? {}", store.question()))
@@ -212,15 +215,8 @@ impl Authorizer {
                 Standing::nobody(Reason::UserNotFound)
             }
             Err(fault) => {
-                let SourceFault { kind, words, cause } = &fault;
-                let session_id = id.map(tracing::field::debug);
-                if kind.is_outage() {
-                    // A source that is away logs so itself, once and not for each handshake.
-                    tracing::debug!(session_id, words, %cause, "the user source failed");
-                } else {
-                    tracing::warn!(session_id, words, %cause, "the user source failed");
-                }
-                trace.step(|| Step::failed(StepName::User, input(), "it failed").hint(words));
+                self.complaints.source_failed::<T>(&fault, id, &**source);
+                trace.step(|| Step::failed(StepName::User, input(), "it failed").hint(fault.words));
                 Standing::nobody(Reason::UserSourceFailed)
             }
         }
@@ -255,7 +251,7 @@ fn in_words(how: How) -> String {
     }
 }
 
-/// A store's fault, told to the log with its cause and to the caller without.
+/// A store's fault, told to the caller without its cause.
 fn store_fault<T: Trace>(
     fault: &StoreFault,
     id: &SessionId,
@@ -263,28 +259,17 @@ fn store_fault<T: Trace>(
     trace: &mut T,
 ) -> Standing {
     let (reason, words, hint) = match fault {
-        StoreFault::Unavailable(cause) => {
-            // A store that is away logs so itself, once and not for each handshake.
-            tracing::debug!(session_id = ?id, %cause, "the session store failed");
-            (
-                Reason::StoreUnavailable,
-                "the session store does not answer",
-                "the service's log has the cause; is session.store right, and is that store up and reachable from \
-                 here?"
-                    .to_owned(),
-            )
-        }
-        StoreFault::NotASession(cause) => {
-            tracing::warn!(session_id = ?id, %cause, "what is stored is not a session");
-            (
-                Reason::SessionMalformed,
-                "what is stored is not a session",
-                format!(
-                    "it is of another kind than the web app's session store writes; {}",
-                    store.question()
-                ),
-            )
-        }
+        StoreFault::Unavailable(_) => (
+            Reason::StoreUnavailable,
+            "the session store does not answer",
+            "the service's log has the cause; is session.store right, and is that store up and reachable from here?"
+                .to_owned(),
+        ),
+        StoreFault::NotASession(_) => (
+            Reason::SessionMalformed,
+            "what is stored is not a session",
+            format!("it is of another kind than the web app's session store writes; {}", store.question()),
+        ),
     };
     trace.step(|| Step::failed(StepName::Store, place(store, id), words).hint(hint));
     Standing::fault(reason, words)
