@@ -4,6 +4,7 @@ use std::fmt;
 
 use secrecy::{ExposeSecret as _, SecretString};
 
+use super::plaintext::is_this_machine;
 use super::server_address::{ServerAddress, decode, host_and_port};
 
 /// A MongoDB, in the words of its own drivers. Prints without the password.
@@ -16,6 +17,7 @@ pub struct MongoUrl {
     /// The database; that of the drivers if none is named.
     pub database: String,
     shown: String,
+    is_in_plaintext: bool,
 }
 
 /// The npm driver's, and so that of the stores on it.
@@ -33,15 +35,28 @@ impl MongoUrl {
         url.starts_with("mongodb:") || url.starts_with("mongodb+srv:")
     }
 
+    /// How to encrypt what is said, if it can be read on the way there.
+    pub(super) fn plaintext_way_out(&self) -> Option<&'static str> {
+        self.is_in_plaintext.then_some("TLS, as with ?tls=true,")
+    }
+
     /// Reads one. The error repeats nothing of a user, a password or a host.
     pub(super) fn parse(url: &str) -> Result<Self, String> {
         let ServerAddress { scheme, username, password, hosts, path, parameters } =
             ServerAddress::parse(url)?;
+        let mut is_elsewhere = false;
         for host in hosts.split(',') {
-            host_and_port(host, USUAL_PORT)?;
+            let (host, _) = host_and_port(host, USUAL_PORT)?;
+            is_elsewhere |= !is_this_machine(&host);
         }
-        for (name, _) in form_urlencoded::parse(parameters.unwrap_or("").as_bytes()) {
-            if UNCHECKED.contains(&name.to_ascii_lowercase().as_str()) {
+        // The driver's own default.
+        let mut tls = scheme == "mongodb+srv";
+        for (name, value) in form_urlencoded::parse(parameters.unwrap_or("").as_bytes()) {
+            let name = name.to_ascii_lowercase();
+            if matches!(name.as_str(), "tls" | "ssl") {
+                tls = value == "true";
+            }
+            if UNCHECKED.contains(&name.as_str()) {
                 return Err(
                     "it has a parameter that turns off checking the server's certificate; `tlsCAFile` names those that \
                      are to be trusted"
@@ -61,6 +76,7 @@ impl MongoUrl {
             password,
             database: if database.is_empty() { USUAL_DATABASE.to_owned() } else { database },
             shown: format!("{scheme}://{credentials}{hosts}{path}"),
+            is_in_plaintext: is_elsewhere && !tls,
         })
     }
 }

@@ -4,6 +4,7 @@ use std::fmt;
 
 use secrecy::{ExposeSecret as _, SecretString};
 
+use super::plaintext::is_this_machine;
 use super::server_address::{ServerAddress, decode, host_and_port};
 
 /// Where a Redis is and how to log in there. Prints without the password.
@@ -44,6 +45,12 @@ impl RedisUrl {
             || url.starts_with("rediss:")
             || url.starts_with("redis+")
             || url.starts_with("rediss+")
+    }
+
+    /// How to encrypt what is said, if it can be read on the way there.
+    pub(super) fn plaintext_way_out(&self) -> Option<&'static str> {
+        let is_elsewhere = self.nodes.iter().any(|(host, _)| !is_this_machine(host));
+        (!self.tls && is_elsewhere).then_some("TLS, as in rediss://,")
     }
 
     /// Reads `redis://user:password@host:port/0`, `redis+sentinel://h1,h2/primary/0` and `redis+cluster://h1,h2`, and

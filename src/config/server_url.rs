@@ -4,6 +4,7 @@ use std::{fmt, path::PathBuf};
 
 use secrecy::{ExposeSecret as _, SecretString};
 
+use super::plaintext::is_this_machine;
 use super::server_address::{ServerAddress, decode, host_and_port};
 
 /// Where a server is and how to log in there. Prints without the password.
@@ -59,6 +60,11 @@ impl ServerUrl {
         let database = decode(path)?;
         let tls = tls(parameters.unwrap_or(""), known)?;
         Ok(Self { scheme: known.scheme, host, port, username, password, database, tls })
+    }
+
+    /// Whether what is said can be read on the way there.
+    pub(super) fn is_in_plaintext(&self) -> bool {
+        self.tls == Tls::Off && !is_this_machine(&self.host)
     }
 }
 

@@ -79,6 +79,20 @@ impl SqlUrl {
         }
     }
 
+    /// How to encrypt what is said, if it can be read on the way there.
+    pub(super) fn plaintext_way_out(&self) -> Option<&'static str> {
+        match *self {
+            #[cfg(feature = "postgres")]
+            Self::Postgres(ref url) => url.is_in_plaintext().then_some("TLS, as with ?sslmode=verify-full,"),
+            #[cfg(feature = "mysql")]
+            Self::MySql(ref url) => {
+                url.is_in_plaintext().then_some("TLS, as with ?ssl-mode=verify_identity,")
+            }
+            #[cfg(feature = "sqlite")]
+            Self::Sqlite(_) => None,
+        }
+    }
+
     /// Whose SQL it is.
     pub fn dialect(&self) -> Dialect {
         match *self {

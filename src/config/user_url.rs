@@ -5,7 +5,7 @@ use std::fmt;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use url::Url;
 
-use super::{redis_url::RedisUrl, sql_url::SqlUrl, user::SESSION};
+use super::{plaintext::is_this_machine, redis_url::RedisUrl, sql_url::SqlUrl, user::SESSION};
 
 /// What stands where the id goes.
 const ID: &str = "{id}";
@@ -47,6 +47,21 @@ impl UserUrl {
                       grpcs://, postgres://, mysql:// and sqlite:"
                     .to_owned(),
             ),
+        }
+    }
+
+    /// How to encrypt what is said, if it can be read on the way there, and more than names of users is said.
+    pub(super) fn plaintext_way_out(&self, has_authorization: bool) -> Option<&'static str> {
+        let is_elsewhere = |host: &str| has_authorization && !is_this_machine(host);
+        match self {
+            Self::Session => None,
+            Self::Redis(url) => url.plaintext_way_out(),
+            Self::Sql(url) => url.plaintext_way_out(),
+            Self::Http(url) => (!url.tls && is_elsewhere(&url.host)).then_some("TLS, as in https://,"),
+            Self::Grpc(url) => {
+                let host = url.authority.rsplit_once(':').map_or("", |(host, _)| host);
+                (!url.tls && is_elsewhere(host)).then_some("TLS, as in grpcs://,")
+            }
         }
     }
 
@@ -120,6 +135,7 @@ pub struct HttpUrl {
     template: Template,
     /// The id is all that stands between two slashes.
     is_segment: bool,
+    host: String,
     /// It is spoken over TLS.
     pub tls: bool,
 }
@@ -154,7 +170,8 @@ impl HttpUrl {
         }
         let path = path.split('?').next().unwrap_or("");
         let is_segment = path.split('/').any(|segment| segment == ID);
-        Ok(Self { template, is_segment, tls: url.scheme() == "https" })
+        let host = url.host_str().unwrap_or("").to_owned();
+        Ok(Self { template, is_segment, host, tls: url.scheme() == "https" })
     }
 
     /// The URL of this id, percent-encoded.

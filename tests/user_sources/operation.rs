@@ -44,8 +44,6 @@ fn settings_that_do_not_go_together_are_told_at_the_start() {
         ),
         (&[("USER_SOURCE", "grpc://app.example")], "it is written grpc://host:port"),
         (&[("USER_SOURCE", "redis://h"), ("USER_LOOKUP", "users")], "user.lookup: it has no `{id}`"),
-        (&[("USER_LOOKUP", "u:{id}")], "user.lookup: nothing uses it"),
-        (&[("USER_AUTHORIZATION", "Bearer x")], "user.authorization: nothing uses it"),
         (
             &[("USER_SOURCE", "http://app/{id}"), ("USER_AUTHORIZATION", "")],
             "user.authorization: it is empty",
