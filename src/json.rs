@@ -6,12 +6,18 @@ use std::{borrow::Cow, cell::Cell, fmt};
 use serde::de::{DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
 use serde_json::{Map, Number, Value};
 
+pub mod size;
+
 /// How deep a session may nest, the session object being the first level.
 pub const MAX_SESSION_DEPTH: usize = 128;
 
 /// How deep a user, and a gateway's `auth` and `data`, may nest, the object itself being the first level: each level is
 /// four messages of a `google.protobuf.Struct`, and protobuf decoders stop at 100.
 pub const MAX_STRUCT_DEPTH: usize = 24;
+
+/// How large a user may be, as its source has it and as a `google.protobuf.Struct`, in bytes: it goes into every answer about
+/// its sockets, and clients of gRPC take messages of 4 MiB.
+pub const MAX_USER_BYTES: usize = 1 << 20;
 
 /// Why a text is not the JSON that was expected.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]

@@ -16,6 +16,7 @@ pub mod reason;
 pub mod redis_connection;
 pub mod registry;
 pub mod remote;
+pub mod seldom;
 pub mod server;
 pub mod session_end;
 pub mod session_store;

@@ -7,7 +7,7 @@ use std::{
 };
 
 /// Each part of `src/` and the parts it may use.
-const MAY_USE: [(&str, &[&str]); 22] = [
+const MAY_USE: [(&str, &[&str]); 23] = [
     ("main", &["cli"]),
     (
         "cli",
@@ -41,13 +41,24 @@ const MAY_USE: [(&str, &[&str]); 22] = [
     ),
     (
         "grpc",
-        &["authorize", "config", "door", "expression", "json", "reason", "registry", "task", "telemetry"],
+        &[
+            "authorize",
+            "config",
+            "door",
+            "expression",
+            "json",
+            "reason",
+            "registry",
+            "seldom",
+            "task",
+            "telemetry",
+        ],
     ),
     ("http", &["config", "door", "telemetry"]),
-    ("door", &["config", "telemetry"]),
+    ("door", &["config", "seldom", "telemetry"]),
     ("telemetry", &["authorize", "config", "expression", "reason", "session_store", "user_source"]),
     ("session_end", &["authorize", "expression", "reason", "registry", "session_store", "task"]),
-    ("authorize", &["config", "expression", "json", "reason", "session_store", "user_source"]),
+    ("authorize", &["config", "expression", "json", "reason", "seldom", "session_store", "user_source"]),
     ("registry", &["config", "expression", "health", "reason", "redis_connection", "task"]),
     ("reason", &[]),
     ("session_store", &["config", "health", "redis_connection", "remote", "sql"]),
@@ -59,6 +70,7 @@ const MAY_USE: [(&str, &[&str]); 22] = [
     ("expression", &[]),
     ("config", &["expression"]),
     ("health", &[]),
+    ("seldom", &[]),
     ("task", &[]),
     ("lib", &[]),
 ];

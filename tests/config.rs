@@ -13,7 +13,7 @@ use crate::support::{
     ANA, ANA_ID,
     process::Process,
     redis::Redis,
-    service::{ServiceProcess, authorize, command, config, request, with_cookie, with_headers},
+    service::{ServiceProcess, authorize, command, config, request, socketpass, with_cookie, with_headers},
     signed, until,
 };
 
@@ -79,10 +79,6 @@ fn layouts_tables_and_prefixes_fit_their_store() {
         (vec![postgres, ("SESSION_LAYOUT", "connect-anything")], "session.layout"),
         (vec![postgres, ("SESSION_TABLE", "a.")], "session.table"),
         (vec![postgres, ("SESSION_COLUMNS", "data=x")], "session.columns"),
-        (vec![("SESSION_STORE", "redis://h"), ("SESSION_LAYOUT", "connect-pg-simple")], "session.layout"),
-        (vec![("SESSION_STORE", "memcache://h"), ("SESSION_TABLE", "x")], "session.table"),
-        (vec![("SESSION_STORE", "file:/x"), ("SESSION_COLUMNS", "sid=x")], "session.columns"),
-        (vec![postgres, ("SESSION_PREFIX", "sess:")], "session.prefix"),
         (vec![("SESSION_STORE", "postgres://h")], "session.store"),
         (vec![("SESSION_STORE", "memcache://a,b")], "session.store"),
         (vec![("SESSION_STORE", "mongodb://u:p@h?tlsInsecure=true")], "session.store"),
@@ -96,6 +92,105 @@ fn layouts_tables_and_prefixes_fit_their_store() {
     ] {
         assert_eq!(config(&settings).unwrap().session.prefix, prefix, "{settings:?}");
     }
+}
+
+/// Each setting that is warned of, and why.
+fn warnings(settings: &[(&str, &str)]) -> Vec<(String, String)> {
+    let warnings = config(settings).unwrap().warnings.into_iter();
+    warnings.map(|warning| (warning.setting, warning.problem)).collect()
+}
+
+#[test]
+fn what_is_set_and_counts_for_nothing_is_warned_of_by_name() {
+    let cookie_session = ("SESSION_STORE", "cookie-session:");
+    let http = ("USER_SOURCE", "http://127.0.0.1/{id}");
+    for (settings, unused) in [
+        (
+            vec![("SESSION_STORE", "redis://localhost"), ("SESSION_LAYOUT", "connect-pg-simple")],
+            "session.layout",
+        ),
+        (vec![("SESSION_STORE", "memcache://localhost"), ("SESSION_TABLE", "x")], "session.table"),
+        (vec![("SESSION_STORE", "file:/x"), ("SESSION_COLUMNS", "sid=x")], "session.columns"),
+        (vec![("SESSION_STORE", "sqlite:/x"), ("SESSION_PREFIX", "sess:")], "session.prefix"),
+        (vec![("SESSION_KEYGRIP_ALGORITHM", "sha1")], "session.keygrip_algorithm"),
+        (vec![cookie_session, ("SESSION_ID_OUTSIDE_COOKIE", "off")], "session.id_outside_cookie"),
+        (vec![cookie_session, ("SESSION_STORE_TIMEOUT", "2s")], "session.store_timeout"),
+        (vec![cookie_session, ("SESSION_PREFIX", "sess:")], "session.prefix"),
+        (vec![("USER_LOOKUP", "u:{id}")], "user.lookup"),
+        (vec![http, ("USER_LOOKUP", "u:{id}")], "user.lookup"),
+        (vec![("USER_AUTHORIZATION", "Bearer x")], "user.authorization"),
+        (
+            vec![("USER_SOURCE", "redis://localhost"), ("USER_AUTHORIZATION", "Bearer x")],
+            "user.authorization",
+        ),
+        (vec![("USER_TIMEOUT", "1s")], "user.timeout"),
+        (vec![("USER_CACHE_TTL", "5s")], "user.cache_ttl"),
+        (vec![("USER_STALE_FOR", "1m")], "user.stale_for"),
+        (vec![("REGISTRY_PREFIX", "x:")], "registry.prefix"),
+    ] {
+        let warned = warnings(&settings);
+        assert!(
+            matches!(&warned[..], [(setting, problem)] if setting == unused && problem.contains("nothing uses it")),
+            "{settings:?}: {warned:?}"
+        );
+    }
+    let used = [cookie_session, ("SESSION_KEYGRIP_ALGORITHM", "sha512"), http, ("USER_CACHE_TTL", "5s")];
+    assert_eq!(warnings(&used), []);
+}
+
+#[test]
+fn what_goes_to_another_machine_in_plaintext_is_warned_of() {
+    const LOOKUP: (&str, &str) = ("USER_LOOKUP", "SELECT * FROM users WHERE id = {id}");
+    const AUTHORIZATION: (&str, &str) = ("USER_AUTHORIZATION", "Bearer x");
+    for (setting, settings, way_out) in [
+        ("session.store", vec![("SESSION_STORE", "redis://h")], "rediss://"),
+        ("session.store", vec![("SESSION_STORE", "redis+cluster://localhost,h")], "rediss://"),
+        ("session.store", vec![("SESSION_STORE", "postgres://h/app")], "sslmode="),
+        ("session.store", vec![("SESSION_STORE", "mysql://h/app?ssl-mode=disabled")], "ssl-mode="),
+        ("session.store", vec![("SESSION_STORE", "mongodb://localhost,h/app")], "tls=true"),
+        ("session.store", vec![("SESSION_STORE", "memcache://h")], "a tunnel"),
+        ("registry.store", vec![("REGISTRY_STORE", "redis://10.0.0.1")], "rediss://"),
+        ("user.source", vec![("USER_SOURCE", "redis://h")], "rediss://"),
+        ("user.source", vec![("USER_SOURCE", "postgres://h/app"), LOOKUP], "sslmode="),
+        ("user.source", vec![("USER_SOURCE", "http://h/{id}"), AUTHORIZATION], "https://"),
+        ("user.source", vec![("USER_SOURCE", "grpc://h:1"), AUTHORIZATION], "grpcs://"),
+    ] {
+        let warned = warnings(&settings);
+        assert!(
+            matches!(&warned[..], [(named, problem)] if named == setting && problem.contains(way_out)),
+            "{settings:?}: {warned:?}"
+        );
+    }
+    for settings in [
+        vec![("SESSION_STORE", "redis://127.0.0.1"), ("REGISTRY_STORE", "redis://[::1]")],
+        vec![("SESSION_STORE", "rediss://h")],
+        vec![("SESSION_STORE", "postgres://h/app?sslmode=require")],
+        vec![("SESSION_STORE", "postgres://localhost/app")],
+        vec![("SESSION_STORE", "mongodb://h/app?tls=true")],
+        vec![("SESSION_STORE", "mongodb+srv://h/app")],
+        vec![("SESSION_STORE", "mongodb://%2Ftmp%2Fmongodb-27017.sock")],
+        vec![("USER_SOURCE", "http://h/{id}")],
+        vec![("USER_SOURCE", "http://localhost:3000/{id}"), AUTHORIZATION],
+        vec![("USER_SOURCE", "grpc://[::1]:1"), AUTHORIZATION],
+    ] {
+        assert_eq!(warnings(&settings), [], "{settings:?}");
+    }
+}
+
+#[tokio::test]
+async fn warnings_are_told_at_the_start_and_with_the_settings() {
+    let unused = [("SESSION_KEYGRIP_ALGORITHM", "sha1")];
+    let service = ServiceProcess::start(&unused).await;
+    let line = service.process.output().line("nothing uses it").await;
+    assert!(line.contains("WARN") && line.contains("session.keygrip_algorithm"), "{line}");
+    let mut command = socketpass();
+    command
+        .arg("config")
+        .env("SOCKETPASS_SESSION_SECRETS", "x")
+        .env("SOCKETPASS_SESSION_KEYGRIP_ALGORITHM", "sha1");
+    let mut process = Process::start(&mut command);
+    assert_eq!(process.exit_code().await, Some(0));
+    process.output().line("warning: session.keygrip_algorithm: nothing uses it").await;
 }
 
 #[tokio::test]

@@ -3,7 +3,13 @@
 
 use std::sync::Arc;
 
-use socketpass::{grpc::pb::Handshake, session_store::SessionId};
+use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
+use proptest::prelude::*;
+use socketpass::{
+    config::{Config, reference},
+    grpc::pb::Handshake,
+    session_store::SessionId,
+};
 
 use crate::support::{
     ANA_ID,
@@ -13,7 +19,9 @@ use crate::support::{
     postgres::{PASSWORD as POSTGRES_PASSWORD, Postgres},
     process::Process,
     redis::Redis,
-    service::{ServiceProcess, authorize, config, explain, request, socketpass, with_cookie, with_headers},
+    service::{
+        ServiceProcess, authorize, config, explain, layers, request, socketpass, with_cookie, with_headers,
+    },
     signed,
 };
 
@@ -189,6 +197,57 @@ async fn nowhere_in_printed_settings_and_faults() {
         layers.add_file(file.path());
         let faults = socketpass::config::Config::load(&layers).unwrap_err();
         assert_clean("a fault", &format!("{faults}"), &all);
+    }
+}
+
+type Settings = &'static [(&'static str, &'static str)];
+
+/// Every setting that takes a URL, with what goes with it.
+const URLS: [(&str, &str, Settings); 20] = [
+    ("SESSION_STORE", "redis://USER:PASSWORD@h:1/0", &[]),
+    ("SESSION_STORE", "rediss://:PASSWORD@[::1]", &[]),
+    ("SESSION_STORE", "redis+sentinel://USER:PASSWORD@a,b:1/primary/0", &[]),
+    ("SESSION_STORE", "redis+sentinel://USER:PASSWORD@a,b:1/primary", &[]),
+    ("SESSION_STORE", "redis+cluster://USER:PASSWORD@a,b", &[]),
+    ("SESSION_STORE", "postgres://USER:PASSWORD@h/app", &[]),
+    ("SESSION_STORE", "postgres://USER:PASSWORD@h:1/app?sslmode=require", &[]),
+    ("SESSION_STORE", "mysql://USER:PASSWORD@h/app", &[]),
+    ("SESSION_STORE", "mongodb://USER:PASSWORD@h", &[]),
+    ("SESSION_STORE", "mongodb://USER:PASSWORD@a,b:1/app?replicaSet=x", &[]),
+    ("SESSION_STORE", "mongodb+srv://USER:PASSWORD@h/app", &[]),
+    ("SESSION_STORE", "memcache://USER:PASSWORD@h", &[]),
+    ("REGISTRY_STORE", "redis://USER:PASSWORD@h", &[]),
+    ("USER_SOURCE", "redis://USER:PASSWORD@h", &[]),
+    ("USER_SOURCE", "mysql://USER:PASSWORD@h/app", &[("USER_LOOKUP", "SELECT * FROM users WHERE id = {id}")]),
+    ("USER_SOURCE", "https://USER:PASSWORD@h/{id}", &[]),
+    ("USER_SOURCE", "http://h/{id}?key=PASSWORD", &[]),
+    ("USER_SOURCE", "grpcs://USER:PASSWORD@h:1", &[]),
+    ("TELEMETRY_OTLP_ENDPOINT", "http://USER:PASSWORD@h:1", &[]),
+    ("TELEMETRY_OTLP_ENDPOINT", "http://h:1/?key=PASSWORD", &[]),
+];
+
+proptest! {
+    /// Whatever is in a password, percent-encoded or, by mistake, not: a `/` or `?` makes a host and a path of its halves.
+    #[test]
+    fn nowhere_in_what_becomes_of_a_url(
+        user in "[a-z0-9]{1,4}",
+        before in "([0-9]{1,3}[/?#])?[!-~]{0,4}",
+        after in "[!-~]{0,4}",
+    ) {
+        const MARK: &str = "hunter2";
+        let raw = format!("{before}{MARK}{after}");
+        let encoded = utf8_percent_encode(&raw, NON_ALPHANUMERIC).to_string();
+        for (name, url, with) in URLS {
+            for password in [&raw, &encoded] {
+                let url = url.replace("USER", &user).replace("PASSWORD", password);
+                let settings = [with, &[(name, url.as_str())]].concat();
+                let told = match Config::load_and_show(&layers(&settings)) {
+                    Ok((config, effective)) => format!("{config:?} {}", reference::in_force(&effective)),
+                    Err(faults) => format!("{faults} {faults:?}"),
+                };
+                prop_assert!(!told.contains(MARK), "{name} {url}: {told}");
+            }
+        }
     }
 }
 

@@ -13,6 +13,7 @@ use crate::{
 };
 
 pub mod again;
+mod complaints;
 pub mod cookie;
 mod cookie_session;
 pub mod explain;
@@ -27,6 +28,7 @@ mod standing;
 mod user;
 
 use self::{
+    complaints::Complaints,
     explain::{Step, StepName, Trace},
     keygrip::Keygrip,
     policy::Policy,
@@ -96,6 +98,7 @@ pub struct Authorizer {
     sessions: Sessions,
     users: Arc<dyn UserSource>,
     policy: Arc<dyn Policy>,
+    complaints: Complaints,
 }
 
 impl Authorizer {
@@ -106,7 +109,7 @@ impl Authorizer {
         users: Arc<dyn UserSource>,
         policy: Arc<dyn Policy>,
     ) -> Self {
-        Self { rules, sessions, users, policy }
+        Self { rules, sessions, users, policy, complaints: Complaints::default() }
     }
 
     /// Decides. `trace` hears of each step.

@@ -12,10 +12,10 @@ use super::{
 };
 use crate::{
     config::user::SESSION,
-    json::{self, MAX_STRUCT_DEPTH, Unreadable},
+    json::{self, MAX_STRUCT_DEPTH, MAX_USER_BYTES, Unreadable},
     reason::Reason,
     session_store::{Fault as StoreFault, SessionId, SessionStore},
-    user_source::{Fault as SourceFault, How, Resolved},
+    user_source::{Fault as SourceFault, Fields, How, Resolved},
 };
 
 /// Who stands behind a session, or why nobody does.
@@ -81,7 +81,10 @@ impl Authorizer {
                 });
                 Err(Standing::nobody(Reason::SessionNotFound))
             }
-            Err(fault) => Err(store_fault(&fault, id, &**store, trace)),
+            Err(fault) => {
+                self.complaints.store_failed::<T>(&fault, id, &**store);
+                Err(store_fault(&fault, id, &**store, trace))
+            }
         }
     }
 
@@ -123,7 +126,7 @@ impl Authorizer {
             });
         })
         .map_err(|words| {
-            tracing::warn!(session_id = ?id, bytes, problem = words, "the stored session cannot be read");
+            self.complaints.session_unreadable::<T>(words, id, bytes);
             trace.step(|| {
                 Step::failed(StepName::Store, place(store, id), format!("{bytes} bytes; {words}"))
                     .hint(format!("is it a session of express-session? {}", store.question()))
@@ -179,14 +182,9 @@ impl Authorizer {
             Some(place) => format!("the user source `{}`: {}", source.name(), quote(place)),
             None => format!("the user source `{}`", source.name()),
         };
-        let resolved = source.resolve(passport_user).await.and_then(|resolved| match &resolved.user {
-            // The user object is the first level, and its fields are what is below it.
-            Some(fields) if fields.values().map(json::depth).max().unwrap_or(0) >= MAX_STRUCT_DEPTH => {
-                Err(SourceFault::unusable(
-                    "the user is nested deeper than 24 levels, more than a gRPC message carries",
-                ))
-            }
-            _ => Ok(resolved),
+        let resolved = source.resolve(passport_user).await.and_then(|resolved| {
+            resolved.user.as_ref().map_or(Ok(()), fits_a_message)?;
+            Ok(resolved)
         });
         match resolved {
             Ok(Resolved { user: Some(fields), how }) => {
@@ -217,19 +215,29 @@ impl Authorizer {
                 Standing::nobody(Reason::UserNotFound)
             }
             Err(fault) => {
-                let SourceFault { kind, words, cause } = &fault;
-                let session_id = id.map(tracing::field::debug);
-                if kind.is_outage() {
-                    // A source that is away logs so itself, once and not for each handshake.
-                    tracing::debug!(session_id, words, %cause, "the user source failed");
-                } else {
-                    tracing::warn!(session_id, words, %cause, "the user source failed");
-                }
-                trace.step(|| Step::failed(StepName::User, input(), "it failed").hint(words));
+                self.complaints.source_failed::<T>(&fault, id, &**source);
+                trace.step(|| Step::failed(StepName::User, input(), "it failed").hint(fault.words));
                 Standing::nobody(Reason::UserSourceFailed)
             }
         }
     }
+}
+
+/// Whether a gRPC message carries the user. That it does not is a fault of this one, and none of the call.
+fn fits_a_message(fields: &Fields) -> Result<(), SourceFault> {
+    // The user object is the first level, and its fields are what is below it.
+    if fields.values().map(json::depth).max().unwrap_or(0) >= MAX_STRUCT_DEPTH {
+        return Err(SourceFault::unusable(
+            "the user is nested deeper than 24 levels, more than a gRPC message carries",
+        ));
+    }
+    if json::size::as_struct(fields) > MAX_USER_BYTES {
+        return Err(SourceFault::unusable(
+            "the user is larger than 1 MiB as a google.protobuf.Struct, more than sockets can be told of; a number takes 11 \
+             bytes there",
+        ));
+    }
+    Ok(())
 }
 
 /// How it was found out who it is, after what was found.
@@ -243,7 +251,7 @@ fn in_words(how: How) -> String {
     }
 }
 
-/// A store's fault, told to the log with its cause and to the caller without.
+/// A store's fault, told to the caller without its cause.
 fn store_fault<T: Trace>(
     fault: &StoreFault,
     id: &SessionId,
@@ -251,28 +259,17 @@ fn store_fault<T: Trace>(
     trace: &mut T,
 ) -> Standing {
     let (reason, words, hint) = match fault {
-        StoreFault::Unavailable(cause) => {
-            // A store that is away logs so itself, once and not for each handshake.
-            tracing::debug!(session_id = ?id, %cause, "the session store failed");
-            (
-                Reason::StoreUnavailable,
-                "the session store does not answer",
-                "the service's log has the cause; is session.store right, and is that store up and reachable from \
-                 here?"
-                    .to_owned(),
-            )
-        }
-        StoreFault::NotASession(cause) => {
-            tracing::warn!(session_id = ?id, %cause, "what is stored is not a session");
-            (
-                Reason::SessionMalformed,
-                "what is stored is not a session",
-                format!(
-                    "it is of another kind than the web app's session store writes; {}",
-                    store.question()
-                ),
-            )
-        }
+        StoreFault::Unavailable(_) => (
+            Reason::StoreUnavailable,
+            "the session store does not answer",
+            "the service's log has the cause; is session.store right, and is that store up and reachable from here?"
+                .to_owned(),
+        ),
+        StoreFault::NotASession(_) => (
+            Reason::SessionMalformed,
+            "what is stored is not a session",
+            format!("it is of another kind than the web app's session store writes; {}", store.question()),
+        ),
     };
     trace.step(|| Step::failed(StepName::Store, place(store, id), words).hint(hint));
     Standing::fault(reason, words)

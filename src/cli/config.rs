@@ -5,9 +5,9 @@ use std::io::Write as _;
 use clap::Args;
 use serde_json::{Map, json};
 
-use super::{Error, SettingArgs};
+use super::{Error, SettingArgs, style::HINT};
 use crate::{
-    config::{Config, Effective, reference},
+    config::{Config, Effective, Fault, reference},
     telemetry::metrics::table,
 };
 
@@ -36,7 +36,10 @@ impl ConfigCommand {
         if self.metrics {
             return Ok(write!(out, "{}", table::markdown())?);
         }
-        let (_, effective) = Config::load_and_show(&self.settings.layers())?;
+        let (config, effective) = Config::load_and_show(&self.settings.layers())?;
+        for Fault { setting, problem } in &config.warnings {
+            writeln!(anstream::stderr(), "{HINT}warning:{HINT:#} {setting}: {problem}")?;
+        }
         if self.json {
             let settings: Map<_, _> = effective.iter().map(as_json).collect();
             return Ok(writeln!(out, "{}", serde_json::Value::Object(settings))?);

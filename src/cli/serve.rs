@@ -34,6 +34,7 @@ impl Serve {
         for variable in layers.unknown_variables() {
             tracing::warn!(variable, "the variable begins with SOCKETPASS_ and names no setting");
         }
+        config.log_warnings();
         match config.session.store {
             StoreUrl::Memory => {
                 tracing::warn!("session.store is memory: this service has no sessions, so nobody can log in");

@@ -47,7 +47,7 @@ const ACCEPT: Setting = Setting {
     kind: Kind::Expression,
     default: Some("user.logged_in"),
     about: "Who may come in: a CEL expression over `user` and `socket`. Of the socket it sees `namespace`, \
-            `remote_address` and `origin`: `user.logged_in && (socket.namespace != \"/admin\" || user.role == \"admin\")`. \
+            `remote_address` and `origin`: `user.logged_in && (socket.namespace == \"/chat\" || user.role == \"admin\")`. \
             `user.logged_in`: whoever is logged in. `true`: everybody, anonymous sockets too, which is \
             passport.socketio's `accept(null, !error)`. Faults and origins that are not allowed reject whatever it says. \
             docs/policies.md explains it, and `socketpass policy test` tests it.",

@@ -13,12 +13,14 @@ mod memcached_url;
 pub mod mongo_url;
 pub mod operation;
 pub mod origin;
+mod plaintext;
 mod reader;
 pub mod redis_url;
 pub mod reference;
 pub mod registry;
 pub mod reload;
 pub mod revalidate;
+mod server_address;
 pub mod server_url;
 pub mod session;
 pub mod setting;
@@ -35,7 +37,7 @@ use self::{
     doors::{Grpc, Http},
     layers::Layers,
     operation::{Limits, Log},
-    reader::Reader,
+    reader::{Read, Reader},
     registry::Registry,
     revalidate::Revalidate,
     session::Session,
@@ -75,6 +77,8 @@ pub struct Config {
     pub telemetry: Telemetry,
     /// `[audit]`
     pub audit: Audit,
+    /// What can be meant, and probably is not.
+    pub warnings: Vec<Fault>,
 }
 
 /// The parts, in the order of the reference.
@@ -107,7 +111,7 @@ impl Settings {
     }
 }
 
-/// One thing that is wrong with the settings.
+/// One thing that is wrong with the settings, or seems to be.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Fault {
     /// Which setting.
@@ -147,7 +151,7 @@ impl Config {
     pub fn load_and_show(layers: &Layers) -> Result<(Self, Vec<Effective>), Faults> {
         let mut reader = Reader::new(layers);
         let (grpc, tls) = (Grpc::read(&mut reader), Tls::read(&mut reader));
-        let config = Self {
+        let mut config = Self {
             http: Http::read(&mut reader),
             session: Session::read(&mut reader),
             user: User::read(&mut reader),
@@ -161,9 +165,20 @@ impl Config {
             audit: Audit::read(&mut reader),
             grpc,
             tls,
+            warnings: Vec::new(),
         };
-        let (effective, faults) = reader.finish();
+        let Read { effective, faults, warnings } = reader.finish();
+        config.warnings = warnings;
         if faults.is_empty() { Ok((config, effective)) } else { Err(Faults(faults)) }
+    }
+}
+
+impl Config {
+    /// Logs what can be meant, and probably is not.
+    pub fn log_warnings(&self) {
+        for Fault { setting, problem } in &self.warnings {
+            tracing::warn!(setting, problem, "a setting is probably not meant so");
+        }
     }
 }
 
@@ -184,6 +199,6 @@ impl Grpc {
 fn alone<T>(layers: &Layers, read: impl Fn(&mut Reader<'_>) -> T) -> Result<T, Faults> {
     let mut reader = Reader::new(layers);
     let part = read(&mut reader);
-    let (_, faults) = reader.finish();
+    let Read { faults, .. } = reader.finish();
     if faults.is_empty() { Ok(part) } else { Err(Faults(faults)) }
 }

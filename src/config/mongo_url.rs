@@ -4,7 +4,8 @@ use std::fmt;
 
 use secrecy::{ExposeSecret as _, SecretString};
 
-use super::redis_url::{decode, user_and_password};
+use super::plaintext::is_this_machine;
+use super::server_address::{ServerAddress, decode, host_and_port};
 
 /// A MongoDB, in the words of its own drivers. Prints without the password.
 #[derive(Clone)]
@@ -16,10 +17,13 @@ pub struct MongoUrl {
     /// The database; that of the drivers if none is named.
     pub database: String,
     shown: String,
+    is_in_plaintext: bool,
 }
 
 /// The npm driver's, and so that of the stores on it.
 const USUAL_DATABASE: &str = "test";
+
+const USUAL_PORT: u16 = 27017;
 
 /// What turns off checking who answers.
 const UNCHECKED: [&str; 4] =
@@ -31,24 +35,28 @@ impl MongoUrl {
         url.starts_with("mongodb:") || url.starts_with("mongodb+srv:")
     }
 
+    /// How to encrypt what is said, if it can be read on the way there.
+    pub(super) fn plaintext_way_out(&self) -> Option<&'static str> {
+        self.is_in_plaintext.then_some("TLS, as with ?tls=true,")
+    }
+
     /// Reads one. The error repeats nothing of a user, a password or a host.
     pub(super) fn parse(url: &str) -> Result<Self, String> {
-        let (scheme, rest) = url.split_once("://").ok_or("it has no `://` after its scheme")?;
-        if rest.contains('#') {
-            return Err("it takes no `#`; in a user or password write it as %23".to_owned());
+        let ServerAddress { scheme, username, password, hosts, path, parameters } =
+            ServerAddress::parse(url)?;
+        let mut is_elsewhere = false;
+        for host in hosts.split(',') {
+            let (host, _) = host_and_port(host, USUAL_PORT)?;
+            is_elsewhere |= !is_this_machine(&host);
         }
-        let (address, parameters) = rest.split_once('?').unwrap_or((rest, ""));
-        let (authority, database) = address.split_once('/').unwrap_or((address, ""));
-        let (credentials, hosts) = match authority.rsplit_once('@') {
-            Some((credentials, hosts)) => (Some(credentials), hosts),
-            None => (None, authority),
-        };
-        let (username, password) = credentials.map_or(Ok((None, None)), user_and_password)?;
-        if hosts.split(',').any(str::is_empty) {
-            return Err("one of its hosts is empty".to_owned());
-        }
-        for (name, _) in form_urlencoded::parse(parameters.as_bytes()) {
-            if UNCHECKED.contains(&name.to_ascii_lowercase().as_str()) {
+        // The driver's own default.
+        let mut tls = scheme == "mongodb+srv";
+        for (name, value) in form_urlencoded::parse(parameters.unwrap_or("").as_bytes()) {
+            let name = name.to_ascii_lowercase();
+            if matches!(name.as_str(), "tls" | "ssl") {
+                tls = value == "true";
+            }
+            if UNCHECKED.contains(&name.as_str()) {
                 return Err(
                     "it has a parameter that turns off checking the server's certificate; `tlsCAFile` names those that \
                      are to be trusted"
@@ -56,7 +64,7 @@ impl MongoUrl {
                 );
             }
         }
-        let database = decode(database)?;
+        let database = decode(path)?;
         let credentials = match (&username, &password) {
             (None, None) => String::new(),
             (username, None) => format!("{}@", username.as_deref().unwrap_or_default()),
@@ -68,6 +76,7 @@ impl MongoUrl {
             password,
             database: if database.is_empty() { USUAL_DATABASE.to_owned() } else { database },
             shown: format!("{scheme}://{credentials}{hosts}{path}"),
+            is_in_plaintext: is_elsewhere && !tls,
         })
     }
 }
@@ -114,6 +123,11 @@ mod tests {
             "mongodb://u:hunter2@",
             "mongodb://u:hunter2@h?tlsInsecure=true",
             "mongodb://u:hunter2@a,",
+            "mongodb://u:hunter2",
+            "mongodb://u:hun/ter2@h/app",
+            "mongodb://12:34/hunter2@h/app",
+            "mongodb://12:34?hunter2@h/app",
+            "mongodb:hunter2@h://h/app",
         ] {
             let problem = MongoUrl::parse(url).expect_err(url);
             assert!(!problem.contains("hunter2"), "{problem}");

@@ -33,10 +33,21 @@ pub struct Effective {
 
 const NOT_A_SECRET: &str = "it is what `socketpass config` prints instead of a secret, and no secret";
 
+/// What came of reading.
+pub(super) struct Read {
+    /// What is in force.
+    pub(super) effective: Vec<Effective>,
+    /// What was wrong.
+    pub(super) faults: Vec<Fault>,
+    /// What can be meant, and probably is not.
+    pub(super) warnings: Vec<Fault>,
+}
+
 /// Reads settings out of the layers.
 pub(super) struct Reader<'l> {
     layers: &'l Layers,
     faults: Vec<Fault>,
+    warnings: Vec<Fault>,
     effective: Vec<Effective>,
     digests: BTreeMap<&'static str, u64>,
 }
@@ -50,17 +61,35 @@ struct Resolved {
 impl<'l> Reader<'l> {
     /// A reader of these layers.
     pub(super) fn new(layers: &'l Layers) -> Self {
-        Self { layers, faults: layers.faults().to_vec(), effective: Vec::new(), digests: BTreeMap::new() }
+        Self {
+            layers,
+            faults: layers.faults().to_vec(),
+            warnings: Vec::new(),
+            effective: Vec::new(),
+            digests: BTreeMap::new(),
+        }
     }
 
-    /// What is in force, and what was wrong.
-    pub(super) fn finish(self) -> (Vec<Effective>, Vec<Fault>) {
-        (self.effective, self.faults)
+    /// What came of it.
+    pub(super) fn finish(self) -> Read {
+        Read { effective: self.effective, faults: self.faults, warnings: self.warnings }
     }
 
     /// Reports a fault of a setting that is well-formed by itself.
     pub(super) fn fault(&mut self, setting: &Setting, problem: impl Into<String>) {
         self.faults.push(Fault::new(setting.name, problem));
+    }
+
+    /// Tells of a setting that can be meant, and probably is not.
+    pub(super) fn warn(&mut self, setting: &Setting, problem: impl Into<String>) {
+        self.warnings.push(Fault::new(setting.name, problem));
+    }
+
+    /// Tells of a setting that was set and counts for nothing beside others: it was meant for something.
+    pub(super) fn unused(&mut self, setting: &'static Setting, because: &str) {
+        if !self.is_absent(setting) {
+            self.warn(setting, format!("nothing uses it: {because}"));
+        }
     }
 
     /// Whether a fault of this setting was reported already.

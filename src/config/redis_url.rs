@@ -2,8 +2,10 @@
 
 use std::fmt;
 
-use percent_encoding::percent_decode_str;
 use secrecy::{ExposeSecret as _, SecretString};
+
+use super::plaintext::is_this_machine;
+use super::server_address::{ServerAddress, decode, host_and_port};
 
 /// Where a Redis is and how to log in there. Prints without the password.
 #[derive(Clone)]
@@ -45,23 +47,22 @@ impl RedisUrl {
             || url.starts_with("rediss+")
     }
 
+    /// How to encrypt what is said, if it can be read on the way there.
+    pub(super) fn plaintext_way_out(&self) -> Option<&'static str> {
+        let is_elsewhere = self.nodes.iter().any(|(host, _)| !is_this_machine(host));
+        (!self.tls && is_elsewhere).then_some("TLS, as in rediss://,")
+    }
+
     /// Reads `redis://user:password@host:port/0`, `redis+sentinel://h1,h2/primary/0` and `redis+cluster://h1,h2`, and
     /// the same with `rediss`. The error repeats nothing of the URL but its scheme.
     pub fn parse(url: &str) -> Result<Self, String> {
-        let (scheme, rest) = url.split_once("://").ok_or("it has no `://` after its scheme")?;
+        let ServerAddress { scheme, username, password, hosts, path, parameters } =
+            ServerAddress::parse(url)?;
+        if parameters.is_some() {
+            return Err("it takes no `?`; in a user or password write it as %3F".to_owned());
+        }
         let (transport, topology) = scheme.split_once('+').unwrap_or((scheme, ""));
         let tls = transport == "rediss";
-        if rest.contains(['?', '#']) {
-            return Err(
-                "it takes no `?` and no `#`; in a user or password write them as %3F and %23".to_owned()
-            );
-        }
-        let (authority, path) = rest.split_once('/').unwrap_or((rest, ""));
-        let (credentials, hosts) = match authority.rsplit_once('@') {
-            Some((credentials, hosts)) => (Some(credentials), hosts),
-            None => (None, authority),
-        };
-        let (username, password) = credentials.map_or(Ok((None, None)), user_and_password)?;
         if username.is_some() && password.is_none() {
             // Printed as a user it would be a password for all to see.
             return Err(
@@ -106,34 +107,6 @@ impl RedisUrl {
         };
         Ok(Self { topology, nodes, tls, username, password, database })
     }
-}
-
-pub(super) fn user_and_password(credentials: &str) -> Result<(Option<String>, Option<SecretString>), String> {
-    let (username, password) = credentials.split_once(':').unwrap_or((credentials, ""));
-    let filled = |text: &str| decode(text).map(|text| (!text.is_empty()).then_some(text));
-    Ok((filled(username)?, filled(password)?.map(SecretString::from)))
-}
-
-pub(super) fn decode(text: &str) -> Result<String, String> {
-    let decoded =
-        percent_decode_str(text).decode_utf8().map_err(|_| "it is not UTF-8 when percent-decoded")?;
-    Ok(decoded.into_owned())
-}
-
-pub(super) fn host_and_port(text: &str, default_port: u16) -> Result<(String, u16), String> {
-    let wrong_port = |_| "one of its ports is no number up to 65535".to_owned();
-    // The brackets of an IPv6 address are the URL's, not the address's.
-    let (host, port) = match text.strip_prefix('[').and_then(|rest| rest.split_once(']')) {
-        Some((host, "")) => (host, None),
-        Some((host, port)) => {
-            (host, Some(port.strip_prefix(':').ok_or("after the `]` of a host comes a `:` or nothing")?))
-        }
-        None => text.split_once(':').map_or((text, None), |(host, port)| (host, Some(port))),
-    };
-    if host.is_empty() {
-        return Err("one of its hosts is empty".to_owned());
-    }
-    Ok((host.to_owned(), port.map_or(Ok(default_port), |port| port.parse().map_err(wrong_port))?))
 }
 
 impl fmt::Display for RedisUrl {
@@ -219,6 +192,7 @@ mod tests {
             "redis+other://a",
             "redis://hunter2@h",
             "redis+x:hunter2@h://",
+            "redis+sentinel://12:34/hunter2@h/primary",
         ] {
             let problem = shown(url).expect_err(url);
             assert!(!problem.contains("hunter2"), "{problem}");

@@ -3,6 +3,7 @@
 use std::{fmt, time::Duration};
 
 use super::{
+    plaintext,
     reader::Reader,
     redis_url::RedisUrl,
     setting::{Kind, Setting},
@@ -157,6 +158,21 @@ impl Registry {
             history_bytes: reader.bytes(&HISTORY_BYTES),
             indexes: indexes(reader),
         };
+        match &this.store {
+            RegistryUrl::Memory => {
+                for setting in [&PREFIX, &STORE_CONNECT_TIMEOUT, &STORE_TIMEOUT] {
+                    reader.unused(setting, "registry.store is memory:");
+                }
+            }
+            RegistryUrl::Redis(url) => {
+                if let Some(way_out) = url.plaintext_way_out() {
+                    reader.warn(
+                        &STORE,
+                        plaintext::warning("sessions' ids, users and Redis' password go", way_out),
+                    );
+                }
+            }
+        }
         if !(Duration::from_millis(200)..=Duration::from_hours(1)).contains(&this.lease)
             && !reader.has_fault(&LEASE)
         {

@@ -60,6 +60,7 @@ pub async fn watch(
                     continue;
                 }
                 tracing::info!("settings were read again");
+                config.log_warnings();
                 layers = again;
                 for setting in changed_in_vain(&in_force, &shown) {
                     tracing::warn!(setting, "it has changed, and counts from the next start on");

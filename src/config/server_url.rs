@@ -4,7 +4,8 @@ use std::{fmt, path::PathBuf};
 
 use secrecy::{ExposeSecret as _, SecretString};
 
-use super::redis_url::{decode, host_and_port, user_and_password};
+use super::plaintext::is_this_machine;
+use super::server_address::{ServerAddress, decode, host_and_port};
 
 /// Where a server is and how to log in there. Prints without the password.
 #[derive(Clone)]
@@ -51,23 +52,19 @@ pub(super) struct Parameters {
 }
 
 impl ServerUrl {
-    /// Reads one. The error repeats nothing of the URL but its parameters' names.
+    /// Reads one. The error repeats nothing of the URL.
     pub(super) fn parse(url: &str, known: &Parameters) -> Result<Self, String> {
-        let (_, rest) = url.split_once("://").ok_or("it has no `://` after its scheme")?;
-        if rest.contains('#') {
-            return Err("it takes no `#`; in a user or password write it as %23".to_owned());
-        }
-        let (address, parameters) = rest.split_once('?').unwrap_or((rest, ""));
-        let (authority, database) = address.split_once('/').unwrap_or((address, ""));
-        let (credentials, host) = match authority.rsplit_once('@') {
-            Some((credentials, host)) => (Some(credentials), host),
-            None => (None, authority),
-        };
-        let (username, password) = credentials.map_or(Ok((None, None)), user_and_password)?;
-        let (host, port) = host_and_port(host, known.port)?;
-        let database = decode(database)?;
-        let tls = tls(parameters, known)?;
+        let ServerAddress { scheme: _, username, password, hosts, path, parameters } =
+            ServerAddress::parse(url)?;
+        let (host, port) = host_and_port(hosts, known.port)?;
+        let database = decode(path)?;
+        let tls = tls(parameters.unwrap_or(""), known)?;
         Ok(Self { scheme: known.scheme, host, port, username, password, database, tls })
+    }
+
+    /// Whether what is said can be read on the way there.
+    pub(super) fn is_in_plaintext(&self) -> bool {
+        self.tls == Tls::Off && !is_this_machine(&self.host)
     }
 }
 
@@ -91,13 +88,9 @@ fn tls(parameters: &str, known: &Parameters) -> Result<Tls, String> {
             });
         } else if name == *authority {
             file = Some(PathBuf::from(value.into_owned()));
-        } else if name.is_ascii() {
-            return Err(format!(
-                "it takes no parameter `{}`; there are `{mode}` and `{authority}`",
-                name.escape_debug()
-            ));
         } else {
-            return Err(format!("it takes only the parameters `{mode}` and `{authority}`"));
+            // The name may be a part of a password with a `?` in it.
+            return Err(format!("it takes no parameters but `{mode}` and `{authority}`"));
         }
     }
     match (is_on, file) {

@@ -12,6 +12,7 @@ use super::{
     layout::{Layout, PACKAGES, Place},
     memcached_url,
     origin::AllowedOrigin,
+    plaintext,
     reader::Reader,
     redis_url::RedisUrl,
     server_url::ServerUrl,
@@ -148,6 +149,18 @@ impl StoreUrl {
             Self::Sql(url, layout) => Some((Place::Sql(url.dialect()), layout)),
             #[cfg(feature = "mongodb")]
             Self::Mongo(_, layout) => Some((Place::Mongo, layout)),
+        }
+    }
+
+    /// How to encrypt what is said to it, if that can be read on the way there.
+    fn plaintext_way_out(&self) -> Option<&'static str> {
+        match self {
+            Self::Memory | Self::CookieSession | Self::File(_) => None,
+            Self::Redis(url) => url.plaintext_way_out(),
+            Self::Sql(url, _) => url.plaintext_way_out(),
+            #[cfg(feature = "mongodb")]
+            Self::Mongo(url, _) => url.plaintext_way_out(),
+            Self::Memcached(url) => url.is_in_plaintext().then_some(plaintext::TUNNEL),
         }
     }
 
@@ -323,6 +336,16 @@ impl Session {
 
     pub(super) fn read(reader: &mut Reader<'_>) -> Self {
         let store = store(reader);
+        if store == StoreUrl::CookieSession {
+            for setting in [&ID_OUTSIDE_COOKIE, &STORE_CONNECT_TIMEOUT, &STORE_TIMEOUT] {
+                reader.unused(setting, "with cookie-session: there is neither an id nor a store");
+            }
+        } else {
+            reader.unused(&KEYGRIP_ALGORITHM, "session.store = \"cookie-session:\" does");
+        }
+        if let Some(way_out) = store.plaintext_way_out() {
+            reader.warn(&STORE, plaintext::warning("sessions and the store's password go", way_out));
+        }
         Self {
             cookie: reader.text(&COOKIE),
             secrets: secrets(reader),
@@ -364,11 +387,8 @@ fn store(reader: &mut Reader<'_>) -> StoreUrl {
     let columns = reader.list(&COLUMNS);
     let mut store = store.unwrap_or(StoreUrl::Memory);
     let Some((place, layout)) = store.layout() else {
-        let set = [(&LAYOUT, package.is_some()), (&TABLE, table.is_some()), (&COLUMNS, columns.is_some())];
-        for (setting, _) in set.into_iter().filter(|(_, is_set)| *is_set) {
-            if !reader.has_fault(&STORE) {
-                reader.fault(setting, "the store of session.store has no tables: remove it");
-            }
+        for setting in [&LAYOUT, &TABLE, &COLUMNS] {
+            reader.unused(setting, "the store of session.store has no tables");
         }
         return store;
     };
@@ -389,10 +409,10 @@ fn store(reader: &mut Reader<'_>) -> StoreUrl {
 
 fn prefix(reader: &mut Reader<'_>, store: &StoreUrl) -> String {
     let prefix = reader.text(&PREFIX);
-    match (store.usual_prefix(), reader.is_absent(&PREFIX)) {
-        (Some(usual), true) => return usual.to_owned(),
-        (None, false) => reader.fault(&PREFIX, "the store of session.store has none: remove it"),
-        (Some(_), false) | (None, true) => {}
+    match store.usual_prefix() {
+        Some(usual) if reader.is_absent(&PREFIX) => return usual.to_owned(),
+        Some(_) => {}
+        None => reader.unused(&PREFIX, "the store of session.store has no prefixes"),
     }
     prefix
 }

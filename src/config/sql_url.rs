@@ -2,8 +2,7 @@
 
 use std::{fmt, path::PathBuf};
 
-use percent_encoding::percent_decode_str;
-
+use super::server_address::decode;
 #[cfg(any(feature = "mysql", feature = "postgres"))]
 use super::server_url::{Parameters, ServerUrl};
 
@@ -80,6 +79,20 @@ impl SqlUrl {
         }
     }
 
+    /// How to encrypt what is said, if it can be read on the way there.
+    pub(super) fn plaintext_way_out(&self) -> Option<&'static str> {
+        match *self {
+            #[cfg(feature = "postgres")]
+            Self::Postgres(ref url) => url.is_in_plaintext().then_some("TLS, as with ?sslmode=verify-full,"),
+            #[cfg(feature = "mysql")]
+            Self::MySql(ref url) => {
+                url.is_in_plaintext().then_some("TLS, as with ?ssl-mode=verify_identity,")
+            }
+            #[cfg(feature = "sqlite")]
+            Self::Sqlite(_) => None,
+        }
+    }
+
     /// Whose SQL it is.
     pub fn dialect(&self) -> Dialect {
         match *self {
@@ -109,11 +122,11 @@ pub(super) fn file(rest: &str) -> Result<PathBuf, String> {
     if path.contains(['?', '#']) {
         return Err("it takes no `?` and no `#`; in a path write them as %3F and %23".to_owned());
     }
-    let path = percent_decode_str(path).decode_utf8().map_err(|_| "it is not UTF-8 when percent-decoded")?;
+    let path = decode(path)?;
     if path.is_empty() || path.contains('\0') {
         return Err("it lacks the path of a file, as in sqlite:/var/lib/app/sessions.sqlite".to_owned());
     }
-    Ok(PathBuf::from(path.into_owned()))
+    Ok(PathBuf::from(path))
 }
 
 impl fmt::Display for SqlUrl {
@@ -166,6 +179,9 @@ mod tests {
             "postgres://u:hunter2@h/app?sslmode=disable&sslrootcert=x",
             "postgres://u:hunter2@h/app?x=hunter2",
             "mysql://u:hunter2@h/app#x",
+            "postgres://12:34/hunter2@h/app",
+            "mysql://u:hun/ter2@h/app",
+            "postgres://u:hunter2",
             "mysql://u:hunter2@/app",
             "sqlite:",
             "sqlite:/a?mode=hunter2",

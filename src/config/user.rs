@@ -6,6 +6,7 @@ use rustls::{ClientConfig, RootCertStore};
 use secrecy::{ExposeSecret as _, SecretString};
 
 use super::{
+    plaintext,
     reader::Reader,
     redis_url::RedisUrl,
     setting::{Kind, Setting},
@@ -173,7 +174,7 @@ const CACHE_SIZE: Setting = Setting {
     name: "user.cache_size",
     kind: Kind::Count,
     default: Some("10000"),
-    about: "How many users are remembered at most, the oldest forgotten first. One larger than 4 KiB takes several places.",
+    about: "How many users are remembered at most, the oldest forgotten first. One that takes more than 4 KiB of memory has several places.",
 };
 
 const STALE_FOR: Setting = Setting {
@@ -211,7 +212,11 @@ impl User {
             UserUrl::Sql(_) => (None, lookup(reader)),
             _ => (reader.parse(&LOOKUP, Template::parse), None),
         };
-        check_unused(reader, &url);
+        warn_of_unused(reader, &url);
+        if let Some(way_out) = url.plaintext_way_out(authorization.is_some()) {
+            let what = "users and what socketpass shows to be let in go";
+            reader.warn(&SOURCE, plaintext::warning(what, way_out));
+        }
         if authorization.as_ref().is_some_and(|secret| !is_header(secret)) {
             reader.fault(&AUTHORIZATION, "it is empty, or has characters that no header can have");
         }
@@ -278,21 +283,27 @@ fn client_tls(
     }
 }
 
-/// A setting that does nothing was meant for something.
-fn check_unused(reader: &mut Reader<'_>, url: &UserUrl) {
+fn warn_of_unused(reader: &mut Reader<'_>, url: &UserUrl) {
+    let is_asked = *url != UserUrl::Session;
     let has_lookup = matches!(url, UserUrl::Redis(_) | UserUrl::Sql(_));
     let is_app = matches!(url, UserUrl::Http(_) | UserUrl::Grpc(_));
-    for (setting, is_used, only) in [
-        (&LOOKUP, has_lookup, "a user.source in Redis or SQL uses it; of an https:// URL `{id}` is a part"),
-        (&AUTHORIZATION, is_app, "an HTTP or gRPC user.source uses it"),
+    let asked = "with user.source = \"session\" nobody is asked";
+    for (setting, is_used, because) in [
+        (&LOOKUP, has_lookup, "a user.source in Redis or SQL does; of an https:// URL `{id}` is a part"),
+        (&AUTHORIZATION, is_app, "an HTTP or gRPC user.source does"),
         (
             &CA_FILE,
             url.is_encrypted(),
-            "an https:// or grpcs:// user.source uses it; of rediss:// it is SSL_CERT_FILE",
+            "an https:// or grpcs:// user.source does; of rediss:// it is SSL_CERT_FILE",
         ),
+        (&TIMEOUT, is_asked, asked),
+        (&MAX_REQUESTS, is_asked, asked),
+        (&CACHE_TTL, is_asked, asked),
+        (&CACHE_SIZE, is_asked, asked),
+        (&STALE_FOR, is_asked, asked),
     ] {
-        if !is_used && !reader.is_absent(setting) && !reader.has_fault(&SOURCE) {
-            reader.fault(setting, format!("nothing uses it: only {only}"));
+        if !is_used {
+            reader.unused(setting, because);
         }
     }
 }

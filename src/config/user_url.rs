@@ -5,7 +5,7 @@ use std::fmt;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use url::Url;
 
-use super::{redis_url::RedisUrl, sql_url::SqlUrl, user::SESSION};
+use super::{plaintext::is_this_machine, redis_url::RedisUrl, sql_url::SqlUrl, user::SESSION};
 
 /// What stands where the id goes.
 const ID: &str = "{id}";
@@ -47,6 +47,21 @@ impl UserUrl {
                       grpcs://, postgres://, mysql:// and sqlite:"
                     .to_owned(),
             ),
+        }
+    }
+
+    /// How to encrypt what is said, if it can be read on the way there, and more than names of users is said.
+    pub(super) fn plaintext_way_out(&self, has_authorization: bool) -> Option<&'static str> {
+        let is_elsewhere = |host: &str| has_authorization && !is_this_machine(host);
+        match self {
+            Self::Session => None,
+            Self::Redis(url) => url.plaintext_way_out(),
+            Self::Sql(url) => url.plaintext_way_out(),
+            Self::Http(url) => (!url.tls && is_elsewhere(&url.host)).then_some("TLS, as in https://,"),
+            Self::Grpc(url) => {
+                let host = url.authority.rsplit_once(':').map_or("", |(host, _)| host);
+                (!url.tls && is_elsewhere(host)).then_some("TLS, as in grpcs://,")
+            }
         }
     }
 
@@ -120,6 +135,7 @@ pub struct HttpUrl {
     template: Template,
     /// The id is all that stands between two slashes.
     is_segment: bool,
+    host: String,
     /// It is spoken over TLS.
     pub tls: bool,
 }
@@ -135,15 +151,17 @@ impl HttpUrl {
     fn parse(text: &str) -> Result<Self, String> {
         let template = Template::parse(text)?;
         let (_, rest) = text.split_once("://").ok_or("it has no `://` after its scheme")?;
+        if rest.contains('@') {
+            // Behind a `/` it may belong to a password all the same, of which the host and the path are parts then.
+            return Err("it has an `@`: credentials go into user.authorization, and in a path or query it is written %40"
+                .to_owned());
+        }
         let path_begins = rest.find(['/', '?']).unwrap_or(rest.len());
         let (authority, path) = rest.split_at(path_begins);
         if authority.contains(['{', '}']) {
             return Err("`{id}` stands in its host, and belongs in its path or query".to_owned());
         }
         let url = Url::parse(&template.fill("0")).map_err(|error| format!("it is no URL: {error}"))?;
-        if !url.username().is_empty() || url.password().is_some() {
-            return Err("it has a user or password; credentials go into user.authorization".to_owned());
-        }
         if url.fragment().is_some() {
             return Err("it has a `#`, and what follows that is never sent".to_owned());
         }
@@ -152,7 +170,8 @@ impl HttpUrl {
         }
         let path = path.split('?').next().unwrap_or("");
         let is_segment = path.split('/').any(|segment| segment == ID);
-        Ok(Self { template, is_segment, tls: url.scheme() == "https" })
+        let host = url.host_str().unwrap_or("").to_owned();
+        Ok(Self { template, is_segment, host, tls: url.scheme() == "https" })
     }
 
     /// The URL of this id, percent-encoded.
@@ -255,6 +274,9 @@ mod tests {
             "https://a/users",
             "https://ana:hunter2@a/{id}",
             "https://hunter2@a/{id}",
+            "https://12:34/hunter2@a/{id}",
+            "https://12:34?hunter2@a/{id}",
+            "https:\\\\ana:hunter2@a/{id}",
             "https://{id}.hunter2/x",
             "https://a/{id}#hunter2",
             "https:a/{id}",

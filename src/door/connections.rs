@@ -34,10 +34,10 @@ use webpki::EndEntityCert;
 use super::capacity::{Address, Called, Capacity, Of, Place};
 use crate::{
     config::operation::Limits,
+    seldom::Seldom,
     telemetry::{
         causes,
         metrics::door::{DoorMetrics, Refusal},
-        seldom::Seldom,
     },
 };
 

@@ -23,11 +23,13 @@ use super::{
     context::CallContext,
     retry,
 };
-use crate::telemetry::{
-    audit::Audit,
-    metrics::{CallFigures, Metrics, door::Refusal},
+use crate::{
     seldom::Seldom,
-    traces,
+    telemetry::{
+        audit::Audit,
+        metrics::{CallFigures, Metrics, door::Refusal},
+        traces,
+    },
 };
 
 /// The layer.

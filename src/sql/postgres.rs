@@ -161,6 +161,10 @@ fn ends_connection(error: &DbError) -> bool {
 /// The driver's error says little; the server's own words are what it has for a cause.
 fn words(error: &Error) -> String {
     match error.as_db_error() {
+        // Class 22, data that do not fit, repeats them: they may be an id.
+        Some(server) if server.code().code().starts_with("22") => {
+            format!("{}: SQLSTATE {}, a value that does not fit", server.severity(), server.code().code())
+        }
         Some(server) => format!("{}: {}", server.severity(), server.message()),
         None => match std::error::Error::source(error) {
             Some(source) => format!("{error}: {source}"),

@@ -12,7 +12,6 @@ pub mod audit;
 pub mod log;
 pub mod metrics;
 pub mod observed;
-pub mod seldom;
 pub mod traces;
 
 /// Traces cannot be started, which is a matter of settings.

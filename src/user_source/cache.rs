@@ -9,9 +9,10 @@ use std::{
 use tokio::time::Instant;
 
 use super::{Fields, lookup::Found};
-use crate::config::user::Asking;
+use crate::{config::user::Asking, json::size::in_memory};
 
-/// A user of so many bytes takes one place, a larger one several, so that the number of places bounds the memory too.
+/// A user who takes so many bytes of memory has one place, a larger one several, so that the number of places bounds the
+/// memory too.
 const BYTES_A_PLACE: usize = 4 << 10;
 
 /// Remembers users, the latest that fit.
@@ -71,8 +72,8 @@ impl Cache {
     /// Remembers what the source says of this id now; that there is nobody is forgotten at once.
     pub fn learn(&mut self, id: &Arc<str>, found: Option<&Found>, now: Instant) {
         self.forget(id);
-        let Some(Found { fields, bytes }) = found else { return };
-        let places = 1 + (bytes + id.len()) / BYTES_A_PLACE;
+        let Some(Found { fields }) = found else { return };
+        let places = 1 + (in_memory(fields) + id.len()) / BYTES_A_PLACE;
         if self.kept.is_zero() || places > self.size {
             return;
         }
@@ -116,7 +117,8 @@ mod tests {
     }
 
     fn user(bytes: usize) -> Found {
-        Found { fields: Arc::default(), bytes }
+        let fields = Fields::from_iter([("name".to_owned(), "x".repeat(bytes).into())]);
+        Found { fields: Arc::new(fields) }
     }
 
     fn knows(cache: &Cache, now: Instant) -> String {
@@ -137,6 +139,16 @@ mod tests {
         assert_eq!(knows(&cache, now), "d");
         cache.learn(&"d".into(), None, now);
         assert_eq!((knows(&cache, now).as_str(), cache.taken, cache.order.len()), ("", 0, 0));
+    }
+
+    #[test]
+    fn what_counts_is_what_a_user_takes_in_memory() {
+        let (mut cache, now) = (cache(100, 10, 0), Instant::now());
+        let objects = vec![serde_json::json!({"": 0}); 500];
+        let fields = Fields::from_iter([("small".to_owned(), objects.into())]);
+        // Four kilobytes of JSON.
+        cache.learn(&"a".into(), Some(&Found { fields: Arc::new(fields) }), now);
+        assert!((75..100).contains(&cache.taken), "{}", cache.taken);
     }
 
     #[test]

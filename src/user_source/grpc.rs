@@ -157,7 +157,6 @@ impl Lookup for GrpcUsers {
             Err(status) if status.code() == Code::NotFound => return Ok(None),
             Err(status) => return Err(failure(&status)),
         };
-        let bytes = prost::Message::encoded_len(&response);
         let Some(user) = response.user else {
             return Err(Failure::unusable(
                 "the user source answered without a user: that there is none is the status NOT_FOUND",
@@ -167,7 +166,7 @@ impl Lookup for GrpcUsers {
         let fields = fields(user).ok_or_else(|| {
             Failure::unusable("the user has a number that JSON cannot say", "infinity or NaN")
         })?;
-        Ok(Some(Found { fields: Arc::new(fields), bytes }))
+        Ok(Some(Found { fields: Arc::new(fields) }))
     }
 
     async fn reach(&self) -> Result<(), Failure> {

@@ -27,9 +27,6 @@ use crate::config::{
 /// Node closes a connection that nothing came over for five seconds. One that is about to be closed is not used any more.
 const IDLE: Duration = Duration::from_secs(4);
 
-/// Of the page that comes with a 404 so much is read to keep the connection, in bytes.
-const MAX_PAGE: usize = 64 << 10;
-
 type Connector = HttpsConnector<HttpConnector>;
 
 /// Gets users over HTTP/1.1.
@@ -68,8 +65,8 @@ impl HttpUsers {
     }
 }
 
-async fn read(body: Incoming, most: usize) -> Result<Bytes, Failure> {
-    match Limited::new(body, most).collect().await {
+async fn read(body: Incoming) -> Result<Bytes, Failure> {
+    match Limited::new(body, MAX_USER_BYTES).collect().await {
         Ok(body) => Ok(body.to_bytes()),
         Err(error) if error.is::<LengthLimitError>() => Err(too_large()),
         Err(error) => Err(failure(&*error)),
@@ -118,12 +115,9 @@ impl Lookup for HttpUsers {
         headers.extend(self.authorization.clone().map(|value| (header::AUTHORIZATION, value)));
         let response = self.client.request(request).await.map_err(|error| failure(&error))?;
         match response.status() {
-            StatusCode::OK => user_of_json(&read(response.into_body(), MAX_USER_BYTES).await?).map(Some),
-            StatusCode::NOT_FOUND => {
-                // The answer is complete without it.
-                let _page = read(response.into_body(), MAX_PAGE).await;
-                Ok(None)
-            }
+            StatusCode::OK => user_of_json(&read(response.into_body()).await?).map(Some),
+            // The status says it all. The page that comes with it may take its time: the connection is kept if it has come.
+            StatusCode::NOT_FOUND => Ok(None),
             status => Err(refused(status)),
         }
     }

@@ -6,23 +6,39 @@ use async_trait::async_trait;
 use serde_json::Value;
 use tokio::{sync::watch, time::Instant};
 
-use super::{Fault, FaultKind, Fields};
+use super::{Fault, FaultKind, Fields, id};
+pub use crate::json::MAX_USER_BYTES;
 use crate::{
     health::Health,
     json::{self, Unreadable},
 };
-
-/// A user is no larger than this, in bytes: it goes into every answer about its sockets, and clients of gRPC take messages
-/// of 4 MiB.
-pub const MAX_USER_BYTES: usize = 1 << 20;
 
 /// A user as it was found.
 #[derive(Debug)]
 pub struct Found {
     /// Its fields.
     pub fields: Arc<Fields>,
-    /// How large it was on its way here, in bytes.
-    pub bytes: usize,
+}
+
+impl Found {
+    /// The same, unless it is nobody, or somebody else than was asked for: a cache in between may mix up answers, and to
+    /// MySQL a column of numbers that has 7 equals the text `7abc`.
+    pub fn checked(self, id: &str, id_field: &[Box<str>]) -> Result<Self, Fault> {
+        let wrong = |words, cause: &str| Err(Failure::unusable(words, cause).into_fault());
+        if self.fields.is_empty() {
+            return wrong(
+                "the user source has an object without any field, which is no user; that there is none is said otherwise                  (404, NOT_FOUND, no row, no key)",
+                "no fields",
+            );
+        }
+        if !id::is_of(&self.fields, id_field, id) {
+            return wrong(
+                "the user source has somebody else under this id: what user.id_field names there is another than what                  passport.user holds. Is user.id_field the field that the app's serializeUser stores, and does the source                  compare ids to the letter?",
+                "another id than was asked for",
+            );
+        }
+        Ok(self)
+    }
 }
 
 /// Why there is no answer.
@@ -112,7 +128,7 @@ pub fn user_of_json(raw: &[u8]) -> Result<Found, Failure> {
         return Err(too_large());
     }
     match json::value(raw) {
-        Ok(Value::Object(fields)) => Ok(Found { fields: Arc::new(fields), bytes: raw.len() }),
+        Ok(Value::Object(fields)) => Ok(Found { fields: Arc::new(fields) }),
         Ok(_) => Err(Failure::unusable("the user source has something else than a JSON object", "no object")),
         Err(unreadable @ Unreadable::Invalid) => {
             Err(Failure::unusable("the user source has something else than JSON", unreadable.to_string()))

@@ -92,7 +92,7 @@ impl RedisUsers {
             return Err(too_large());
         }
         let fields = fields(self.ask(&of_key("HGETALL", key)).await?).ok_or_else(strange)?;
-        Ok((!fields.is_empty()).then(|| Found { fields: Arc::new(fields), bytes }))
+        Ok((!fields.is_empty()).then(|| Found { fields: Arc::new(fields) }))
     }
 }
 

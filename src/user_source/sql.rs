@@ -119,7 +119,7 @@ impl Lookup for SqlUsers {
                 error.to_string(),
             )
         })?;
-        Ok(Some(Found { fields: Arc::new(fields(members)), bytes: row.len() }))
+        Ok(Some(Found { fields: Arc::new(fields(members)) }))
     }
 
     /// The database has a keeper.

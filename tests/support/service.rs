@@ -21,13 +21,18 @@ pub type Client = AuthorizationServiceClient<Channel>;
 
 /// Settings by variable, each over what a test needs.
 pub fn config(settings: &[(&str, &str)]) -> Result<Config, Faults> {
+    Config::load(&layers(settings))
+}
+
+/// The same, not read yet.
+pub fn layers(settings: &[(&str, &str)]) -> Layers {
     let needed = [("GRPC_ADDR", "127.0.0.1:0"), ("HTTP_ADDR", "127.0.0.1:0"), ("SESSION_SECRETS", SECRET)];
     let settings: BTreeMap<_, _> = needed.iter().chain(settings).copied().collect();
     let mut layers = Layers::default();
     layers.add_environment(
         settings.iter().map(|(name, value)| (format!("SOCKETPASS_{name}"), (*value).to_owned())),
     );
-    Config::load(&layers)
+    layers
 }
 
 /// A service in this process.

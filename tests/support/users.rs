@@ -2,7 +2,10 @@
 
 use std::{
     collections::BTreeMap,
-    sync::{Arc, Mutex},
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicUsize, Ordering::SeqCst},
+    },
     time::Duration,
 };
 
@@ -128,6 +131,8 @@ impl Reply {
 /// An HTTP server that says whatever a test wants. The answer is made of a request's path and headers.
 pub struct HttpServer {
     pub port: u16,
+    /// How many connections were opened to it.
+    pub connections: Arc<AtomicUsize>,
     _serving: JoinSet<()>,
 }
 
@@ -145,11 +150,14 @@ impl HttpServer {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let port = listener.local_addr().unwrap().port();
         let answer = Arc::new(answer);
+        let connections = Arc::new(AtomicUsize::new(0));
+        let opened = Arc::clone(&connections);
         let mut serving = JoinSet::new();
         serving.spawn(async move {
             let mut connections = JoinSet::new();
             loop {
                 let (stream, _) = listener.accept().await.unwrap();
+                opened.fetch_add(1, SeqCst);
                 let (tls, gate, answer) = (tls.clone(), gate.clone(), Arc::clone(&answer));
                 connections.spawn(async move {
                     match tls {
@@ -162,7 +170,7 @@ impl HttpServer {
                 });
             }
         });
-        Self { port, _serving: serving }
+        Self { port, connections, _serving: serving }
     }
 
     pub fn url(&self, path: &str) -> String {

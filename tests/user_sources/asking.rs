@@ -39,14 +39,23 @@ async fn handshakes(asked: &Asked, count: usize) -> JoinSet<bool> {
     handshakes
 }
 
+/// How many handshakes have come as far as the user.
+async fn sessions_found(asked: &Asked) -> f64 {
+    scrape(&asked.service.http).await["socketpass_session_store_duration_seconds_count{outcome=\"found\"}"]
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn ten_thousand_handshakes_of_one_user_make_one_request() {
     for over in [Sources::http, Sources::grpc] {
         let sources = Sources::start().await;
         sources.table.has("7", json!({"id": 7}));
         // So many at once take the store of a busy machine longer than anybody would wait for one.
-        let settings =
-            [("LIMITS_MAX_CALLS", "30000"), ("SESSION_STORE_TIMEOUT", "30s"), ("LIMITS_CALL_TIMEOUT", "60s")];
+        let settings = [
+            ("LIMITS_MAX_CALLS", "30000"),
+            ("SESSION_STORE_TIMEOUT", "30s"),
+            ("LIMITS_CALL_TIMEOUT", "60s"),
+            ("USER_CACHE_TTL", "10m"),
+        ];
         let asked = Asked::of(&over(&sources), &settings, &json!(7)).await;
         let accepted = handshakes(&asked, 10_000).await.join_all().await;
         assert_eq!(accepted.into_iter().filter(|accepted| *accepted).count(), 10_000);
@@ -65,11 +74,7 @@ async fn without_a_cache_handshakes_that_wait_share_a_question() {
     let asked = Asked::of(&sources.http(), &settings, &json!(7)).await;
     sources.gate.close();
     let waiting = handshakes(&asked, 500).await;
-    until("all have their session, and wait", || async {
-        scrape(&asked.service.http).await["socketpass_session_store_duration_seconds_count{outcome=\"found\"}"]
-            == 500.0
-    })
-    .await;
+    until("all have their session, and wait", || async { sessions_found(&asked).await == 500.0 }).await;
     until("and one asks", || async { !sources.table.asked().is_empty() }).await;
     sources.gate.reopen();
     assert!(waiting.join_all().await.into_iter().all(|accepted| accepted));
@@ -83,15 +88,13 @@ async fn without_a_cache_handshakes_that_wait_share_a_question() {
 async fn a_question_whose_asker_leaves_is_answered_to_those_who_wait() {
     let sources = Sources::start().await;
     sources.table.has("7", json!({"id": 7}));
-    let asked = Asked::of(&sources.grpc(), &[("USER_TIMEOUT", "20s")], &json!(7)).await;
+    let settings = [("USER_TIMEOUT", "20s"), ("USER_CACHE_TTL", "10m")];
+    let asked = Asked::of(&sources.grpc(), &settings, &json!(7)).await;
     sources.gate.close();
     let mut first = handshakes(&asked, 1).await;
     until("it asks", || async { sources.table.asked().len() == 1 }).await;
     let second = handshakes(&asked, 1).await;
-    until("both wait", || async {
-        scrape(&asked.service.http).await["socketpass_calls_in_flight{method=\"Authorize\"}"] == 2.0
-    })
-    .await;
+    until("both have their session, and wait", || async { sessions_found(&asked).await == 2.0 }).await;
     first.shutdown().await;
     until("the first has gone", || async {
         scrape(&asked.service.http).await["socketpass_calls_in_flight{method=\"Authorize\"}"] == 1.0
@@ -117,10 +120,7 @@ async fn only_so_many_questions_are_asked_at_once() {
             authorize(&mut client, with_cookie(&cookie(&format!("session-{id}")))).await.accepted
         });
     }
-    until("all have their session, and wait", || async {
-        scrape(&asked.service.http).await["socketpass_session_store_duration_seconds_count{outcome=\"found\"}"] == 6.0
-    })
-    .await;
+    until("all have their session, and wait", || async { sessions_found(&asked).await == 6.0 }).await;
     until("two ask", || async { sources.table.asked().len() == 2 }).await;
     sources.gate.reopen();
     assert!(waiting.join_all().await.into_iter().all(|accepted| accepted));

@@ -1,6 +1,6 @@
 //! Sources that are down, slow, or send garbage: bounded, counted, explained, and never accepted.
 
-use std::time::Duration;
+use std::{sync::atomic::Ordering::SeqCst, time::Duration};
 
 use serde_json::{Value, json};
 use sqlx::Executor as _;
@@ -113,6 +113,32 @@ async fn an_app_that_sends_garbage() {
         assert!(said.contains(hint), "{fault}, {hint}: {said}");
         assert_eq!(counted(&asked, fault).await, 2.0, "{hint}");
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_404_is_an_answer_whatever_becomes_of_its_page() {
+    let head = b"HTTP/1.1 404 x\r\ncontent-length: 100000\r\n\r\n".to_vec();
+    let dripping = || {
+        Reply::Endless(
+            b"HTTP/1.1 404 x\r\ntransfer-encoding: chunked\r\n\r\n".to_vec(),
+            b"1\r\nx\r\n".to_vec(),
+        )
+    };
+    for answer in [
+        Box::new(move || Reply::Hang(head.clone())) as Box<dyn Fn() -> Reply + Send + Sync>,
+        Box::new(dripping),
+        Box::new(|| Reply::Close(b"HTTP/1.1 404 x\r\ncontent-length: 5\r\n\r\nno".to_vec())),
+    ] {
+        let (_server, asked) = over_http(answer).await;
+        assert_eq!(asked.reason().await, "USER_NOT_FOUND");
+    }
+    // A page that came along with it costs no connection.
+    let (server, asked) = over_http(|| Reply::status(404, "", &"no such user ".repeat(100))).await;
+    for _ in 0..20 {
+        assert_eq!(asked.reason().await, "USER_NOT_FOUND");
+    }
+    // One looked whether anybody is there.
+    assert!(server.connections.load(SeqCst) <= 2, "{:?}", server.connections);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -18,6 +18,7 @@ use super::Asked;
 use crate::{
     support::{
         ANA_ID, cookie,
+        postgres::Postgres,
         proxy::Proxy,
         redis::Redis,
         service::{ServiceProcess, authorize, channel, command, config, explain, with_cookie},
@@ -43,8 +44,6 @@ fn settings_that_do_not_go_together_are_told_at_the_start() {
         ),
         (&[("USER_SOURCE", "grpc://app.example")], "it is written grpc://host:port"),
         (&[("USER_SOURCE", "redis://h"), ("USER_LOOKUP", "users")], "user.lookup: it has no `{id}`"),
-        (&[("USER_LOOKUP", "u:{id}")], "user.lookup: nothing uses it"),
-        (&[("USER_AUTHORIZATION", "Bearer x")], "user.authorization: nothing uses it"),
         (
             &[("USER_SOURCE", "http://app/{id}"), ("USER_AUTHORIZATION", "")],
             "user.authorization: it is empty",
@@ -78,6 +77,40 @@ async fn a_template_of_ones_own() {
     let settings = [("USER_LOOKUP", "app:{id}:profile:{id}"), ("USER_ID_FIELD", "account.id")];
     let asked = Asked::of(&redis.url(), &settings, &json!({"account": {"id": 7}})).await;
     assert_eq!(asked.user().await, json!({"account": {"id": "7"}, "logged_in": true}));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_log_has_the_cause_of_a_fault_seldom_and_without_what_it_is_about() {
+    const VALUE: &str = "content-of-the-session";
+    let (sessions, postgres) = (Redis::start().await, Postgres::create().await);
+    postgres.client.batch_execute("CREATE TABLE people (id INTEGER PRIMARY KEY)").await.unwrap();
+    sessions.put(ANA_ID, super::session(&json!(VALUE)).as_bytes()).await;
+    sessions.put("unreadable", b"{").await;
+    let service = ServiceProcess::start(&[
+        ("SESSION_STORE", &sessions.url()),
+        ("USER_SOURCE", &postgres.url()),
+        ("USER_LOOKUP", "SELECT * FROM people WHERE id = {id}"),
+        ("USER_TIMEOUT", "10s"),
+    ])
+    .await;
+    let mut client = service.client().await;
+    for (id, problem, cause) in [
+        (ANA_ID, "the user source failed", "SQLSTATE 22P02"),
+        ("unreadable", "the stored session cannot be read", "it is not valid JSON"),
+    ] {
+        let lines = || service.process.output().text().lines().filter(|line| line.contains(problem)).count();
+        for _ in 0..10 {
+            assert!(!authorize(&mut client, with_cookie(&cookie(id))).await.accepted);
+        }
+        let line = service.process.output().line(problem).await;
+        assert!(line.contains("WARN") && line.contains(cause), "{line}");
+        assert_eq!(lines(), 1);
+        // Whoever looks into one finds its cause.
+        explain(&mut client, with_cookie(&cookie(id))).await;
+        until("it is told again", || async { lines() == 2 }).await;
+    }
+    let log = service.process.output().text();
+    assert!(!log.contains(VALUE), "{log}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -180,6 +180,19 @@ mod tests {
     }
 
     #[test]
+    fn how_large_a_struct_is_is_known_before_there_is_one() {
+        use prost::Message as _;
+        for json in [
+            serde_json::json!({}),
+            serde_json::json!({"": "", "a": null, "b": [true, 0, -1.5, "x", [], {}], "c": {"": {"d": "é"}}}),
+            serde_json::json!({"a": "x".repeat(127), "b": "x".repeat(128), "c": vec![0; 3000], "d": "x".repeat(20_000)}),
+        ] {
+            let Json::Object(members) = json else { panic!("an object") };
+            assert_eq!(crate::json::size::as_struct(&members), object(members).encoded_len());
+        }
+    }
+
+    #[test]
     fn infinity_is_no_number() {
         let fields = [("a".to_owned(), Value { kind: Some(Kind::NumberValue(f64::INFINITY)) })].into();
         assert_eq!(pack(&Struct { fields }, &mut Packer::default()), Err(Unfit::NotANumber));
