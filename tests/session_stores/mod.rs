@@ -8,5 +8,6 @@ mod files;
 mod memcached;
 mod memory;
 mod mongodb;
+mod recorded;
 mod redis;
 mod sql;
