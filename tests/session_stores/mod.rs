@@ -5,6 +5,7 @@ mod contract;
 mod explained;
 mod faults;
 mod files;
+mod layouts;
 mod memcached;
 mod memory;
 mod mongodb;
