@@ -117,7 +117,7 @@ pub enum StoreUrl {
     File(FolderUrl),
 }
 
-/// How a store's URL begins, of those that this program was built with, but for the last one.
+/// How the URLs of those stores begin that this program was built with.
 const BUILT_IN: &[&str] = &[
     "memory:",
     "cookie-session:",
@@ -138,6 +138,7 @@ const BUILT_IN: &[&str] = &[
     #[cfg(feature = "mongodb")]
     "mongodb+srv://",
     "memcache://",
+    "file:",
 ];
 
 impl StoreUrl {
@@ -162,7 +163,7 @@ impl StoreUrl {
             }
             url if url.starts_with("memcache:") => memcached_url::parse(url).map(Self::Memcached),
             url if url.starts_with("file:") => FolderUrl::parse(url).map(Self::File),
-            _ => Err(format!("it is no store's URL; there are {} and file:", BUILT_IN.join(", "))),
+            _ => Err(format!("it is no store's URL; there are {}", BUILT_IN.join(", "))),
         }
     }
 
