@@ -3,9 +3,11 @@
 # What `make test` may need beyond Rust.
 PACKAGES := redis-server redis-tools nodejs npm prometheus postgresql mariadb-server memcached
 CHART_TESTS := target/chart/venv/bin/pytest -q -p no:cacheprovider tests/chart
+# Cargo features that can be left out.
+DRIVERS := mongodb mysql postgres sqlite
 BUF := npx --yes @bufbuild/buf@1.75.0
 
-.PHONY: help test tools examples clients clients-drift packages conformance move chart upgrade-test chart-tools chart-docs chart-golden check format docs proto publish-proto deny bench bench-registry demo demo-chat test-chat
+.PHONY: help test tools examples clients clients-drift packages conformance move chart upgrade-test chart-tools chart-docs chart-golden check features format docs proto publish-proto deny bench bench-registry demo demo-chat test-chat
 
 help: ## List the tasks.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -67,9 +69,13 @@ chart-golden: chart-tools ## Write anew what the chart renders, for the differen
 check: ## What must hold beside the tests: formatting, lints, proto, documents, dependencies.
 	cargo fmt --all --check
 	cargo clippy --workspace --all-targets -- --deny warnings
+	$(MAKE) --no-print-directory features
 	RUSTDOCFLAGS="--deny warnings" cargo doc --workspace --no-deps --document-private-items
 	$(MAKE) --no-print-directory proto
 	$(MAKE) --no-print-directory deny
+
+features: ## Check the program without the drivers of session stores, and with each alone.
+	set -e; for driver in "" $(DRIVERS); do cargo check --quiet --no-default-features --features "$$driver"; done
 
 format: ## Format the code.
 	cargo fmt --all

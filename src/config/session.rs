@@ -118,6 +118,30 @@ pub enum StoreUrl {
     File(FolderUrl),
 }
 
+/// How the URLs of those stores begin that this program was built with.
+const BUILT_IN: &[&str] = &[
+    "memory:",
+    "cookie-session:",
+    "redis://",
+    "rediss://",
+    "redis+sentinel://",
+    "rediss+sentinel://",
+    "redis+cluster://",
+    "rediss+cluster://",
+    #[cfg(feature = "postgres")]
+    "postgres://",
+    #[cfg(feature = "mysql")]
+    "mysql://",
+    #[cfg(feature = "sqlite")]
+    "sqlite:",
+    #[cfg(feature = "mongodb")]
+    "mongodb://",
+    #[cfg(feature = "mongodb")]
+    "mongodb+srv://",
+    "memcache://",
+    "file:",
+];
+
 impl StoreUrl {
     fn parse(url: &str) -> Result<Self, String> {
         match url {
@@ -133,12 +157,14 @@ impl StoreUrl {
             url if MongoUrl::is_mongo(url) => {
                 Ok(Self::Mongo(MongoUrl::parse(url)?, Layout::of(Place::Mongo, None)?))
             }
+            #[cfg(not(feature = "mongodb"))]
+            url if url.starts_with("mongodb:") || url.starts_with("mongodb+srv:") => {
+                Err("this program was built without that kind of store; its cargo features have it"
+                    .to_owned())
+            }
             url if url.starts_with("memcache:") => memcached_url::parse(url).map(Self::Memcached),
             url if url.starts_with("file:") => FolderUrl::parse(url).map(Self::File),
-            _ => Err("it is no store's URL; there are memory:, cookie-session:, redis://, rediss://, \
-                      redis+sentinel://, rediss+sentinel://, redis+cluster://, rediss+cluster://, postgres://, \
-                      mysql://, sqlite:, mongodb://, mongodb+srv://, memcache:// and file:"
-                .to_owned()),
+            _ => Err(format!("it is no store's URL; there are {}", BUILT_IN.join(", "))),
         }
     }
 
@@ -448,4 +474,30 @@ fn allowed_origins(reader: &mut Reader<'_>) -> Option<Vec<AllowedOrigin>> {
         }
     }
     Some(origins)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_store_that_is_not_there_is_told_from_one_that_was_left_out() {
+        let none = StoreUrl::parse("ftp://x").expect_err("no store");
+        for (url, is_built_in) in [
+            ("postgres://host/database", cfg!(feature = "postgres")),
+            ("mysql://host/database", cfg!(feature = "mysql")),
+            ("sqlite:/file", cfg!(feature = "sqlite")),
+            ("mongodb://host", cfg!(feature = "mongodb")),
+            ("mongodb+srv://host", cfg!(feature = "mongodb")),
+        ] {
+            let scheme = &url[..=url.find(':').expect("a scheme")];
+            assert_eq!(none.contains(scheme), is_built_in, "{none}");
+            match StoreUrl::parse(url) {
+                Ok(_) => assert!(is_built_in, "{url}"),
+                Err(problem) => {
+                    assert!(!is_built_in && problem.contains("built without"), "{url}: {problem}")
+                }
+            }
+        }
+    }
 }

@@ -31,6 +31,10 @@ pub enum SqlUrl {
     Sqlite(PathBuf),
 }
 
+/// What is said of a database whose driver was left out.
+pub(super) const LEFT_OUT: &str =
+    "this program was built without that kind of store; its cargo features have it";
+
 /// As `pg` and libpq name them. `prefer` is not there: it takes what is not encrypted for good enough.
 #[cfg(feature = "postgres")]
 const POSTGRES: Parameters = Parameters {
@@ -72,10 +76,7 @@ impl SqlUrl {
             Some("mysql" | "mariadb") => with_database(ServerUrl::parse(url, &MYSQL)?).map(Self::MySql),
             #[cfg(feature = "sqlite")]
             Some("sqlite") => file(url.trim_start_matches("sqlite:")).map(Self::Sqlite),
-            _ => {
-                Err("this program was built without that kind of store; its cargo features have it"
-                    .to_owned())
-            }
+            _ => Err(LEFT_OUT.to_owned()),
         }
     }
 

@@ -460,7 +460,18 @@ NOTES = {
         "the authority in the Secret gateways-ca that config.callers.certificates gives a role",
         CALL.format("-insecure -cert client.crt -key client.key", "connect.sid"),
     ],
-    "everything": ["passport.passports.svc:6000", "tokens that you gave"],
+    "everything": [
+        "passport.passports.svc:6000",
+        "tokens that you gave",
+        "where sessions are             Secret passport-stores, key session-store",
+        "where users come from          Secret people, key user-source",
+        "what that source is shown      Secret people, key user-authorization",
+    ],
+    "existing-secrets": [
+        "what cookies are signed with   Secret web-app, key SESSION_SECRET",
+        "where sessions are             Secret redis, key url",
+        "Users are what their sessions hold",
+    ],
 }
 
 
@@ -476,6 +487,24 @@ def notes(*args):
 def test_the_notes_say_how_to_call_it(name):
     said = notes("--values", values_of(name))
     assert all(words in said for words in NOTES[name]), said
+
+
+def test_the_notes_ask_for_a_volume_where_a_file_is_read_and_none_is_mounted():
+    files = {"sessionStore.url": "file:/sessions", "userSource.url": "sqlite:/data/users.sqlite"}
+    mounted = "extraVolumeMounts[0].name=a,extraVolumeMounts[0].mountPath=/b,extraVolumes[0].name=a,extraVolumes[0].emptyDir={}"
+    for name, url in files.items():
+        given = (*MINIMAL, "--set", f"{name}={url}")
+        assert "no volume brings them" in notes(*given)
+        assert "no volume" not in notes(*given, "--set", mounted)
+    for args in (MINIMAL, DEMO):
+        assert "no volume" not in notes(*args)
+
+
+def test_the_notes_speak_of_users_in_sessions_only_where_they_are_there():
+    said = "Users are what their sessions hold"
+    assert said in notes(*MINIMAL)
+    for args in (DEMO, (*MINIMAL, "--set", "userSource.url=https://app.example/users/{id}")):
+        assert said not in notes(*args)
 
 
 def test_the_notes_ask_for_a_certificate_where_it_is_needed():

@@ -1,10 +1,14 @@
 //! The real npm packages at work: a web app on each of them writes sessions, and the service says who stands behind them.
 
 use serde_json::json;
-use socketpass::grpc::convert::{json_object, reason_name};
+use socketpass::{
+    config::{layout::Place, sql_url::Dialect},
+    grpc::convert::{json_object, reason_name},
+};
 use tempfile::TempDir;
 use tokio::process::Command;
 
+use super::layouts::packages;
 use crate::support::{
     SECRET,
     http::{Response, post, send},
@@ -106,6 +110,8 @@ macro_rules! on {
         mod $place {
             use super::*;
 
+            pub const PACKAGES: &[&str] = &[$($layout),+];
+
             $(
                 #[tokio::test]
                 async fn $test() {
@@ -143,6 +149,7 @@ on!(
     connect_sqlite3: "connect-sqlite3",
     better_sqlite3_session_store: "better-sqlite3-session-store",
     connect_session_knex: "connect-session-knex",
+    connect_session_sequelize: "connect-session-sequelize",
     connect_typeorm: "connect-typeorm",
     prisma_session_store: "prisma-session-store",
 );
@@ -153,6 +160,18 @@ on!(
     connect_mongo: "connect-mongo",
     connect_mongodb_session: "connect-mongodb-session",
 );
+
+#[test]
+fn every_package_is_at_work_on_every_database_that_it_writes_to() {
+    for (place, at_work) in [
+        (Place::Sql(Dialect::Postgres), on_postgres::PACKAGES),
+        (Place::Sql(Dialect::MySql), on_mariadb::PACKAGES),
+        (Place::Sql(Dialect::Sqlite), on_sqlite::PACKAGES),
+        (Place::Mongo, on_mongodb::PACKAGES),
+    ] {
+        assert_eq!(packages(place), at_work, "{place:?}");
+    }
+}
 
 #[tokio::test]
 async fn connect_mongo_that_keeps_documents() {

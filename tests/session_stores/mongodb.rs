@@ -7,9 +7,15 @@ use mongodb::{
     Client, Collection,
     bson::{Bson, DateTime, Document, doc},
 };
-use socketpass::session_store::{Fault, SessionStore};
+use socketpass::{
+    config::layout::Place,
+    session_store::{Fault, SessionStore},
+};
 
-use super::contract::{Backend, contract};
+use super::{
+    contract::{Backend, contract},
+    layouts,
+};
 use crate::support::{
     ANA, ANA_ID,
     mongodb::MongoDb,
@@ -17,15 +23,21 @@ use crate::support::{
 };
 
 struct OnMongoDb {
+    package: &'static str,
     database: MongoDb,
     sessions: Collection<Document>,
 }
 
 impl OnMongoDb {
     async fn start() -> Self {
+        Self::of("connect-mongo").await
+    }
+
+    async fn of(package: &'static str) -> Self {
         let database = MongoDb::start().await;
         let client = Client::with_uri_str(database.url()).await.unwrap();
-        Self { sessions: client.default_database().unwrap().collection("sessions"), database }
+        let sessions = client.default_database().unwrap().collection("sessions");
+        Self { package, database, sessions }
     }
 
     async fn replace(&self, id: &str, document: Document) {
@@ -38,7 +50,8 @@ impl OnMongoDb {
 impl Backend for OnMongoDb {
     fn store(&self) -> Arc<dyn SessionStore> {
         // FerretDB over SQLite is slow beside the rest, and many tests run at once.
-        open(&self.database.url(), &[("SESSION_STORE_TIMEOUT", "10s")])
+        let settings = [("SESSION_LAYOUT", self.package), ("SESSION_STORE_TIMEOUT", "10s")];
+        open(&self.database.url(), &settings)
     }
 
     async fn put(&self, id: &str, session: &[u8]) {
@@ -68,7 +81,22 @@ fn in_an_hour() -> DateTime {
     DateTime::from_system_time(std::time::SystemTime::now() + Duration::from_secs(3600))
 }
 
-contract!(OnMongoDb::start().await);
+mod connect_mongo {
+    use super::*;
+
+    contract!(OnMongoDb::of("connect-mongo").await);
+}
+
+mod connect_mongodb_session {
+    use super::*;
+
+    contract!(OnMongoDb::of("connect-mongodb-session").await);
+}
+
+#[test]
+fn every_package_is_held_to_the_contract() {
+    assert_eq!(layouts::packages(Place::Mongo), ["connect-mongo", "connect-mongodb-session"]);
+}
 
 #[tokio::test]
 async fn a_document_is_read_as_the_json_that_it_is_to_javascript() {

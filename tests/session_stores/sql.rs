@@ -3,11 +3,17 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use socketpass::session_store::SessionStore;
+use socketpass::{
+    config::{layout::Place, sql_url::Dialect},
+    session_store::SessionStore,
+};
 use sqlx::{ConnectOptions as _, SqliteConnection, sqlite::SqliteConnectOptions};
 use tempfile::TempDir;
 
-use super::contract::{Backend, contract};
+use super::{
+    contract::{Backend, contract},
+    layouts::{self, TABLES, Table},
+};
 use crate::support::{
     ANA, ANA_ID,
     mariadb::MariaDb,
@@ -20,51 +26,107 @@ fn is_text(session: &[u8]) -> bool {
     std::str::from_utf8(session).is_ok()
 }
 
+/// A database with the table of a package.
+#[async_trait]
+trait OfPackage: Backend {
+    fn table(&self) -> &'static Table;
+
+    /// Stores a session that ends so many seconds from now.
+    async fn put_for(&self, id: &str, session: &str, seconds: i32);
+}
+
+const AN_HOUR: i32 = 3600;
+
+async fn a_session_ends_when_its_package_says(backend: &dyn OfPackage) {
+    let store = backend.store();
+    let package = backend.table().package;
+    for seconds in [AN_HOUR, 60, -5, -AN_HOUR] {
+        backend.put_for(ANA_ID, ANA, seconds).await;
+        let lives = seconds > 0 || package == "connect-session-sequelize";
+        let expected: Answer = if lives { found(ANA) } else { Ok(None) };
+        assert_eq!(load(&*store, ANA_ID).await, expected, "{package} {seconds}");
+    }
+}
+
+/// A module for each package that writes to a kind of database.
+macro_rules! each_package {
+    ($backend:ident: $($name:ident of $package:literal),+ $(,)?) => {
+        pub const PACKAGES: &[&str] = &[$($package),+];
+
+        $(
+            mod $name {
+                use super::*;
+
+                contract!($backend::of($package).await);
+
+                #[tokio::test]
+                async fn a_session_ends_when_its_package_says() {
+                    super::a_session_ends_when_its_package_says(&$backend::of($package).await).await;
+                }
+            }
+        )+
+    };
+}
+
+#[test]
+fn every_package_is_held_to_the_contract_in_every_database_that_it_writes_to() {
+    for (dialect, held) in [
+        (Dialect::Postgres, on_postgres::PACKAGES),
+        (Dialect::MySql, on_mariadb::PACKAGES),
+        (Dialect::Sqlite, on_sqlite::PACKAGES),
+    ] {
+        assert_eq!(layouts::packages(Place::Sql(dialect)), held, "{dialect:?}");
+        let tables = TABLES.iter().filter(|table| table.dialect == dialect).map(|table| table.package);
+        assert_eq!(tables.collect::<Vec<_>>(), held, "{dialect:?}");
+    }
+}
+
 mod on_postgres {
     use super::*;
 
     struct OnPostgres {
         database: Postgres,
         reader: String,
+        table: &'static Table,
     }
 
     impl OnPostgres {
-        async fn create() -> Self {
-            let database = Postgres::create().await;
-            // connect-pg-simple's, but for the type of `sess`: the contract stores more than JSON.
-            database
-                .client
-                .batch_execute(
-                    r#"CREATE TABLE "session" ("sid" varchar NOT NULL PRIMARY KEY, "sess" text NOT NULL,
-                       "expire" timestamp(6) NOT NULL)"#,
-                )
-                .await
-                .unwrap();
-            let reader = database.reader("session").await;
-            Self { database, reader }
+        async fn of(package: &str) -> Self {
+            let (database, table) = (Postgres::create().await, Table::of(Dialect::Postgres, package));
+            database.client.batch_execute(&table.create()).await.unwrap();
+            let reader = database.reader(&format!("\"{}\"", table.name)).await;
+            Self { database, reader, table }
+        }
+    }
+
+    #[async_trait]
+    impl OfPackage for OnPostgres {
+        fn table(&self) -> &'static Table {
+            self.table
+        }
+
+        async fn put_for(&self, id: &str, session: &str, seconds: i32) {
+            self.database.client.execute(&self.table.put(seconds), &[&id, &session]).await.unwrap();
         }
     }
 
     #[async_trait]
     impl Backend for OnPostgres {
         fn store(&self) -> Arc<dyn SessionStore> {
-            open(&self.reader, &[])
+            open(&self.reader, &[("SESSION_LAYOUT", self.table.package)])
         }
 
         async fn put(&self, id: &str, session: &[u8]) {
-            let insert = "INSERT INTO session VALUES ($1, $2, now() + interval '1 hour')
-                          ON CONFLICT (sid) DO UPDATE SET sess = excluded.sess, expire = excluded.expire";
-            let session = std::str::from_utf8(session).unwrap();
-            self.database.client.execute(insert, &[&id, &session]).await.unwrap();
+            self.put_for(id, std::str::from_utf8(session).unwrap(), AN_HOUR).await;
         }
 
         async fn remove(&self, id: &str) {
-            let removed = self.database.client.execute("DELETE FROM session WHERE sid = $1", &[&id]).await;
+            let removed = self.database.client.execute(&self.table.remove(), &[&id]).await;
             assert_eq!(removed.unwrap(), 1);
         }
 
         fn place(&self, id: &str) -> String {
-            format!("row `{id}` of table `session`")
+            format!("row `{id}` of table `{}`", self.table.name)
         }
 
         // An index takes no longer ones.
@@ -77,22 +139,14 @@ mod on_postgres {
         }
     }
 
-    contract!(OnPostgres::create().await);
-
-    #[tokio::test]
-    async fn a_session_ends_by_the_clock_of_the_server_whatever_its_time_zone() {
-        let backend = OnPostgres::create().await;
-        let store = backend.store();
-        let client = &backend.database.client;
-        for (end, lives) in [("1 hour", true), ("5 seconds", true), ("-5 seconds", false), ("-1 hour", false)]
-        {
-            backend.put(ANA_ID, ANA.as_bytes()).await;
-            let end = format!("UPDATE session SET expire = now() + interval '{end}'");
-            client.batch_execute(&end).await.unwrap();
-            let expected: Answer = if lives { found(ANA) } else { Ok(None) };
-            assert_eq!(load(&*store, ANA_ID).await, expected, "{end}");
-        }
-    }
+    each_package!(
+        OnPostgres:
+        connect_pg_simple of "connect-pg-simple",
+        connect_session_knex of "connect-session-knex",
+        connect_session_sequelize of "connect-session-sequelize",
+        connect_typeorm of "connect-typeorm",
+        prisma_session_store of "prisma-session-store",
+    );
 
     #[tokio::test]
     async fn a_collation_that_takes_other_ids_for_the_same_opens_nobodys_session() {
@@ -151,61 +205,57 @@ mod on_postgres {
 }
 
 mod on_mariadb {
-    use sqlx::{AssertSqlSafe, Executor as _};
+    use sqlx::{AssertSqlSafe, Executor as _, MySqlConnection};
+    use tokio::sync::Mutex;
 
     use super::*;
 
     struct OnMariaDb {
-        database: MariaDb,
         reader: String,
+        table: &'static Table,
+        administrator: Mutex<MySqlConnection>,
     }
 
     impl OnMariaDb {
-        async fn create() -> Self {
-            let database = MariaDb::create().await;
-            // express-mysql-session's own.
-            database
-                .connection()
-                .await
-                .execute(
-                    "CREATE TABLE `sessions` (`session_id` varchar(128) COLLATE utf8mb4_bin NOT NULL,
-                     `expires` int(11) unsigned NOT NULL, `data` mediumtext COLLATE utf8mb4_bin,
-                     PRIMARY KEY (`session_id`)) ENGINE=InnoDB",
-                )
-                .await
-                .unwrap();
-            let reader = database.reader("sessions").await;
-            Self { database, reader }
+        async fn of(package: &str) -> Self {
+            let (database, table) = (MariaDb::create().await, Table::of(Dialect::MySql, package));
+            let mut administrator = database.connection().await;
+            administrator.execute(AssertSqlSafe(table.create())).await.unwrap();
+            let reader = database.reader(table.name).await;
+            Self { reader, table, administrator: Mutex::new(administrator) }
+        }
+    }
+
+    #[async_trait]
+    impl OfPackage for OnMariaDb {
+        fn table(&self) -> &'static Table {
+            self.table
+        }
+
+        async fn put_for(&self, id: &str, session: &str, seconds: i32) {
+            let put = sqlx::query(AssertSqlSafe(self.table.put(seconds))).bind(id).bind(session);
+            put.execute(&mut *self.administrator.lock().await).await.unwrap();
         }
     }
 
     #[async_trait]
     impl Backend for OnMariaDb {
         fn store(&self) -> Arc<dyn SessionStore> {
-            open(&self.reader, &[])
+            open(&self.reader, &[("SESSION_LAYOUT", self.table.package)])
         }
 
         async fn put(&self, id: &str, session: &[u8]) {
-            let session = std::str::from_utf8(session).unwrap();
-            sqlx::query("REPLACE INTO sessions VALUES (?, UNIX_TIMESTAMP() + 3600, ?)")
-                .bind(id)
-                .bind(session)
-                .execute(&mut self.database.connection().await)
-                .await
-                .unwrap();
+            self.put_for(id, std::str::from_utf8(session).unwrap(), AN_HOUR).await;
         }
 
         async fn remove(&self, id: &str) {
-            let mut connection = self.database.connection().await;
-            let removed = sqlx::query("DELETE FROM sessions WHERE session_id = ?")
-                .bind(id)
-                .execute(&mut connection)
-                .await;
+            let remove = sqlx::query(AssertSqlSafe(self.table.remove())).bind(id);
+            let removed = remove.execute(&mut *self.administrator.lock().await).await;
             assert_eq!(removed.unwrap().rows_affected(), 1);
         }
 
         fn place(&self, id: &str) -> String {
-            format!("row `{id}` of table `sessions`")
+            format!("row `{id}` of table `{}`", self.table.name)
         }
 
         // Spaces at the end count for nothing in the index, so that `plain ` and `plain` cannot both be there.
@@ -218,20 +268,14 @@ mod on_mariadb {
         }
     }
 
-    contract!(OnMariaDb::create().await);
-
-    #[tokio::test]
-    async fn a_session_ends_at_its_second() {
-        let backend = OnMariaDb::create().await;
-        let store = backend.store();
-        for (end, lives) in [("3600", true), ("5", true), ("-5", false), ("-3600", false)] {
-            backend.put(ANA_ID, ANA.as_bytes()).await;
-            let update = format!("UPDATE sessions SET expires = UNIX_TIMESTAMP() + {end}");
-            backend.database.connection().await.execute(AssertSqlSafe(update)).await.unwrap();
-            let expected: Answer = if lives { found(ANA) } else { Ok(None) };
-            assert_eq!(load(&*store, ANA_ID).await, expected, "{end}");
-        }
-    }
+    each_package!(
+        OnMariaDb:
+        express_mysql_session of "express-mysql-session",
+        connect_session_knex of "connect-session-knex",
+        connect_session_sequelize of "connect-session-sequelize",
+        connect_typeorm of "connect-typeorm",
+        prisma_session_store of "prisma-session-store",
+    );
 
     #[tokio::test]
     async fn a_collation_that_takes_other_ids_for_the_same_opens_nobodys_session() {
@@ -296,13 +340,16 @@ mod on_sqlite {
 
     struct OnSqlite {
         folder: TempDir,
+        table: &'static Table,
     }
 
+    const USUAL: &str = "connect-sqlite3";
+
     impl OnSqlite {
-        async fn create() -> Self {
-            let backend = Self { folder: TempDir::new().unwrap() };
-            // connect-sqlite3's own.
-            backend.execute("CREATE TABLE sessions (sid PRIMARY KEY, expired, sess)").await;
+        async fn of(package: &str) -> Self {
+            let table = Table::of(Dialect::Sqlite, package);
+            let backend = Self { folder: TempDir::new().unwrap(), table };
+            backend.execute(&table.create()).await;
             backend
         }
 
@@ -321,29 +368,35 @@ mod on_sqlite {
     }
 
     #[async_trait]
+    impl OfPackage for OnSqlite {
+        fn table(&self) -> &'static Table {
+            self.table
+        }
+
+        async fn put_for(&self, id: &str, session: &str, seconds: i32) {
+            let put = sqlx::query(AssertSqlSafe(self.table.put(seconds))).bind(id).bind(session);
+            put.execute(&mut self.connection().await).await.unwrap();
+        }
+    }
+
+    #[async_trait]
     impl Backend for OnSqlite {
         fn store(&self) -> Arc<dyn SessionStore> {
-            open(&self.url(), &[])
+            open(&self.url(), &[("SESSION_LAYOUT", self.table.package)])
         }
 
         async fn put(&self, id: &str, session: &[u8]) {
-            sqlx::query("INSERT OR REPLACE INTO sessions VALUES (?, 4000000000000, ?)")
-                .bind(id)
-                .bind(std::str::from_utf8(session).unwrap())
-                .execute(&mut self.connection().await)
-                .await
-                .unwrap();
+            self.put_for(id, std::str::from_utf8(session).unwrap(), AN_HOUR).await;
         }
 
         async fn remove(&self, id: &str) {
-            let mut connection = self.connection().await;
-            let removed =
-                sqlx::query("DELETE FROM sessions WHERE sid = ?").bind(id).execute(&mut connection).await;
+            let remove = sqlx::query(AssertSqlSafe(self.table.remove())).bind(id);
+            let removed = remove.execute(&mut self.connection().await).await;
             assert_eq!(removed.unwrap().rows_affected(), 1);
         }
 
         fn place(&self, id: &str) -> String {
-            format!("row `{id}` of table `sessions`")
+            format!("row `{id}` of table `{}`", self.table.name)
         }
 
         fn takes(&self, session: &[u8]) -> bool {
@@ -351,26 +404,21 @@ mod on_sqlite {
         }
     }
 
-    contract!(OnSqlite::create().await);
-
-    #[tokio::test]
-    async fn a_session_ends_at_its_millisecond() {
-        let backend = OnSqlite::create().await;
-        let store = backend.store();
-        for (end, lives) in [(3_600_000, true), (5_000, true), (-5_000, false), (-3_600_000, false)] {
-            backend.put(ANA_ID, ANA.as_bytes()).await;
-            let end =
-                format!("UPDATE sessions SET expired = CAST(unixepoch('subsec') * 1000 AS INTEGER) + {end}");
-            backend.execute(&end).await;
-            let expected: Answer = if lives { found(ANA) } else { Ok(None) };
-            assert_eq!(load(&*store, ANA_ID).await, expected, "{end}");
-        }
-    }
+    each_package!(
+        OnSqlite:
+        connect_sqlite3 of "connect-sqlite3",
+        better_sqlite3_session_store of "better-sqlite3-session-store",
+        connect_session_knex of "connect-session-knex",
+        connect_session_sequelize of "connect-session-sequelize",
+        connect_typeorm of "connect-typeorm",
+        prisma_session_store of "prisma-session-store",
+    );
 
     #[tokio::test]
     async fn a_collation_that_takes_other_ids_for_the_same_opens_nobodys_session() {
         for collation in ["NOCASE", "RTRIM"] {
-            let backend = OnSqlite { folder: TempDir::new().unwrap() };
+            let backend =
+                OnSqlite { folder: TempDir::new().unwrap(), table: Table::of(Dialect::Sqlite, USUAL) };
             let create =
                 format!("CREATE TABLE sessions (sid TEXT COLLATE {collation} PRIMARY KEY, expired, sess)");
             backend.execute(&create).await;
@@ -385,7 +433,7 @@ mod on_sqlite {
 
     #[tokio::test]
     async fn a_file_that_is_replaced_shows_as_it_is_now() {
-        let backend = OnSqlite::create().await;
+        let backend = OnSqlite::of(USUAL).await;
         let store = backend.store();
         backend.put(ANA_ID, ANA.as_bytes()).await;
         assert_eq!(load(&*store, ANA_ID).await, found(ANA));
@@ -399,7 +447,7 @@ mod on_sqlite {
 
     #[tokio::test]
     async fn one_who_writes_holds_up_nobody_for_long() {
-        let backend = OnSqlite::create().await;
+        let backend = OnSqlite::of(USUAL).await;
         backend.put(ANA_ID, ANA.as_bytes()).await;
         let store = backend.store();
         finds_ana(&*store).await;
@@ -413,7 +461,7 @@ mod on_sqlite {
 
     #[tokio::test]
     async fn a_log_that_is_written_ahead_is_read() {
-        let backend = OnSqlite::create().await;
+        let backend = OnSqlite::of(USUAL).await;
         let mut writer = backend.connection().await;
         writer.execute("PRAGMA journal_mode = wal").await.unwrap();
         backend.put(ANA_ID, ANA.as_bytes()).await;

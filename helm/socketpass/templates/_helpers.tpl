@@ -160,6 +160,15 @@ true
 {{- end -}}
 {{- end -}}
 
+{{/* Not empty where sessions or users are known to be in files, which a volume has to bring. */}}
+{{- define "socketpass.readsFiles" -}}
+{{- range list .Values.sessionStore .Values.userSource -}}
+{{- if and (not .existingSecret) (regexMatch "^(sqlite|file):" .url) -}}
+yes
+{{- end -}}
+{{- end -}}
+{{- end -}}
+
 {{/* The settings: those of `config`, and what the chart sets because it follows from other values. */}}
 {{- define "socketpass.toml" -}}
 {{- $secrets := "/etc/socketpass/secrets" -}}

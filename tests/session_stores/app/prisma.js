@@ -2,15 +2,13 @@
 // place of their own. The tables are those that `prisma migrate` makes of the README's model, and values are kept as the
 // engines keep them: a DateTime is `timestamp(3)` of UTC in PostgreSQL, `DATETIME(3)` of UTC in MySQL, and milliseconds in
 // SQLite.
-import Database from 'better-sqlite3'
-import mysql from 'mysql2/promise'
-import pg from 'pg'
 
 const utc = (date) => date.toISOString().replace('T', ' ').replace('Z', '')
 const fromUtc = (text) => new Date(text.replace(' ', 'T') + 'Z')
 
 const open = {
   postgres: async (url) => {
+    const { default: pg } = await import('pg')
     const pool = new pg.Pool({ connectionString: url })
     await pool.query(`CREATE TABLE IF NOT EXISTS "Session" ("id" TEXT NOT NULL PRIMARY KEY, "sid" TEXT NOT NULL UNIQUE,
       "data" TEXT NOT NULL, "expiresAt" TIMESTAMP(3) NOT NULL)`)
@@ -26,6 +24,7 @@ const open = {
     }
   },
   mysql: async (url) => {
+    const { default: mysql } = await import('mysql2/promise')
     const pool = mysql.createPool({ uri: url, dateStrings: true })
     await pool.query(`CREATE TABLE IF NOT EXISTS \`Session\` (\`id\` VARCHAR(191) NOT NULL PRIMARY KEY,
       \`sid\` VARCHAR(191) NOT NULL UNIQUE, \`data\` MEDIUMTEXT NOT NULL, \`expiresAt\` DATETIME(3) NOT NULL)
@@ -39,6 +38,7 @@ const open = {
     }
   },
   sqlite: async (url) => {
+    const { default: Database } = await import('better-sqlite3')
     const database = new Database(url.slice('sqlite:'.length))
     database.exec(`CREATE TABLE IF NOT EXISTS "Session" ("id" TEXT NOT NULL PRIMARY KEY, "sid" TEXT NOT NULL UNIQUE,
       "data" TEXT NOT NULL, "expiresAt" DATETIME NOT NULL)`)

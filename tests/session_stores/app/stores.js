@@ -1,35 +1,18 @@
-// Each store as its package's own documentation opens it.
-import Database from 'better-sqlite3'
-import betterSqlite3Store from 'better-sqlite3-session-store'
-import connectMemcached from 'connect-memcached'
-import MongoStore from 'connect-mongo'
-import connectMongoDBSession from 'connect-mongodb-session'
-import connectPgSimple from 'connect-pg-simple'
-import { ConnectSessionKnexStore } from 'connect-session-knex'
-import connectSessionSequelize from 'connect-session-sequelize'
-import connectSqlite3 from 'connect-sqlite3'
-import { TypeormStore } from 'connect-typeorm'
-import expressMysqlSession from 'express-mysql-session'
-import knexOf from 'knex'
-import { PrismaSessionStore } from '@quixo3/prisma-session-store'
-import { Sequelize } from 'sequelize'
-import sessionFileStore from 'session-file-store'
-import { DataSource, EntitySchema } from 'typeorm'
-import { prismaLike } from './prisma.js'
-import { callbacks } from './sqlite.js'
-
+// Each store as its package's own documentation opens it. A package is loaded by who asks for it: all of them take seconds.
 const schemeOf = (url) => url.slice(0, url.indexOf(':'))
 const fileOf = (url) => url.slice('sqlite:'.length)
 const nothing = async () => {}
 
 const stores = {
   'connect-pg-simple': async (url, options, session) => {
+    const { default: connectPgSimple } = await import('connect-pg-simple')
     const Store = connectPgSimple(session)
     const store = new Store({ conString: url, createTableIfMissing: true, ...options })
     return { store, close: () => store.close() }
   },
 
   'express-mysql-session': async (url, options, session) => {
+    const { default: expressMysqlSession } = await import('express-mysql-session')
     const { hostname, port, username, password, pathname } = new URL(url)
     const Store = expressMysqlSession(session)
     const store = new Store({
@@ -45,17 +28,22 @@ const stores = {
   },
 
   'connect-sqlite3': async (url, options, session) => {
-    const database = new Database(fileOf(url))
+    const { default: connectSqlite3 } = await import('connect-sqlite3')
+    const { sqlite3 } = await import('./sqlite.js')
     const Store = connectSqlite3(session)
-    return { store: new Store({ db: callbacks(database), ...options }), close: nothing }
+    return { store: new Store({ db: new sqlite3.Database(fileOf(url)), ...options }), close: nothing }
   },
 
   'better-sqlite3-session-store': async (url, options, session) => {
+    const { default: Database } = await import('better-sqlite3')
+    const { default: betterSqlite3Store } = await import('better-sqlite3-session-store')
     const Store = betterSqlite3Store(session)
     return { store: new Store({ client: new Database(fileOf(url)), ...options }), close: nothing }
   },
 
   'connect-session-knex': async (url, options) => {
+    const { default: knexOf } = await import('knex')
+    const { ConnectSessionKnexStore } = await import('connect-session-knex')
     const clients = { postgres: 'pg', mysql: 'mysql2', sqlite: 'better-sqlite3' }
     const client = clients[schemeOf(url)]
     const connection = client === 'better-sqlite3' ? { filename: fileOf(url) } : url
@@ -66,7 +54,12 @@ const stores = {
   },
 
   'connect-session-sequelize': async (url, options, session) => {
-    const sequelize = new Sequelize(url, { logging: false })
+    const { default: connectSessionSequelize } = await import('connect-session-sequelize')
+    const { Sequelize } = await import('sequelize')
+    const logging = false
+    const sequelize = schemeOf(url) === 'sqlite'
+      ? new Sequelize({ dialect: 'sqlite', dialectModule: (await import('./sqlite.js')).sqlite3, storage: fileOf(url), logging })
+      : new Sequelize(url, { logging })
     const Store = connectSessionSequelize(session.Store)
     const store = new Store({ db: sequelize, ...options })
     await store.sync()
@@ -75,6 +68,8 @@ const stores = {
 
   // The entity of its README, without the decorators that need TypeScript.
   'connect-typeorm': async (url, options) => {
+    const { DataSource, EntitySchema } = await import('typeorm')
+    const { TypeormStore } = await import('connect-typeorm')
     const Session = new EntitySchema({
       name: 'Session',
       columns: {
@@ -93,24 +88,29 @@ const stores = {
   },
 
   'prisma-session-store': async (url, options) => {
+    const { PrismaSessionStore } = await import('@quixo3/prisma-session-store')
+    const { prismaLike } = await import('./prisma.js')
     const { client, close } = await prismaLike(schemeOf(url), url)
     const store = new PrismaSessionStore(client, { dbRecordIdIsSessionId: true, ...options })
     return { store, close }
   },
 
   'connect-memcached': async (url, options, session) => {
+    const { default: connectMemcached } = await import('connect-memcached')
     const Store = connectMemcached(session)
     const store = new Store({ hosts: [new URL(url).host], ...options })
     return { store, close: async () => store.client.end() }
   },
 
   'session-file-store': async (url, options, session) => {
+    const { default: sessionFileStore } = await import('session-file-store')
     const Store = sessionFileStore(session)
     const store = new Store({ path: url.slice('file:'.length), logFn () {}, retries: 0, ...options })
     return { store, close: nothing }
   },
 
   'connect-mongo': async (url, options) => {
+    const { default: MongoStore } = await import('connect-mongo')
     // The index that has MongoDB itself remove what has expired is not there in FerretDB.
     const store = MongoStore.create({ mongoUrl: url, autoRemove: 'disabled', ...options })
     await store.collectionP
@@ -118,6 +118,7 @@ const stores = {
   },
 
   'connect-mongodb-session': async (url, options, session) => {
+    const { default: connectMongoDBSession } = await import('connect-mongodb-session')
     const Store = connectMongoDBSession(session)
     // It makes the same index, and goes on without it where somebody listens to the error.
     const store = new Store({ uri: url, ...options }, () => {})
