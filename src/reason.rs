@@ -156,7 +156,7 @@ impl Reason {
         )
     }
 
-    /// Whether an open socket can be ended for it because of its session.
+    /// Whether an open socket can be ended for it because the decision that let it in no longer holds.
     pub const fn is_of_session_ends(self) -> bool {
         matches!(
             self,
@@ -166,6 +166,8 @@ impl Reason {
                 | Self::UserNotFound
                 | Self::DeniedByPolicy
                 | Self::AnotherUser
+                | Self::TooManySockets
+                | Self::Evicted
         )
     }
 

@@ -13,11 +13,13 @@ use tonic::service::Routes;
 use tower::Layer as _;
 
 use crate::{
+    authorize::OpenSockets,
     config::Config,
     door::{
         capacity::Capacity,
         connections::{Connections, Protocol},
     },
+    expression::path::Path,
     grpc::{
         self, Authorization, Calls, Draining, Observed, RegistryDoor,
         health::Health,
@@ -29,7 +31,7 @@ use crate::{
     },
     http::{self, Phase},
     registry::{Registry, tally::CommandCounts},
-    session_end::{self, SessionEnds},
+    session_end::{self, Ender, SessionEnds},
     session_store::{self, Health as StoreHealth, SessionStore},
     task,
     telemetry::{
@@ -94,11 +96,13 @@ impl Server {
     /// Takes the addresses; sessions come from this store.
     pub async fn bind_on(config: &Config, store: Arc<dyn SessionStore>) -> Result<Self, Error> {
         let metrics = Arc::new(Metrics::new());
+        let registry = Arc::new(Registry::open(&config.registry, &config.user.identity, &config.limits));
+        let open = Arc::new(Counting { registry: Arc::clone(&registry), by: config.user.identity.clone() });
         Ok(Self {
-            in_force: Arc::new(InForce::new(config, store, &metrics)?),
+            in_force: Arc::new(InForce::new(config, store, open, &metrics)?),
             grpc: listen("grpc.addr", config.grpc.addr).await?,
             http: listen("http.addr", config.http.addr).await?,
-            registry: Arc::new(Registry::open(&config.registry, &config.user.identity, &config.limits)),
+            registry,
             metrics,
             audit: Arc::new(Audit::open(&config.audit, config.user.identity.clone())?),
             config: config.clone(),
@@ -146,7 +150,13 @@ impl Server {
         let authorization = AuthorizationServiceServer::new(authorization)
             .max_decoding_message_size(limits.max_message_bytes);
         let draining = Draining::default();
-        let registry_door = RegistryDoor::new(Arc::clone(&registry), Arc::clone(metrics.door()));
+        let ender = Arc::new(Ender::new(
+            Arc::clone(&in_force.authorizer),
+            in_force.store.subscribe(),
+            Arc::clone(&registry),
+        ));
+        let registry_door =
+            RegistryDoor::new(Arc::clone(&registry), Arc::clone(&ender), Arc::clone(metrics.door()));
         let registry_door =
             RegistryServiceServer::new(registry_door).max_decoding_message_size(limits.max_message_bytes);
         let mut routes =
@@ -206,8 +216,10 @@ impl Server {
             stores: in_force.store.subscribe(),
             registry: Arc::clone(&registry),
             tally: Arc::clone(&ends),
+            identity: config.user.identity.clone(),
+            interval: config.revalidate.interval,
         };
-        let _session_ends = SessionEnds::start(parts, config.revalidate.interval);
+        let _session_ends = SessionEnds::start(parts);
         metrics.ask_session_ends(move || session_end_figures(&ends));
         metrics.ask_registry(move || registry_figures(&asked));
         metrics.ask_told(move || telemetry::told(&audit));
@@ -253,6 +265,20 @@ impl Server {
         http_stop.cancel();
         doors.shutdown().await;
         Ok(())
+    }
+}
+
+/// What decisions ask of the registry.
+#[derive(Debug)]
+struct Counting {
+    registry: Arc<Registry>,
+    /// What people are told apart by.
+    by: Path,
+}
+
+impl OpenSockets for Counting {
+    fn of(&self, id: &serde_json::Value) -> u64 {
+        self.registry.count_where(&self.by, id)
     }
 }
 

@@ -50,6 +50,7 @@ const MAY_USE: [(&str, &[&str]); 23] = [
             "reason",
             "registry",
             "seldom",
+            "session_end",
             "task",
             "telemetry",
         ],

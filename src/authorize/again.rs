@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde_json::{Map, Value};
 use sha2::{Digest as _, Sha256};
 
-use super::{Authorizer, Sessions, User, explain::Silent, policy::Socket, standing::Standing};
+use super::{Authorizer, Sessions, User, cap, explain::Silent, policy::Socket, standing::Standing};
 use crate::{expression::packed::Packer, reason::Reason, session_store::SessionId, user_source::id};
 
 /// Who somebody is, as far as comparing goes: by the field that `user.id_field` names; without it by `passport.user`. It
@@ -73,6 +73,11 @@ impl Authorizer {
         };
         // Without it the session is asked for again all the same, only later.
         Some(Again { ends_in: lives.ok().flatten(), ..again })
+    }
+
+    /// What the sockets of this person are counted by; `None`: nobody counts them.
+    pub fn counted_by<'a>(&self, again: &'a Again) -> Option<&'a Value> {
+        cap::id_of(&again.standing.user, &self.rules.id_field)
     }
 
     /// What is so now of a socket that was opened with this session.

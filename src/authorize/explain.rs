@@ -54,6 +54,8 @@ pub enum StepName {
     User,
     /// May they come in?
     Policy,
+    /// Have they a place left?
+    Cap,
 }
 
 impl StepName {
@@ -68,6 +70,7 @@ impl StepName {
             Self::Passport => "passport",
             Self::User => "user",
             Self::Policy => "policy",
+            Self::Cap => "cap",
         }
     }
 }

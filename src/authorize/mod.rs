@@ -13,6 +13,7 @@ use crate::{
 };
 
 pub mod again;
+mod cap;
 mod complaints;
 pub mod cookie;
 mod cookie_session;
@@ -27,6 +28,11 @@ pub mod signature;
 mod standing;
 mod user;
 
+pub use self::{
+    cap::{Cap, OpenSockets},
+    handshake::Handshake,
+    user::User,
+};
 use self::{
     complaints::Complaints,
     explain::{Step, StepName, Trace},
@@ -35,7 +41,6 @@ use self::{
     signature::Keys,
     standing::Standing,
 };
-pub use self::{handshake::Handshake, user::User};
 
 /// The answer to a handshake.
 #[derive(Clone, Debug)]
@@ -99,17 +104,33 @@ pub struct Authorizer {
     users: Arc<dyn UserSource>,
     policy: Arc<dyn Policy>,
     complaints: Complaints,
+    cap: Option<Cap>,
 }
 
 impl Authorizer {
-    /// Puts the path together.
+    /// Puts the path together, without a cap.
     pub fn new(
         rules: Rules,
         sessions: Sessions,
         users: Arc<dyn UserSource>,
         policy: Arc<dyn Policy>,
     ) -> Self {
-        Self { rules, sessions, users, policy, complaints: Complaints::default() }
+        Self { rules, sessions, users, policy, complaints: Complaints::default(), cap: None }
+    }
+
+    /// The same, where nobody may have more sockets than this.
+    pub fn with_cap(self, cap: Option<Cap>) -> Self {
+        Self { cap, ..self }
+    }
+
+    /// How many sockets one person may have.
+    pub fn cap(&self) -> Option<&Cap> {
+        self.cap.as_ref()
+    }
+
+    /// Whether sessions are in a store: only what is there can be asked again, and ended.
+    pub fn keeps_sessions(&self) -> bool {
+        matches!(self.sessions, Sessions::InStore(..))
     }
 
     /// Decides. `trace` hears of each step.
@@ -147,6 +168,12 @@ impl Authorizer {
         let said = self.policy_holds(&standing.user, handshake.into());
         trace.step(|| policy::step(&*self.policy, &said, &standing, handshake.into()));
         let holds = said.unwrap_or(false);
+        if holds
+            && let Some(cap) = &self.cap
+            && !cap.allows(&standing.user, &self.rules.id_field, trace)
+        {
+            return self.reject(handshake, Standing::nobody(Reason::TooManySockets), session_id);
+        }
         if holds {
             let Standing { reason, user, words: _ } = standing;
             return Decision { accepted: true, reason, message: String::new(), user, session_id };

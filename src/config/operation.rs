@@ -42,6 +42,10 @@ pub struct Limits {
     pub max_gateway_sockets: usize,
     /// How many gateways there may be.
     pub max_gateways: usize,
+    /// Open sockets of one person; `None`: as many as they like.
+    pub max_sockets_per_user: Option<u64>,
+    /// One more than that takes the place of the oldest.
+    pub evict_oldest: bool,
     /// How many watches may be open in one replica.
     pub max_watches: usize,
 }
@@ -162,6 +166,23 @@ const MAX_GATEWAYS: Setting = Setting {
             late, which has to fit into a message.",
 };
 
+const MAX_SOCKETS_PER_USER: Setting = Setting {
+    name: "limits.max_sockets_per_user",
+    kind: Kind::Count,
+    default: None,
+    about: "How many sockets one person may have open in the whole fleet, by what stands at `user.id_field`; a user who has \
+            nothing there is not counted. A handshake for one more is TOO_MANY_SOCKETS. What slips past in a burst is ended \
+            when it was reported. Not set: as many as they like.",
+};
+
+const EVICT_OLDEST: Setting = Setting {
+    name: "limits.evict_oldest",
+    kind: Kind::Flag,
+    default: Some("false"),
+    about: "With `limits.max_sockets_per_user`: one more socket is let in, and the oldest of that person is ended with \
+            EVICTED.",
+};
+
 const MAX_WATCHES: Setting = Setting {
     name: "limits.max_watches",
     kind: Kind::Count,
@@ -186,6 +207,8 @@ impl Limits {
         &DRAIN_TIMEOUT,
         &MAX_GATEWAY_SOCKETS,
         &MAX_GATEWAYS,
+        &MAX_SOCKETS_PER_USER,
+        &EVICT_OLDEST,
         &MAX_WATCHES,
     ];
 
@@ -206,6 +229,9 @@ impl Limits {
             drain_timeout: reader.duration(&DRAIN_TIMEOUT),
             max_gateway_sockets: reader.count(&MAX_GATEWAY_SOCKETS),
             max_gateways: reader.count(&MAX_GATEWAYS),
+            max_sockets_per_user: (!reader.is_absent(&MAX_SOCKETS_PER_USER))
+                .then(|| u64::try_from(reader.count(&MAX_SOCKETS_PER_USER)).unwrap_or(u64::MAX)),
+            evict_oldest: reader.flag(&EVICT_OLDEST),
             max_watches: reader.count(&MAX_WATCHES),
         };
         if limits.max_inflight_bytes < limits.max_message_bytes && !reader.has_fault(&MAX_INFLIGHT_BYTES) {

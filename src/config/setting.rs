@@ -18,8 +18,17 @@ pub struct Setting {
 }
 
 /// What is put in force without a restart, by how its name begins.
-const RELOADED: [&str; 7] =
-    ["session.", "user.", "policy.", "callers.", "tls.", "limits.max_session_bytes", "log.filter"];
+const RELOADED: [&str; 9] = [
+    "session.",
+    "user.",
+    "policy.",
+    "callers.",
+    "tls.",
+    "limits.max_session_bytes",
+    "limits.max_sockets_per_user",
+    "limits.evict_oldest",
+    "log.filter",
+];
 
 /// And what is not all the same: the registry is indexed by it.
 const NOT_RELOADED: &str = "user.id_field";

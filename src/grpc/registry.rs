@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::SystemTime};
 
 use tokio::sync::mpsc;
-use tonic::{Request, Response, Status, Streaming};
+use tonic::{Request, Response, Status, Streaming, metadata::AsciiMetadataValue};
 
 use super::{
     answers::{Answers, Stop, Teller, answers},
@@ -16,9 +16,10 @@ use super::{
     },
     pb::{
         CountSocketsRequest, CountSocketsResponse, DisconnectSocketsRequest, DisconnectSocketsResponse,
-        ExplainFilterRequest, ExplainFilterResponse, FilterSocketsRequest, FilterSocketsResponse, FilterStep,
-        Gateway, GatewayState, Group, ListGatewaysRequest, ListGatewaysResponse, ReportRequest,
-        ReportResponse, SendToSocketsRequest, SendToSocketsResponse, WatchSocketsRequest,
+        EndSessionsRequest, EndSessionsResponse, ExplainFilterRequest, ExplainFilterResponse,
+        FilterSocketsRequest, FilterSocketsResponse, FilterStep, Gateway, GatewayState, Group,
+        ListGatewaysRequest, ListGatewaysResponse, ReportRequest, ReportResponse, SendToSocketsRequest,
+        SendToSocketsResponse, WatchSessionEndsRequest, WatchSessionEndsResponse, WatchSocketsRequest,
         WatchSocketsResponse, WatchedSocketClosed, registry_service_server::RegistryService,
         watch_sockets_response,
     },
@@ -38,6 +39,7 @@ use crate::{
         token::{Cursor, Revision},
         watch_sockets::{Ended, Seen},
     },
+    session_end::{CannotEnd, Ender},
     telemetry::{
         audit::Settled,
         metrics::door::{DoorMetrics, Limit},
@@ -57,6 +59,9 @@ const FOR_ADMINS: [(Root, &str); 3] = [
     (Root::Gateway(GatewayField::Incarnation), "gateway.incarnation"),
 ];
 
+/// The metadata in which a watch of session ends says where it begins.
+const REVISION: &str = "socketpass-revision";
+
 /// Messages that wait for a caller to read them, and pages.
 const AHEAD: usize = 4;
 const PAGES_AHEAD: usize = 1;
@@ -65,13 +70,22 @@ const PAGES_AHEAD: usize = 1;
 #[derive(Clone, Debug)]
 pub struct RegistryDoor {
     registry: Arc<Registry>,
+    ender: Arc<Ender>,
     metrics: Arc<DoorMetrics>,
 }
 
 impl RegistryDoor {
-    /// Answers from this registry; who does not fit in is counted.
-    pub fn new(registry: Arc<Registry>, metrics: Arc<DoorMetrics>) -> Self {
-        Self { registry, metrics }
+    /// Answers from this registry, and ends sessions by this; who does not fit in is counted.
+    pub fn new(registry: Arc<Registry>, ender: Arc<Ender>, metrics: Arc<DoorMetrics>) -> Self {
+        Self { registry, ender, metrics }
+    }
+
+    /// Why a watch does not begin, or ends.
+    fn ended(&self, why: Ended) -> Status {
+        if matches!(why, Ended::TooMany) {
+            self.metrics.shed(Limit::Watches);
+        }
+        ended(why)
     }
 
     /// The question of a call, if its caller may ask it.
@@ -144,6 +158,7 @@ impl RegistryService for RegistryDoor {
     type ReportStream = Answers<ReportResponse>;
     type FilterSocketsStream = Answers<FilterSocketsResponse>;
     type WatchSocketsStream = Answers<WatchSocketsResponse>;
+    type WatchSessionEndsStream = Answers<WatchSessionEndsResponse>;
     type DisconnectSocketsStream = Answers<DisconnectSocketsResponse>;
     type SendToSocketsStream = Answers<SendToSocketsResponse>;
 
@@ -205,21 +220,9 @@ impl RegistryService for RegistryDoor {
         let call = CallContext::of(&request)?;
         let WatchSocketsRequest { filter, params, from_revision } = request.into_inner();
         let query = self.query(&call, filter, params).await?;
-        let from = match from_revision.as_str() {
-            "" => None,
-            token => {
-                let problem = "it is no revision of this registry's; start afresh, without it";
-                Some(Revision::decode(token).ok_or_else(|| invalid("from_revision", problem))?)
-            }
-        };
-        let registry = Arc::clone(&self.registry);
-        let watch = registry.watch(&query, from.as_ref()).await;
-        let mut watch = watch.map_err(|why| {
-            if matches!(why, Ended::TooMany) {
-                self.metrics.shed(Limit::Watches);
-            }
-            ended(why)
-        })?;
+        let from = revision(&from_revision)?;
+        let watch = self.registry.watch(&query, from.as_ref()).await;
+        let mut watch = watch.map_err(|why| self.ended(why))?;
         let for_admin = caller(&call)?.is_admin();
         Ok(Response::new(answers(AHEAD, move |answers| async move {
             loop {
@@ -262,6 +265,43 @@ impl RegistryService for RegistryDoor {
         Ok(Response::new(self.order(query, work, call, message)))
     }
 
+    async fn end_sessions(
+        &self,
+        request: Request<EndSessionsRequest>,
+    ) -> Result<Response<EndSessionsResponse>, Status> {
+        let call = CallContext::of(&request)?;
+        let EndSessionsRequest { filter, params } = request.into_inner();
+        let query = self.query(&call, filter, params).await?;
+        let matched = self.ender.end(&query).await.map_err(|why| match why {
+            CannotEnd::InCookies => Status::failed_precondition(why.to_string()),
+            CannotEnd::Store(..) => Status::unavailable(format!("{why}; call again")),
+            CannotEnd::BrokenOff(broken) => broken_off(broken),
+        })?;
+        call.keep(|kept| kept.is_so_far(Settled { matched, ..Settled::default() }));
+        let view = Some(sockets::view(&self.registry.coverage()));
+        Ok(Response::new(EndSessionsResponse { matched, view }))
+    }
+
+    async fn watch_session_ends(
+        &self,
+        request: Request<WatchSessionEndsRequest>,
+    ) -> Result<Response<Self::WatchSessionEndsStream>, Status> {
+        let from = revision(&request.into_inner().from_revision)?;
+        let watch = self.registry.watch_session_ends(from.as_ref()).await;
+        let mut watch = watch.map_err(|why| self.ended(why))?;
+        let begins_at = AsciiMetadataValue::try_from(watch.watch.revision())
+            .map_err(|_| Status::internal("a revision that is no text"))?;
+        let mut response = Response::new(answers(AHEAD, move |answers| async move {
+            loop {
+                for (end, revision) in watch.watch.next().await.map_err(ended)? {
+                    answers.tell(sockets::session_end(&end, revision)).await?;
+                }
+            }
+        }));
+        response.metadata_mut().insert(REVISION, begins_at);
+        Ok(response)
+    }
+
     async fn explain_filter(
         &self,
         request: Request<ExplainFilterRequest>,
@@ -295,6 +335,15 @@ impl RegistryService for RegistryDoor {
         let view = Some(sockets::view(&self.registry.coverage()));
         Ok(Response::new(ListGatewaysResponse { gateways, view }))
     }
+}
+
+/// Where a watch goes on from; `None`: it begins anew.
+fn revision(token: &str) -> Result<Option<Revision>, Status> {
+    if token.is_empty() {
+        return Ok(None);
+    }
+    let problem = "it is no revision of this registry's; start afresh, without it";
+    Revision::decode(token).map(Some).ok_or_else(|| invalid("from_revision", problem))
 }
 
 /// Where a cursor goes on from.

@@ -95,6 +95,11 @@ pub enum Message {
         /// The sockets for which it is so now.
         done: Vec<String>,
     },
+    /// To all: sessions have changed.
+    Changed {
+        /// Which.
+        session_ids: Vec<String>,
+    },
 }
 
 mod reason_by_name {

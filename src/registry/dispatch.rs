@@ -12,6 +12,7 @@ use super::{
     change::Shard,
     command::{Command, Message, Task},
     ledger::{Ledger, Told},
+    sessions::Notes,
     streams::Streams,
     view::View,
 };
@@ -37,13 +38,14 @@ pub struct Dispatch {
     ledger: Arc<dyn Ledger>,
     streams: Arc<Streams>,
     view: Arc<View>,
+    notes: Arc<Notes>,
     waiting: Mutex<HashMap<String, oneshot::Sender<Vec<String>>>>,
 }
 
 impl Dispatch {
     /// Between these.
-    pub fn new(ledger: Arc<dyn Ledger>, streams: Arc<Streams>, view: Arc<View>) -> Self {
-        Self { ledger, streams, view, waiting: Mutex::default() }
+    pub fn new(ledger: Arc<dyn Ledger>, streams: Arc<Streams>, view: Arc<View>, notes: Arc<Notes>) -> Self {
+        Self { ledger, streams, view, notes, waiting: Mutex::default() }
     }
 
     fn waiting(&self) -> MutexGuard<'_, HashMap<String, oneshot::Sender<Vec<String>>>> {
@@ -88,6 +90,12 @@ impl Dispatch {
         told.inspect_err(|fault| tracing::debug!(%fault, "another replica could not be told")).is_ok()
     }
 
+    /// Tells all replicas that these sessions have changed.
+    pub(super) async fn tell_changed(&self, shard: Shard, session_ids: &[Arc<str>]) {
+        let session_ids = session_ids.iter().map(|id| id.to_string()).collect();
+        self.tell(shard, &Message::Changed { session_ids }).await;
+    }
+
     /// A gateway that listens here has answered.
     pub(super) async fn settle(&self, gateway_id: &str, command_id: &str, done: Vec<String>) {
         let waiter = self.waiting().remove(command_id);
@@ -112,6 +120,9 @@ impl Dispatch {
                 if let Some(waiter) = self.waiting().remove(&command_id) {
                     let _ = waiter.send(done);
                 }
+            }
+            Ok(Message::Changed { session_ids }) => {
+                self.notes.have_changed(session_ids.into_iter().map(Arc::from));
             }
             Err(_) => tracing::debug!("another replica speaks of something that this version does not know"),
         }

@@ -257,7 +257,6 @@ mod tests {
         confirmation::Confirmation,
         ledger::{Claimed, Event, Fault, Health, Ledger, Sign, Tenure, Told},
         record::tests::record,
-        streams::Streams,
         view::{Snapshot, history::Bounds},
     };
 
@@ -319,7 +318,7 @@ mod tests {
             history_from: Position::default(),
         };
         view.replace(Shard::of("g"), snapshot);
-        let dispatch = Dispatch::new(Arc::new(Faulty), Arc::new(Streams::default()), Arc::clone(&view));
+        let dispatch = Dispatch::new(Arc::new(Faulty), Arc::default(), Arc::clone(&view), Arc::default());
         let task = Task::Send { socket_ids: Vec::new(), event: "news".to_owned(), args: Vec::new() };
         let work = Work { task, max_per_second: None };
         let members = vec![Member { info, record: record("a", &serde_json::json!({})) }];

@@ -42,7 +42,7 @@ use self::{
         programs::Programs,
     },
     redis::RedisLedger,
-    sessions::Reported,
+    sessions::Notes,
     streams::{
         End, Streams,
         stream::{Parts, Stream},
@@ -74,7 +74,7 @@ pub struct Registry {
     streams: Arc<Streams>,
     dispatch: Arc<Dispatch>,
     programs: Arc<Programs>,
-    reported: Arc<Reported>,
+    notes: Arc<Notes>,
     max_gateway_sockets: usize,
     max_gateways: usize,
     /// Watches that may still be opened.
@@ -126,7 +126,9 @@ impl Registry {
             RegistryUrl::Redis(url) => Arc::new(RedisLedger::open(url, settings, &view)),
         };
         let streams = Arc::new(Streams::default());
-        let dispatch = Dispatch::new(Arc::clone(&ledger), Arc::clone(&streams), Arc::clone(&view));
+        let notes: Arc<Notes> = Arc::default();
+        let dispatch =
+            Dispatch::new(Arc::clone(&ledger), Arc::clone(&streams), Arc::clone(&view), Arc::clone(&notes));
         let dispatch = Arc::new(dispatch);
         let (cut, ends) = mpsc::unbounded_channel();
         let listener = listen(notices, Arc::clone(&streams), Arc::clone(&dispatch));
@@ -138,7 +140,7 @@ impl Registry {
             streams,
             dispatch,
             programs: Arc::default(),
-            reported: Arc::default(),
+            notes,
             max_gateway_sockets: limits.max_gateway_sockets,
             max_gateways: limits.max_gateways,
             watches: Arc::new(Semaphore::new(limits.max_watches.min(Semaphore::MAX_PERMITS))),
@@ -156,7 +158,7 @@ impl Registry {
             ledger: Arc::clone(&self.ledger),
             streams: Arc::clone(&self.streams),
             dispatch: Arc::clone(&self.dispatch),
-            reported: Arc::clone(&self.reported),
+            notes: Arc::clone(&self.notes),
             cut: self.cut.clone(),
             lease: self.lease(),
         };
@@ -251,7 +253,7 @@ impl Registry {
     }
 
     /// All sockets that match.
-    async fn all(&self, query: &Arc<Query>) -> Result<Vec<Member>, BrokenOff> {
+    pub async fn matching(&self, query: &Arc<Query>) -> Result<Vec<Member>, BrokenOff> {
         let mut members = Vec::new();
         let mut after = None;
         loop {
@@ -327,7 +329,7 @@ impl Registry {
         work: Work,
         progress: mpsc::Sender<Progress>,
     ) -> Result<(), BrokenOff> {
-        let members = self.all(&query).await?;
+        let members = self.matching(&query).await?;
         mass::run(work, members, Arc::clone(&self.dispatch), Arc::clone(&self.view), progress).await
     }
 

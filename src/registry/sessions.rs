@@ -3,9 +3,10 @@
 use std::{
     collections::HashSet,
     mem,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
+use serde_json::Value;
 use tokio::{sync::Notify, time::Instant};
 
 use super::{
@@ -14,7 +15,8 @@ use super::{
     command::Task,
     confirmation::Confirmation,
     dispatch::Outcome,
-    ledger::{Fault, Tenure},
+    ledger::{Fault, Tenure, Told},
+    session_ended::SessionEnded,
     view::{index::Key, member::Member, shard::Known},
 };
 use crate::expression::{
@@ -22,30 +24,45 @@ use crate::expression::{
     scope::SocketField,
 };
 
-/// Sessions whose sockets were reported here, until somebody takes them.
+/// Sessions that somebody should ask about.
 #[derive(Debug, Default)]
-pub struct Reported {
-    sessions: Mutex<HashSet<Arc<str>>>,
+pub struct Noted {
+    /// Their sockets were reported here.
+    pub reported: HashSet<Arc<str>>,
+    /// Somebody says that they have changed.
+    pub changed: HashSet<Arc<str>>,
+}
+
+/// Notes sessions until somebody takes them.
+#[derive(Debug, Default)]
+pub struct Notes {
+    noted: Mutex<Noted>,
     more: Notify,
 }
 
-impl Reported {
-    /// These were reported and are kept.
-    pub(super) fn add(&self, session_ids: impl IntoIterator<Item = Arc<str>>) {
-        let mut sessions = self.sessions.lock().unwrap_or_else(PoisonError::into_inner);
-        let before = sessions.len();
-        sessions.extend(session_ids);
-        if sessions.len() > before {
-            self.more.notify_one();
-        }
+impl Notes {
+    fn lock(&self) -> MutexGuard<'_, Noted> {
+        self.noted.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Those that were reported since, at least one.
-    pub async fn take(&self) -> HashSet<Arc<str>> {
+    /// Sockets of these were reported here, and are kept.
+    pub(super) fn are_reported(&self, session_ids: impl IntoIterator<Item = Arc<str>>) {
+        self.lock().reported.extend(session_ids);
+        self.more.notify_one();
+    }
+
+    /// These have changed, as another replica or this one says.
+    pub(super) fn have_changed(&self, session_ids: impl IntoIterator<Item = Arc<str>>) {
+        self.lock().changed.extend(session_ids);
+        self.more.notify_one();
+    }
+
+    /// Those that were noted since, at least one.
+    pub async fn take(&self) -> Noted {
         loop {
-            let sessions = mem::take(&mut *self.sessions.lock().unwrap_or_else(PoisonError::into_inner));
-            if !sessions.is_empty() {
-                return sessions;
+            let noted = mem::take(&mut *self.lock());
+            if !noted.reported.is_empty() || !noted.changed.is_empty() {
+                return noted;
             }
             self.more.notified().await;
         }
@@ -53,37 +70,85 @@ impl Reported {
 }
 
 /// The sockets of a session.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct SessionSockets {
     /// Those whose gateways report here.
     pub here: Vec<Member>,
+    /// Those whose gateways report to other replicas, or to none just now.
+    pub elsewhere: Vec<Member>,
     /// Everything that was kept before the time in question is among them.
     pub is_all: bool,
 }
 
+/// What an index knows a value by.
+fn key(id: &Value) -> Option<Key<'_>> {
+    match id {
+        Value::String(text) => Some(Key::Text(text.as_bytes())),
+        Value::Number(number) => number.as_f64().map(Key::Number),
+        _ => None,
+    }
+}
+
 impl Registry {
-    /// Which sessions are reported here.
-    pub fn reported(&self) -> &Reported {
-        &self.reported
+    /// Which sessions there are here, and which have changed.
+    pub fn noted(&self) -> &Notes {
+        &self.notes
     }
 
-    /// The sockets of a session whose gateways report here; `since`: when one of them was reported at the latest.
-    pub fn sockets_of_session(&self, session_id: &str, since: Instant) -> SessionSockets {
-        let path = Path { root: Root::Socket(SocketField::SessionId), names: Vec::new() };
-        let mut found = SessionSockets { here: Vec::new(), is_all: true };
-        for shard in Shard::all() {
-            let shard = self.view.shard(shard);
-            found.is_all &= match shard.known() {
-                Known::Never => false,
-                Known::At(then) => then >= since,
-                Known::Always => true,
-            };
-            let Some((index, values)) = shard.index(&path) else { continue };
-            let slots = index.equal(Key::Text(session_id.as_bytes()), &values).slots().into_owned();
-            let members = slots.iter().filter_map(|slot| shard.members().get(slot));
-            found.here.extend(members.filter(|member| self.reports_here(&member.info.gateway_id)).cloned());
+    /// Tells all replicas that these sessions have changed.
+    pub async fn sessions_changed(&self, session_ids: impl IntoIterator<Item = Arc<str>>) {
+        /// In one message.
+        const SOME: usize = 500;
+        let session_ids: Vec<_> = session_ids.into_iter().collect();
+        for some in session_ids.chunks(SOME) {
+            if let Some(first) = some.first() {
+                // Who does not hear of it finds out by itself, only later.
+                self.dispatch.tell_changed(Shard::of(first), some).await;
+            }
         }
-        found
+    }
+
+    /// The sockets of a session; `since`: when one of them was reported at the latest.
+    pub fn sockets_of_session(&self, session_id: &str, since: Instant) -> SessionSockets {
+        let is_all = Shard::all().all(|shard| match self.view.shard(shard).known() {
+            Known::Never => false,
+            Known::At(then) => then >= since,
+            Known::Always => true,
+        });
+        let path = Path { root: Root::Socket(SocketField::SessionId), names: Vec::new() };
+        let all = self.view.members_where(&path, Key::Text(session_id.as_bytes()));
+        let (here, elsewhere) =
+            all.into_iter().partition(|member| self.reports_here(&member.info.gateway_id));
+        SessionSockets { here, elsewhere, is_all }
+    }
+
+    /// How many sockets have this at a path, which is indexed: a text or a number.
+    pub fn count_where(&self, path: &Path, id: &Value) -> u64 {
+        key(id).map_or(0, |key| self.view.count_where(path, key))
+    }
+
+    /// The sockets that have this at a path, which is indexed.
+    pub fn sockets_where(&self, path: &Path, id: &Value) -> Vec<Member> {
+        key(id).map_or_else(Vec::new, |key| self.view.members_where(path, key))
+    }
+
+    /// Whether the end of one of these sockets, of one session, was told to those who watch session ends.
+    pub fn has_told_of(&self, session_id: &str, sockets: &[&Member]) -> bool {
+        let shard = self.view.shard(Shard::of(session_id));
+        let mut told = shard.ended().latest().filter(|entry| entry.what.session_id() == session_id);
+        told.any(|entry| sockets.iter().any(|socket| entry.what.has_told_of(socket)))
+    }
+
+    /// Tells those who watch session ends, at all replicas.
+    pub async fn tell_session_ended(&self, ended: SessionEnded) -> Result<(), Fault> {
+        let shard = Shard::of(ended.session_id());
+        self.ledger.tell(shard, Told::SessionEnded(ended)).await
+    }
+
+    /// Whether a gateway is heard of, here or elsewhere.
+    pub fn is_heard_of(&self, gateway_id: &str) -> bool {
+        let shard = self.view.shard(Shard::of(gateway_id));
+        shard.gateways().get(gateway_id).is_some_and(|gateway| !gateway.is_late(self.lease()))
     }
 
     /// Whether a gateway's stream ends in this process.

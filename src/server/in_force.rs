@@ -9,7 +9,7 @@ use tokio::sync::watch;
 use super::Error;
 use crate::{
     authorize::{
-        Authorizer, Rules, Sessions,
+        Authorizer, Cap, OpenSockets, Rules, Sessions,
         keygrip::Keygrip,
         policy::{AcceptPolicy, Policy},
         signature::Keys,
@@ -41,6 +41,8 @@ pub struct InForce {
     pub(super) callers: Arc<Callers>,
     /// What connections are taken with, if TLS is on.
     pub(super) tls: Arc<ArcSwapOption<ServerConfig>>,
+    /// Who counts open sockets.
+    open: Arc<dyn OpenSockets>,
     metrics: Arc<Metrics>,
     config: Mutex<Config>,
 }
@@ -50,12 +52,15 @@ impl InForce {
     pub(super) fn new(
         config: &Config,
         store: Arc<dyn SessionStore>,
+        open: Arc<dyn OpenSockets>,
         metrics: &Arc<Metrics>,
     ) -> Result<Self, Error> {
         let store = ObservedStore::around(store, Arc::clone(metrics));
         let users = ObservedSource::around(user_source::open(&config.user), Arc::clone(metrics));
-        let authorizer = observed_authorizer(config, Arc::clone(&store), Arc::clone(&users), metrics)?;
+        let authorizer = observed_authorizer(config, Arc::clone(&store), Arc::clone(&users), metrics)?
+            .with_cap(cap(config, &open));
         Ok(Self {
+            open,
             authorizer: Arc::new(ArcSwap::from_pointee(authorizer)),
             store: watch::Sender::new(store),
             callers: Arc::new(Callers::new(&config.callers, Arc::clone(metrics.door()))),
@@ -91,7 +96,8 @@ impl InForce {
             ObservedSource::around(user_source::open(&user), Arc::clone(&self.metrics))
         };
         let authorizer = observed_authorizer(config, Arc::clone(&store), Arc::clone(&users), &self.metrics)
-            .map_err(|error| error.to_string())?;
+            .map_err(|error| error.to_string())?
+            .with_cap(cap(config, &self.open));
         self.authorizer.store(Arc::new(authorizer));
         if !is_same_store {
             self.store.send_replace(store);
@@ -116,6 +122,11 @@ impl InForce {
 /// What the settings say of who may come in.
 pub fn authorizer(config: &Config, store: Arc<dyn SessionStore>) -> Result<Authorizer, Error> {
     authorizer_of(config, store, user_source::open(&config.user), policy(config))
+}
+
+fn cap(config: &Config, open: &Arc<dyn OpenSockets>) -> Option<Cap> {
+    let max = config.limits.max_sockets_per_user?;
+    Some(Cap { max, evicts_oldest: config.limits.evict_oldest, open: Arc::clone(open) })
 }
 
 fn policy(config: &Config) -> Arc<dyn Policy> {

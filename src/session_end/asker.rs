@@ -1,6 +1,10 @@
 //! Asks one session, and does what the answer means for its sockets.
 
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use std::{
+    collections::BTreeMap,
+    sync::Arc,
+    time::{Duration, SystemTime},
+};
 
 use arc_swap::ArcSwap;
 use serde_json::{Map, Value};
@@ -20,10 +24,14 @@ use crate::{
     authorize::{Authorizer, again::Again, policy::Socket},
     expression::{
         packed::{Text, Value as Packed},
+        path::Path,
         scope::SocketField,
     },
     reason::Reason,
-    registry::{Registry, command::Task, confirmation::Confirmation, record::Record, view::member::Member},
+    registry::{
+        Registry, command::Task, confirmation::Confirmation, record::Record, session_ended::SessionEnded,
+        sessions::SessionSockets, view::member::Member,
+    },
     session_store::{SessionId, SessionStore},
 };
 
@@ -46,6 +54,8 @@ pub(super) struct Asker {
     pub(super) endings: Arc<Endings>,
     pub(super) tally: Arc<Tally>,
     pub(super) interval: Duration,
+    /// What people are told apart by.
+    pub(super) identity: Path,
 }
 
 /// What came of it.
@@ -82,32 +92,94 @@ impl Asker {
             return Asked::Again(after);
         }
         let answer = Answer::new(&again);
-        let mut gateways: BTreeMap<Arc<str>, OfGateway> = BTreeMap::new();
-        // As they are now: the answer took its time.
-        for member in self.registry.sockets_of_session(session_id, *reported).here {
+        let verdict = |member: &Member| {
             let still = authorizer.still_accepts(&again, socket(&member.record));
-            match answer.verdict(&member.record, still, *is_first) {
+            answer.verdict(&member.record, still, *is_first)
+        };
+        // As they are now: the answer took its time.
+        let SessionSockets { here, elsewhere, .. } = self.registry.sockets_of_session(session_id, *reported);
+        let verdicts: Vec<_> = here.iter().map(|member| (member, verdict(member))).collect();
+        self.tell_ends(session_id, &verdicts, || {
+            elsewhere.iter().map(|member| (member, verdict(member))).collect()
+        })
+        .await;
+        let mut gateways: BTreeMap<Arc<str>, OfGateway> = BTreeMap::new();
+        for (member, verdict) in verdicts {
+            match verdict {
                 Verdict::Unknown => {}
-                Verdict::Ends(reason) => self.endings.add(End {
-                    gateway_id: Arc::clone(&member.info.gateway_id),
-                    socket_id: member.record.socket_id().into(),
-                    session_id: Arc::clone(session_id),
-                    reason,
-                }),
+                Verdict::Ends(reason) => self.endings.add(End::of(member, reason)),
                 Verdict::Stays { confirm, tell } => {
                     let gateway = gateways.entry(Arc::clone(&member.info.gateway_id)).or_default();
                     let socket_id = member.record.socket_id();
                     gateway.confirmed.extend(confirm.map(|confirm| (socket_id.into(), confirm)));
                     gateway.tell.extend(tell.then(|| socket_id.to_owned()));
-                    gateway.member = Some(member);
+                    gateway.member = Some(member.clone());
                 }
             }
         }
+        self.hold_to_cap(&authorizer, &again);
         let mut is_kept = true;
         for (_, gateway) in gateways {
             is_kept &= self.keep(gateway, again.user().fields()).await;
         }
         Asked::Again(if is_kept { self.next(&again) } else { NOT_KEPT })
+    }
+
+    /// Tells those who watch session ends, before the sockets are closed. Of the replicas whose gateways have sockets of
+    /// the session the one with the first of them does; what was told already is not told again.
+    async fn tell_ends<'m>(
+        &self,
+        session_id: &str,
+        here: &[(&'m Member, Verdict)],
+        elsewhere: impl FnOnce() -> Vec<(&'m Member, Verdict)>,
+    ) {
+        if !here.iter().any(|(_, verdict)| matches!(verdict, Verdict::Ends(_))) {
+            return;
+        }
+        let elsewhere = elsewhere();
+        let mut by_reason: BTreeMap<&str, (Reason, Vec<&Member>)> = BTreeMap::new();
+        for (member, verdict) in here.iter().chain(&elsewhere) {
+            if let Verdict::Ends(reason) = verdict {
+                by_reason.entry(reason.name()).or_insert((*reason, Vec::new())).1.push(member);
+            }
+        }
+        for (reason, mut sockets) in by_reason.into_values() {
+            sockets.sort_unstable_by(|one, other| place(one).cmp(&place(other)));
+            let teller = sockets.iter().find(|socket| self.registry.is_heard_of(&socket.info.gateway_id));
+            let is_here = teller.is_none_or(|first| self.registry.reports_here(&first.info.gateway_id));
+            if !is_here || self.registry.has_told_of(session_id, &sockets) {
+                continue;
+            }
+            let Some(ended) = SessionEnded::new(&sockets, reason, microseconds_now()) else { continue };
+            if let Err(fault) = self.registry.tell_session_ended(ended).await {
+                // The sockets end all the same; when they are asked about again it is told, if they are there still.
+                tracing::warn!(%fault, "those who watch session ends could not be told of one");
+            }
+        }
+    }
+
+    /// Ends what somebody has open beyond the cap: of what slipped past in a burst the newest, or the oldest.
+    fn hold_to_cap(&self, authorizer: &Authorizer, again: &Again) {
+        let Some(cap) = authorizer.cap() else { return };
+        let Some(id) = authorizer.counted_by(again) else { return };
+        if cap.open.of(id) <= cap.max {
+            return;
+        }
+        let mut open = self.registry.sockets_where(&self.identity, id);
+        open.sort_unstable_by(|one, other| {
+            let age = |member: &Member| member.record.connected_at();
+            age(one).cmp(&age(other)).then_with(|| place(one).cmp(&place(other)))
+        });
+        let keep = usize::try_from(cap.max).unwrap_or(usize::MAX);
+        let beyond = open.len().saturating_sub(keep);
+        let (beyond, reason) = if cap.evicts_oldest {
+            (open.get(..beyond), Reason::Evicted)
+        } else {
+            (open.get(keep..), Reason::TooManySockets)
+        };
+        for member in beyond.unwrap_or_default() {
+            self.endings.add(End::of(member, reason));
+        }
     }
 
     /// When to read it again before its absence is believed.
@@ -147,6 +219,16 @@ impl Asker {
         let regular = jittered(self.interval);
         again.ends_in().map_or(regular, |ends_in| regular.min(ends_in + BEHIND_ITS_END))
     }
+}
+
+/// Where a socket is among others.
+fn place(member: &Member) -> (&str, &str) {
+    (&member.info.gateway_id, member.record.socket_id())
+}
+
+fn microseconds_now() -> i64 {
+    let elapsed = SystemTime::UNIX_EPOCH.elapsed().map(|elapsed| elapsed.as_micros()).unwrap_or_default();
+    i64::try_from(elapsed).unwrap_or(i64::MAX)
 }
 
 /// The socket as policies see it.

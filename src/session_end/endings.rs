@@ -20,6 +20,7 @@ use crate::{
         Registry,
         command::{CloseText, Task},
         dispatch::Outcome,
+        view::member::Member,
     },
 };
 
@@ -42,6 +43,17 @@ pub(super) struct End {
     pub(super) socket_id: Box<str>,
     pub(super) session_id: Arc<str>,
     pub(super) reason: Reason,
+}
+
+impl End {
+    pub(super) fn of(member: &Member, reason: Reason) -> Self {
+        Self {
+            gateway_id: Arc::clone(&member.info.gateway_id),
+            socket_id: member.record.socket_id().into(),
+            session_id: member.record.session_id().into(),
+            reason,
+        }
+    }
 }
 
 /// Where ends are handed in.

@@ -3,6 +3,7 @@
 //! Each replica does so for the gateways that report to it; a gateway that moves takes its sockets' sessions along.
 //! `schedule.rs` knows when each session is asked, `asker.rs` asks one, `doubt.rs` whether a session that is absent is to be
 //! believed so, `verdict.rs` what the answer means for a socket, and `endings.rs` ends sockets at the pace that there is.
+//! `ender.rs` ends sessions from outside.
 
 use std::{sync::Arc, time::Duration};
 
@@ -22,19 +23,24 @@ use self::{
 };
 use crate::{
     authorize::Authorizer,
-    registry::Registry,
+    expression::path::Path,
+    registry::{Registry, sessions::Noted},
     session_store::{Listener, News, SessionStore},
     task,
 };
 
 mod asker;
 mod doubt;
+mod ender;
 mod endings;
 mod schedule;
 mod tally;
 mod verdict;
 
-pub use self::tally::{Figures, Tally};
+pub use self::{
+    ender::{CannotEnd, Ender},
+    tally::{Figures, Tally},
+};
 
 /// Questions that are under way at once: enough for a store to answer many together, and few enough that handshakes find
 /// a place between them.
@@ -54,6 +60,10 @@ pub struct Parts {
     pub registry: Arc<Registry>,
     /// What is counted.
     pub tally: Arc<Tally>,
+    /// What people are told apart by, for the cap: `user.id_field` as the registry is indexed by it.
+    pub identity: Path,
+    /// Each session is asked again at least this often.
+    pub interval: Duration,
 }
 
 /// The work, which goes on until this is dropped.
@@ -63,8 +73,9 @@ pub struct SessionEnds {
 }
 
 impl SessionEnds {
-    /// Begins. `interval`: each session is asked again at least this often.
-    pub fn start(parts: Parts, interval: Duration) -> Self {
+    /// Begins.
+    pub fn start(parts: Parts) -> Self {
+        let interval = parts.interval;
         let (news, heard) = mpsc::channel(NEWS);
         let (retry, retried) = mpsc::unbounded_channel();
         let (endings, ending) = Endings::new(Arc::clone(&parts.registry), retry, Arc::clone(&parts.tally));
@@ -77,6 +88,7 @@ impl SessionEnds {
             endings: Arc::new(endings),
             tally: Arc::clone(&parts.tally),
             interval,
+            identity: parts.identity,
         });
         let ear = Arc::new(Ear { news, tally: Arc::clone(&parts.tally) });
         let work = Work { asker, heard, retried, schedule: Schedule::new(interval), tally: parts.tally };
@@ -180,10 +192,13 @@ impl Work {
                     None => return,
                 },
                 Some(session_id) = self.retried.recv() => self.schedule.is_due_in(&session_id, RETRY),
-                sessions = self.asker.registry.reported().take() => {
+                Noted { reported, changed } = self.asker.registry.noted().take() => {
                     let now = Instant::now();
-                    for session_id in sessions {
+                    for session_id in reported {
                         self.schedule.is_reported(session_id, now);
+                    }
+                    for session_id in changed {
+                        self.schedule.has_changed(&session_id, now);
                     }
                 }
                 () = sleep_until(next.unwrap_or_else(far)), if next.is_some() => {}

@@ -53,6 +53,11 @@ impl SessionStore for MemoryStore {
         Ok(session.map(|session| session.iter().take(max_bytes.saturating_add(1)).copied().collect()))
     }
 
+    async fn destroy(&self, id: &SessionId) -> Result<(), Fault> {
+        self.remove(id.expose());
+        Ok(())
+    }
+
     fn place(&self, id: &str) -> String {
         format!("key `{id}`")
     }

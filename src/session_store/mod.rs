@@ -52,13 +52,19 @@ impl From<Failure> for Fault {
     }
 }
 
-/// A store of sessions, read only.
+/// A store of sessions. Nothing is written but what somebody ends.
 #[async_trait]
 pub trait SessionStore: std::fmt::Debug + Send + Sync + 'static {
     /// The stored bytes of a living session, JSON as the npm store wrote it; `None` when there is no such session, or an
     /// empty one. Of one that is larger than `max_bytes` comes one byte more than that, and the rest is not read. Answers
     /// within `session.store_timeout`.
     async fn load(&self, id: &SessionId, max_bytes: usize) -> Result<Option<Vec<u8>>, Fault>;
+
+    /// Destroys a session, as the npm store's own `destroy` does: the app knows it no more. One that is not there is no
+    /// fault. Answers within `session.store_timeout`.
+    async fn destroy(&self, _id: &SessionId) -> Result<(), Fault> {
+        Err(Fault::Unavailable("sessions cannot be destroyed in a store of this kind yet".to_owned()))
+    }
 
     /// How long a session lives if nobody touches it; `None`: it has no end, or the store does not say.
     async fn time_to_live(&self, _id: &SessionId) -> Result<Option<Duration>, Fault> {

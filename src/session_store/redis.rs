@@ -63,6 +63,16 @@ impl SessionStore for RedisStore {
         }
     }
 
+    async fn destroy(&self, id: &SessionId) -> Result<(), Fault> {
+        match self.connection.ask(&Cmd::del(self.key(id))).await {
+            Ok(_) => Ok(()),
+            Err(failure) => {
+                self.connection.doubt();
+                Err(Fault::Unavailable(failure.to_string()))
+            }
+        }
+    }
+
     async fn time_to_live(&self, id: &SessionId) -> Result<Option<Duration>, Fault> {
         match self.connection.ask(&Cmd::pttl(self.key(id))).await {
             // Negative: there is no such key, or it has no end.

@@ -50,6 +50,10 @@ impl SessionStore for ObservedStore {
         loaded
     }
 
+    async fn destroy(&self, id: &SessionId) -> Result<(), StoreFault> {
+        self.inner.destroy(id).await
+    }
+
     async fn time_to_live(&self, id: &SessionId) -> Result<Option<Duration>, StoreFault> {
         self.inner.time_to_live(id).await
     }

@@ -76,7 +76,7 @@ const fn conversation(path: &'static str, access: Access) -> Method {
 }
 
 /// The table, the ones that are called most first.
-pub const METHODS: [Method; 14] = [
+pub const METHODS: [Method; 16] = [
     unary("/socketpass.v1.AuthorizationService/Authorize", GATEWAY),
     conversation("/socketpass.v1.RegistryService/Report", GATEWAY),
     answers("/socketpass.v1.RegistryService/FilterSockets", GATEWAY),
@@ -84,6 +84,8 @@ pub const METHODS: [Method; 14] = [
     watch("/socketpass.v1.RegistryService/WatchSockets", GATEWAY),
     answers("/socketpass.v1.RegistryService/SendToSockets", GATEWAY),
     answers("/socketpass.v1.RegistryService/DisconnectSockets", ADMIN),
+    unary("/socketpass.v1.RegistryService/EndSessions", ADMIN),
+    watch("/socketpass.v1.RegistryService/WatchSessionEnds", ADMIN),
     unary("/socketpass.v1.RegistryService/ExplainFilter", ADMIN),
     unary("/socketpass.v1.RegistryService/ListGateways", ADMIN),
     unary("/socketpass.v1.AuthorizationService/Explain", ADMIN),

@@ -19,6 +19,7 @@ use crate::{
         change::GatewayInfo,
         ledger::Event,
         record::{Builder, Record, Socket},
+        session_ended::SessionEnded,
         streams::stream::Batch,
         view::{Coverage, member::Member},
     },
@@ -234,6 +235,18 @@ pub(in crate::grpc) fn socket(member: &Member, for_admin: bool) -> pb::Socket {
         user: Some(structs::unpack(record.user())),
         data: Some(structs::unpack(record.data())),
         connected_at: Some(timestamp(record.connected_at())),
+    }
+}
+
+/// A session that has ended.
+pub(in crate::grpc) fn session_end(ended: &SessionEnded, revision: String) -> pb::WatchSessionEndsResponse {
+    pb::WatchSessionEndsResponse {
+        session_id: ended.session_id().to_owned(),
+        user: Some(structs::unpack(ended.user())),
+        reason: super::reason(ended.reason()).into(),
+        sockets: ended.sockets(),
+        at: Some(timestamp(ended.at())),
+        revision,
     }
 }
 

@@ -19,7 +19,7 @@ use crate::{
         command::{Command, Task},
         dispatch::Dispatch,
         ledger::{Claimed, Event, Fault, Ledger, Sign, Tenure},
-        sessions::Reported,
+        sessions::Notes,
     },
 };
 
@@ -56,7 +56,7 @@ pub struct Parts {
     /// Who waits for results.
     pub dispatch: Arc<Dispatch>,
     /// Who is told which sessions there are.
-    pub reported: Arc<Reported>,
+    pub notes: Arc<Notes>,
     /// Where tenures go whose streams have ended without a goodbye.
     pub cut: mpsc::UnboundedSender<Tenure>,
     /// `registry.lease`
@@ -177,7 +177,7 @@ impl Stream {
         }
         let sessions: Vec<Arc<str>> = events.iter().filter_map(session_of).collect();
         self.write(events).await?;
-        self.parts.reported.add(sessions);
+        self.parts.notes.are_reported(sessions);
         if complete && let Some(named) = self.named.take() {
             let (ledger, tenure) = (Arc::clone(&self.parts.ledger), self.tenure.clone());
             self.persist(|| ledger.complete(&tenure, &named)).await?;

@@ -19,6 +19,7 @@ pub mod shard;
 
 use self::{
     history::{Bounds, Difference, Entry},
+    index::Key,
     member::Member,
     shard::{Known, Past, ShardView},
 };
@@ -133,6 +134,27 @@ impl View {
         let shard = self.shard(Shard::of(gateway_id));
         let member = shard.members().get(shard.slot(gateway_id, socket_id)?)?;
         Some(member.record.clone())
+    }
+
+    /// The sockets that have this at a path, which is indexed.
+    pub fn members_where(&self, path: &Path, key: Key<'_>) -> Vec<Member> {
+        let mut members = Vec::new();
+        for shard in Shard::all() {
+            let shard = self.shard(shard);
+            let Some((index, values)) = shard.index(path) else { continue };
+            let answer = index.equal(key, &values);
+            members.extend(answer.slots().iter().filter_map(|slot| shard.members().get(slot)).cloned());
+        }
+        members
+    }
+
+    /// How many sockets have this at a path, which is indexed.
+    pub fn count_where(&self, path: &Path, key: Key<'_>) -> u64 {
+        let count = |shard| {
+            let shard = self.shard(shard);
+            shard.index(path).map_or(0, |(index, values)| index.equal(key, &values).count())
+        };
+        Shard::all().map(count).sum()
     }
 
     fn shard_mut(&self, shard: Shard) -> RwLockWriteGuard<'_, ShardView> {
