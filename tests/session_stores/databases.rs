@@ -189,9 +189,9 @@ async fn when_a_question_under_way_is_ended_it_is_asked_again() {
         let store = open(&database.url(), &PATIENT);
         finds_ana(&*store).await;
         database.lock().await;
+        let before = database.seen().await.1;
         let asked = load(&*store, ANA_ID);
         let ended = async {
-            let before = database.seen().await.1;
             while database.seen().await.1 == before {}
             database.end_connections().await;
             database.unlock().await;
