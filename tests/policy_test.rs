@@ -157,7 +157,7 @@ expect = { accepted = false, reason = "BAD_SIGNATURE" }
 [[case]]
 name = "another cookie beside the session's"
 session = '{"auth":{"user":{"role":"admin"}}}'
-handshake = { headers = { cookie = "theme=dark" } }
+handshake = { headers = { Cookie = "theme=dark" } }
 expect = "accepted"
 
 [[case]]

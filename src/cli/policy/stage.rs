@@ -76,8 +76,11 @@ fn handshake(case: &Case, cookie: Option<String>) -> Result<Handshake, Error> {
     let mut headers = headers.clone();
     headers.extend(origin.clone().map(|origin| ("origin".to_owned(), origin)));
     if let Some(cookie) = cookie {
-        let others = headers.remove("cookie").map_or_else(String::new, |others| format!("; {others}"));
-        headers.insert("cookie".to_owned(), cookie + &others);
+        // A header's name may be written in any case.
+        let name = headers.keys().find(|name| name.eq_ignore_ascii_case("cookie")).cloned();
+        let name = name.unwrap_or_else(|| "cookie".to_owned());
+        let others = headers.remove(&name).map_or_else(String::new, |others| format!("; {others}"));
+        headers.insert(name, cookie + &others);
     }
     let headers =
         Headers::new(headers).map_err(|twice| Error::Input(format!("case {:?}: {twice}", case.name)))?;
