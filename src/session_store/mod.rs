@@ -79,7 +79,7 @@ pub trait SessionStore: std::fmt::Debug + Send + Sync + 'static {
 
     /// Has the listener told of sessions that change, for as long as it is polled, if the store can tell.
     async fn follow(&self, _listener: Arc<dyn Listener>) {
-        pending().await
+        pending::<()>().await;
     }
 
     /// Where a session is, for people: `id` comes shortened.

@@ -11,7 +11,7 @@ use socketpass::{
     reason::Reason,
     registry::{
         change::Shard,
-        ledger::{Claimed, Event, Fault, Health},
+        ledger::{Claimed, Event, Fault, Health, Told},
         view::Notice,
     },
 };
@@ -307,7 +307,7 @@ async fn messages_arrive_in_order_and_once(backend: &Backend) {
     replica.has_begun().await;
     let shard = Shard::of("chat-1");
     for number in 0..100_u8 {
-        replica.ledger.tell(shard, Arc::from([number, 0, 255])).await.unwrap();
+        replica.ledger.tell(shard, Told::Message([number, 0, 255].into())).await.unwrap();
     }
     let mut heard = Vec::new();
     until("all were heard", || {

@@ -12,7 +12,7 @@ use socketpass::{
     reason::Reason,
     registry::{
         change::Shard,
-        ledger::{Event, Fault, Health, Ledger, Tenure},
+        ledger::{Event, Fault, Health, Ledger, Tenure, Told},
         view::Notice,
     },
 };
@@ -350,7 +350,7 @@ async fn whoever_was_cut_off_goes_on_where_it_was() {
     proxy.cut();
     becomes(&here, Health::Down).await;
     there.ledger.write(&tenure, vec![open("s2", 1), close("s1"), open("s1", 2)]).await.unwrap();
-    there.ledger.tell(Shard::of("chat-1"), Arc::from(*b"while away")).await.unwrap();
+    there.ledger.tell(Shard::of("chat-1"), Told::Message((*b"while away").into())).await.unwrap();
     assert_eq!(here.sockets("chat-1"), BTreeSet::from(["s1".to_owned()]));
     proxy.mend();
     here.lists("chat-1", &["s1", "s2"]).await;
@@ -560,7 +560,7 @@ async fn a_user_who_may_do_no_more_than_the_documents_say_is_enough() {
     };
     let taken = replica.ledger.claim(&crate::support::registry::info("chat-1", "b"), Some(&sign)).await;
     crate::support::registry::granted(taken);
-    replica.ledger.tell(Shard::of("chat-1"), Arc::from(*b"x")).await.unwrap();
+    replica.ledger.tell(Shard::of("chat-1"), Told::Message((*b"x").into())).await.unwrap();
     replica.ledger.goodbye(&other).await.unwrap();
     replica.is_gone("chat-2").await;
     replica.is_gone("chat-1").await;

@@ -103,7 +103,7 @@ async fn what_the_policy_denies_now_ends() {
     are_asked(&service, 1).await;
     redis.put("one", &session_of(&json!({"id": 1, "banned": true}))).await;
     // One is told that its user has changed, the other one ends, in either order.
-    let mut told = vec![chat.command().await, chat.command().await];
+    let mut told = [chat.command().await, chat.command().await];
     told.sort_by_key(|command| format!("{command:?}").contains("UserChanged"));
     let (ended, close) = super::disconnect(&told[0]);
     assert_eq!((ended, close.code, close.reason.as_str()), (vec!["a".to_owned()], 4504, "denied_by_policy"));

@@ -13,7 +13,10 @@ use socketpass::registry::{
     memory::MemoryLedger,
     record::{Builder, Record, Socket},
     redis::RedisLedger,
-    view::{Notice, View, history::Bounds},
+    view::{
+        Notice, View,
+        history::{Bounds, Difference},
+    },
 };
 use tokio::sync::mpsc;
 
@@ -140,10 +143,11 @@ impl Replica {
         let history = shard.history();
         let entries = history.from(0, usize::MAX).expect("none was dropped");
         let told = entries.map(|entry| {
-            let member = entry.now.as_ref().or(entry.before.as_ref()).unwrap();
-            let what = match &entry.now {
+            let Difference { before, now, reason } = &entry.what;
+            let member = now.as_ref().or(before.as_ref()).unwrap();
+            let what = match now {
                 Some(now) => Ok(unpack(socketpass::expression::packed::Value::Map(now.record.user()))),
-                None => Err(entry.reason),
+                None => Err(*reason),
             };
             (member.info.gateway_id.to_string(), member.record.socket_id().to_owned(), what)
         });
