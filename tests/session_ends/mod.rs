@@ -13,8 +13,10 @@ use crate::support::{
     service::Service,
 };
 
+mod caps;
 mod ends;
 mod faults;
+mod outside;
 mod users;
 
 /// Longer than the store's push takes on a machine that has much to do, and shorter than any regular question.

@@ -81,15 +81,14 @@ impl Buffer {
         self.member(name, |value| value.text(3, parts));
     }
 
-    /// `Event.opened`.
+    /// `Event.opened`, without the session: it is made up and in no store, so that the socket would end with it.
     pub(super) fn opened(&mut self, socket: &Socket) {
-        let Socket { id, person, session_id, address, namespace, origin, connected_at } = socket;
+        let Socket { id, person, session_id: _, address, namespace, origin, connected_at } = socket;
         let [a, b, c] = address.map(|byte| Decimal::new(byte.into()));
         self.message(2, |event| {
             event.message(1, |message| {
                 message.text(2, &[id.as_str()]);
                 message.text(3, &[namespace]);
-                message.text(4, &[session_id.as_str()]);
                 message.text(5, &["10.", a.as_str(), ".", b.as_str(), ".", c.as_str()]);
                 message.text(6, &[origin]);
                 message.message(7, |user| {
