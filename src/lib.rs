@@ -4,6 +4,7 @@
 //! ARCHITECTURE.md has the house on one page, and `tests/architecture.rs` holds its arrows.
 
 pub mod authorize;
+pub mod causes;
 pub mod cli;
 pub mod config;
 pub mod door;
@@ -11,6 +12,7 @@ pub mod expression;
 pub mod grpc;
 pub mod health;
 pub mod http;
+pub mod http_client;
 pub mod json;
 pub mod reason;
 pub mod redis_connection;

@@ -7,7 +7,7 @@ use std::{
 };
 
 /// Each part of `src/` and the parts it may use.
-const MAY_USE: [(&str, &[&str]); 21] = [
+const MAY_USE: [(&str, &[&str]); 23] = [
     ("main", &["cli"]),
     (
         "cli",
@@ -50,7 +50,12 @@ const MAY_USE: [(&str, &[&str]); 21] = [
     ("reason", &[]),
     ("session_store", &["config", "health", "redis_connection", "remote", "sql"]),
     ("redis_connection", &["config", "health", "task"]),
-    ("user_source", &["config", "health", "json", "redis_connection", "remote", "sql", "task"]),
+    (
+        "user_source",
+        &["causes", "config", "health", "http_client", "json", "redis_connection", "remote", "sql", "task"],
+    ),
+    ("http_client", &["causes"]),
+    ("causes", &[]),
     ("json", &[]),
     ("remote", &["health", "task"]),
     ("sql", &["config", "health", "remote", "task"]),

@@ -1,61 +1,40 @@
 //! `http://`, `https://`: the app answers for each user under a URL of its own.
 
-use std::{error::Error as StdError, fmt, io, sync::Arc, time::Duration};
+use std::fmt;
 
 use async_trait::async_trait;
-use bytes::Bytes;
-use http::{HeaderValue, Request, StatusCode, Uri, header};
-use http_body_util::{BodyExt as _, Empty, LengthLimitError, Limited};
-use hyper::body::Incoming;
-use hyper_rustls::HttpsConnector;
-use hyper_util::{
-    client::legacy::{Client, Error, connect::HttpConnector},
-    rt::{TokioExecutor, TokioTimer},
-};
+use http::{HeaderMap, HeaderValue, StatusCode, Uri, header};
 use secrecy::ExposeSecret as _;
-use tower::{Service as _, ServiceExt as _};
 
-use super::lookup::{Failure, Found, Lookup, MAX_USER_BYTES, causes, chain, too_large, user_of_json};
-use crate::config::{
-    user::{Asking, Credentials},
-    user_url::HttpUrl,
+use super::lookup::{Failure, Found, Lookup, MAX_USER_BYTES, too_large, user_of_json};
+use crate::{
+    config::{
+        user::{Asking, Credentials},
+        user_url::HttpUrl,
+    },
+    http_client::{self, HttpClient, read},
 };
-
-/// Node closes a connection that nothing came over for five seconds. One that is about to be closed is not used any more.
-const IDLE: Duration = Duration::from_secs(4);
 
 /// Of the page that comes with a 404 so much is read to keep the connection, in bytes.
 const MAX_PAGE: usize = 64 << 10;
 
-type Connector = HttpsConnector<HttpConnector>;
-
 /// Gets users over HTTP/1.1.
 pub struct HttpUsers {
     url: HttpUrl,
-    client: Client<Connector, Empty<Bytes>>,
-    connector: Connector,
-    authorization: Option<HeaderValue>,
+    client: HttpClient,
+    headers: HeaderMap,
 }
 
 impl HttpUsers {
     /// Connects when it is asked.
     pub fn open(url: HttpUrl, credentials: &Credentials, asking: &Asking) -> Self {
-        let mut tcp = HttpConnector::new();
-        tcp.enforce_http(false);
-        tcp.set_nodelay(true);
-        tcp.set_connect_timeout(Some(asking.timeout));
-        let connector = Connector::from((tcp, Arc::clone(&credentials.tls)));
-        let client = Client::builder(TokioExecutor::new())
-            .pool_timer(TokioTimer::new())
-            .pool_idle_timeout(IDLE)
-            .pool_max_idle_per_host(asking.max_requests)
-            .build(connector.clone());
+        let client = HttpClient::new(&credentials.tls, asking.timeout, asking.max_requests);
         let authorization = credentials.authorization.as_ref().and_then(|secret| {
             let mut value = HeaderValue::from_str(secret.expose_secret()).ok()?;
             value.set_sensitive(true);
-            Some(value)
+            Some((header::AUTHORIZATION, value))
         });
-        Self { url, client, connector, authorization }
+        Self { url, client, headers: authorization.into_iter().collect() }
     }
 
     fn uri(&self, id: &str) -> Result<Uri, Failure> {
@@ -65,31 +44,16 @@ impl HttpUsers {
     }
 }
 
-async fn read(body: Incoming, most: usize) -> Result<Bytes, Failure> {
-    match Limited::new(body, most).collect().await {
-        Ok(body) => Ok(body.to_bytes()),
-        Err(error) if error.is::<LengthLimitError>() => Err(too_large()),
-        Err(error) => Err(failure(&*error)),
-    }
-}
-
-/// What kind of failure it is that no answer came.
-fn failure(error: &(dyn StdError + 'static)) -> Failure {
-    let of_hyper = |has: fn(&hyper::Error) -> bool| {
-        chain(error).any(|error| error.downcast_ref::<hyper::Error>().is_some_and(has))
-    };
-    let is_connecting =
-        chain(error).any(|error| error.downcast_ref::<Error>().is_some_and(Error::is_connect));
-    if of_hyper(hyper::Error::is_parse) {
-        Failure::refused("what answers speaks no HTTP: is user.source right?", causes(error))
-    } else if is_connecting {
-        Failure::unreachable(causes(error))
-    } else if of_hyper(|error| error.is_incomplete_message() || error.is_closed() || error.is_canceled())
-        || chain(error).any(|error| error.is::<io::Error>())
-    {
-        Failure::Died(causes(error))
-    } else {
-        Failure::unreachable(causes(error))
+impl From<http_client::Failure> for Failure {
+    fn from(failure: http_client::Failure) -> Self {
+        match failure {
+            http_client::Failure::NoHttp(cause) => {
+                Self::refused("what answers speaks no HTTP: is user.source right?", cause)
+            }
+            http_client::Failure::Unreachable(cause) => Self::unreachable(cause),
+            http_client::Failure::Died(cause) => Self::Died(cause),
+            http_client::Failure::TooLarge(_) => too_large(),
+        }
     }
 }
 
@@ -111,16 +75,7 @@ fn refused(status: StatusCode) -> Failure {
 #[async_trait]
 impl Lookup for HttpUsers {
     async fn ask(&self, id: &str) -> Result<Option<Found>, Failure> {
-        let mut request = Request::new(Empty::new());
-        *request.uri_mut() = self.uri(id)?;
-        let headers = request.headers_mut();
-        headers.insert(header::ACCEPT, HeaderValue::from_static("application/json"));
-        headers.insert(
-            header::USER_AGENT,
-            HeaderValue::from_static(concat!("socketpass/", env!("CARGO_PKG_VERSION"))),
-        );
-        headers.extend(self.authorization.clone().map(|value| (header::AUTHORIZATION, value)));
-        let response = self.client.request(request).await.map_err(|error| failure(&error))?;
+        let response = self.client.get(self.uri(id)?, self.headers.clone()).await?;
         match response.status() {
             StatusCode::OK => user_of_json(&read(response.into_body(), MAX_USER_BYTES).await?).map(Some),
             StatusCode::NOT_FOUND => {
@@ -133,9 +88,7 @@ impl Lookup for HttpUsers {
     }
 
     async fn reach(&self) -> Result<(), Failure> {
-        let mut connector = self.connector.clone();
-        let connecting = async { connector.ready().await?.call(self.uri("0").unwrap_or_default()).await };
-        connecting.await.map(drop).map_err(|error| Failure::unreachable(causes(&*error)))
+        Ok(self.client.reach(self.uri("0").unwrap_or_default()).await?)
     }
 
     fn name(&self) -> &'static str {

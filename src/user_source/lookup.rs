@@ -127,16 +127,3 @@ pub fn user_of_json(raw: &[u8]) -> Result<Found, Failure> {
 pub fn too_large() -> Failure {
     Failure::unusable(TOO_LARGE, format!("more than {MAX_USER_BYTES} bytes"))
 }
-
-/// An error with all that led to it.
-pub fn causes(error: &(dyn std::error::Error + 'static)) -> String {
-    let parts: Vec<_> = chain(error).map(ToString::to_string).collect();
-    parts.join(": ")
-}
-
-/// The error and what led to it, the innermost last.
-pub fn chain<'e>(
-    error: &'e (dyn std::error::Error + 'static),
-) -> impl Iterator<Item = &'e (dyn std::error::Error + 'static)> {
-    std::iter::successors(Some(error), |error| error.source())
-}
