@@ -8,6 +8,7 @@ pub mod doors;
 pub mod folder_url;
 pub mod layers;
 pub mod layout;
+pub mod logout;
 mod memcached_url;
 #[cfg(feature = "mongodb")]
 pub mod mongo_url;
@@ -32,6 +33,7 @@ use self::{
     decisions::Policy,
     doors::{Grpc, Http},
     layers::Layers,
+    logout::Logout,
     operation::{Limits, Log},
     reader::Reader,
     registry::Registry,
@@ -56,6 +58,8 @@ pub struct Config {
     pub user: User,
     /// `[policy]`
     pub policy: Policy,
+    /// `[logout]`; `None`: no tokens are taken.
+    pub logout: Option<Logout>,
     /// `[registry]`
     pub registry: Registry,
     /// `[limits]`
@@ -73,12 +77,13 @@ pub struct Config {
 }
 
 /// The parts, in the order of the reference.
-const PARTS: [&[&Setting]; 12] = [
+const PARTS: [&[&Setting]; 13] = [
     Grpc::SETTINGS,
     Http::SETTINGS,
     Session::SETTINGS,
     User::SETTINGS,
     Policy::SETTINGS,
+    Logout::SETTINGS,
     Registry::SETTINGS,
     Limits::SETTINGS,
     Callers::SETTINGS,
@@ -146,6 +151,7 @@ impl Config {
             session: Session::read(&mut reader),
             user: User::read(&mut reader),
             policy: Policy::read(&mut reader),
+            logout: Logout::read(&mut reader),
             registry: Registry::read(&mut reader),
             limits: Limits::read(&mut reader),
             callers: Callers::read(&mut reader, &grpc),

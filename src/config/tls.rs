@@ -127,7 +127,7 @@ pub(super) fn authorities(certificates: Vec<CertificateDer<'static>>) -> Result<
 }
 
 /// What connections of ours are opened with: servers whose certificate one of these signed are taken.
-pub(super) fn client(authorities: &Authorities) -> Result<ClientConfig, String> {
+fn client(authorities: &Authorities) -> Result<ClientConfig, String> {
     let config = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
         .with_safe_default_protocol_versions()
         .map_err(|error| error.to_string())?;
@@ -135,13 +135,24 @@ pub(super) fn client(authorities: &Authorities) -> Result<ClientConfig, String> 
 }
 
 /// The system's, or those of the file `SSL_CERT_FILE`.
-pub(super) fn system_authorities() -> Result<Authorities, String> {
+fn system_authorities() -> Result<Authorities, String> {
     let mut roots = RootCertStore::empty();
     let found = rustls_native_certs::load_native_certs();
     match roots.add_parsable_certificates(found.certs) {
         (0, _) => Err("this system has no certificate authorities".to_owned()),
         _ => Ok(Arc::new(roots)),
     }
+}
+
+/// What connections to servers are opened with: those whose certificate one of these authorities signed are taken, or one of
+/// the system's where none are given. Nobody needs any where nothing is encrypted.
+pub(super) fn to_servers(given: Option<&Authorities>, encrypted: bool) -> Result<Arc<ClientConfig>, String> {
+    let roots = match given {
+        Some(authorities) => Arc::clone(authorities),
+        None if encrypted => system_authorities()?,
+        None => Arc::new(RootCertStore::empty()),
+    };
+    client(&roots).map(Arc::new)
 }
 
 fn server(
