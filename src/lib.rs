@@ -14,6 +14,7 @@ pub mod health;
 pub mod http;
 pub mod http_client;
 pub mod json;
+pub mod logout;
 pub mod reason;
 pub mod redis_connection;
 pub mod registry;

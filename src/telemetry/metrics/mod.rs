@@ -14,6 +14,7 @@ use prometheus_client::{
 
 use crate::{
     authorize::Decision,
+    logout,
     reason::Reason,
     session_store::Health,
     user_source::{Fault as SourceFault, FaultKind, How, Resolved},
@@ -289,6 +290,7 @@ pub struct Metrics {
     scraping: Mutex<()>,
     decisions: Vec<(Reason, [Counter; 2])>,
     session_ends: Vec<(Reason, Counter)>,
+    logout_tokens: Vec<((logout::Kind, logout::Outcome), Counter)>,
     authorize_seconds: Histogram,
     session_store_up: Gauge,
     user_source_up: Gauge,
@@ -317,6 +319,7 @@ impl Metrics {
         made.register(&table::BUILD, Info::new([("version", env!("CARGO_PKG_VERSION"))]));
         let decisions: Counters = made.one(&table::DECISIONS);
         let session_ends: Counters = made.one(&table::SESSION_ENDS);
+        let logout_tokens: Counters = made.one(&table::LOGOUT_TOKENS);
         let authorize_seconds = Histogram::new(AUTHORIZE_SECONDS);
         made.register(&table::AUTHORIZE_DURATION, authorize_seconds.clone());
         let mut answers = |metric| {
@@ -349,6 +352,14 @@ impl Metrics {
                 .into_iter()
                 .filter(|reason| reason.is_of_session_ends())
                 .map(|reason| (reason, session_end(reason)))
+                .collect(),
+            logout_tokens: logout::Kind::ALL
+                .into_iter()
+                .flat_map(|kind| logout::Outcome::ALL.map(|outcome| (kind, outcome)))
+                .map(|(kind, outcome)| {
+                    let labels = vec![("kind", kind.name()), ("outcome", outcome.name())];
+                    ((kind, outcome), logout_tokens.get_or_create_owned(&labels))
+                })
                 .collect(),
             authorize_seconds,
             session_store_up,
@@ -401,6 +412,14 @@ impl Metrics {
     /// Counts a socket that was ended because its session no longer holds.
     pub fn session_ended(&self, why: Reason) {
         if let Some((_, counter)) = self.session_ends.iter().find(|(reason, _)| *reason == why) {
+            counter.inc();
+        }
+    }
+
+    /// Counts a token that came to end sessions.
+    pub fn logout_token(&self, kind: logout::Kind, outcome: logout::Outcome) {
+        let counters = self.logout_tokens.iter();
+        for (_, counter) in counters.filter(|(labels, _)| *labels == (kind, outcome)) {
             counter.inc();
         }
     }

@@ -208,6 +208,19 @@ pub(super) const SESSION_ENDS: Metric = Metric {
     )
 };
 
+pub(super) const LOGOUT_TOKENS: Metric = Metric {
+    labels: &[
+        ("kind", "`backchannel`: OpenID Connect Back-Channel Logout; `caep`: CAEP's `session-revoked`"),
+        (
+            "outcome",
+            "`ended`: the sessions that it ends, if any, are destroyed; `ignored`: an event of another kind; `repeated`: taken \
+             before, and acknowledged again; `refused`: it is not what it should be; `limited`: refused, after too many from \
+             the address; `unavailable`: its sender was told to come again",
+        ),
+    ],
+    ..metric("logout_tokens", Kind::Counter, "Tokens that came to end sessions")
+};
+
 pub(super) const LOG_LINES_LOST: Metric =
     metric("log_lines_lost", Kind::Counter, "Lines of the log that nobody read quickly enough");
 pub(super) const AUDIT_LINES: Metric =
@@ -253,7 +266,7 @@ pub const METRICS: [(&str, &[&Metric]); 5] = [
             &REGISTRY_COMMAND_SOCKETS,
         ],
     ),
-    ("Session ends", &[&SESSION_ENDS]),
+    ("Session ends", &[&SESSION_ENDS, &LOGOUT_TOKENS]),
     (
         "The process",
         &[&BUILD, &LOG_LINES_LOST, &AUDIT_LINES, &AUDIT_LINES_LOST, &TRACE_SPANS_EXPORTED, &TRACE_SPANS_LOST],
