@@ -185,6 +185,9 @@ mod tests {
 
     const NOW: f64 = 1_800_000_000.0;
 
+    /// What takes a claim away.
+    const GONE: Value = Value::Null;
+
     fn expected() -> Expected {
         Expected {
             issuer: "https://id.example".to_owned(),
@@ -215,7 +218,7 @@ mod tests {
         expected().check(kind, Some(typ), claims.as_object().unwrap(), NOW).map(|verified| verified.says)
     }
 
-    /// The claims with some others: `Null` takes one away.
+    /// The claims with some others.
     fn with(mut claims: Value, others: &[(&str, Value)]) -> Value {
         for (name, value) in others {
             match value {
@@ -228,42 +231,41 @@ mod tests {
 
     #[test]
     fn what_a_logout_token_has_to_say() {
-        let gone = Value::Null;
         for (others, outcome) in [
             (vec![], Ok(())),
             (vec![("aud", json!(["app"]))], Ok(())),
             (vec![("aud", json!(["app", "feed"]))], Ok(())),
-            (vec![("sub", gone.clone()), ("sid", json!("s"))], Ok(())),
+            (vec![("sub", GONE), ("sid", json!("s"))], Ok(())),
             (vec![("iat", json!(NOW + 59.0))], Ok(())),
             (vec![("exp", json!(NOW - 59.0))], Ok(())),
             (vec![("iat", json!(NOW - 3659.0)), ("exp", json!(NOW + 1e9))], Ok(())),
             (vec![("events", json!({LOGOUT: {"x": 1}, "urn:other": {}}))], Ok(())),
-            (vec![("iss", gone.clone())], Err(Refusal::ISSUER)),
+            (vec![("iss", GONE)], Err(Refusal::ISSUER)),
             (vec![("iss", json!("https://id.example/"))], Err(Refusal::ISSUER)),
             (vec![("iss", json!(["https://id.example"]))], Err(Refusal::ISSUER)),
-            (vec![("aud", gone.clone())], Err(Refusal::AUDIENCE)),
+            (vec![("aud", GONE)], Err(Refusal::AUDIENCE)),
             (vec![("aud", json!("App"))], Err(Refusal::AUDIENCE)),
             (vec![("aud", json!([]))], Err(Refusal::AUDIENCE)),
             (vec![("aud", json!(["app", "others"]))], Err(Refusal::AUDIENCE)),
             (vec![("aud", json!({"app": 1}))], Err(Refusal::AUDIENCE)),
-            (vec![("iat", gone.clone())], Err(Refusal::ISSUED)),
+            (vec![("iat", GONE)], Err(Refusal::ISSUED)),
             (vec![("iat", json!("1800000000"))], Err(Refusal::ISSUED)),
             (vec![("iat", json!(NOW + 61.0))], Err(Refusal::EARLY)),
             (vec![("iat", json!(NOW - 3661.0)), ("exp", json!(NOW + 1e9))], Err(Refusal::OLD)),
-            (vec![("exp", gone.clone())], Err(Refusal::EXPIRES)),
+            (vec![("exp", GONE)], Err(Refusal::EXPIRES)),
             (vec![("exp", json!(true))], Err(Refusal::EXPIRES)),
             (vec![("exp", json!(NOW - 61.0))], Err(Refusal::EXPIRED)),
-            (vec![("jti", gone.clone())], Err(Refusal::ID)),
+            (vec![("jti", GONE)], Err(Refusal::ID)),
             (vec![("jti", json!(""))], Err(Refusal::ID)),
             (vec![("jti", json!(1))], Err(Refusal::ID)),
             (vec![("jti", json!("j".repeat(257)))], Err(Refusal::ID)),
             (vec![("nonce", json!("n"))], Err(Refusal::NONCE)),
-            (vec![("events", gone.clone())], Err(Refusal::EVENTS)),
+            (vec![("events", GONE)], Err(Refusal::EVENTS)),
             (vec![("events", json!([LOGOUT]))], Err(Refusal::EVENTS)),
             (vec![("events", json!({}))], Err(Refusal::EVENTS)),
             (vec![("events", json!({LOGOUT: true}))], Err(Refusal::EVENTS)),
             (vec![("events", json!({SESSION_REVOKED: {}}))], Err(Refusal::EVENTS)),
-            (vec![("sub", gone.clone())], Err(Refusal::SUBJECT)),
+            (vec![("sub", GONE)], Err(Refusal::SUBJECT)),
             (vec![("sub", json!(""))], Err(Refusal::SUBJECT)),
             (vec![("sub", json!({"id": 1}))], Err(Refusal::SUBJECT)),
         ] {
@@ -274,28 +276,27 @@ mod tests {
 
     #[test]
     fn what_an_event_has_to_say() {
-        let gone = Value::Null;
         for (others, outcome) in [
             (vec![], Ok(Says::Logout)),
-            (vec![("sub_id", gone.clone()), ("sub", json!("ana"))], Ok(Says::Logout)),
+            (vec![("sub_id", GONE), ("sub", json!("ana"))], Ok(Says::Logout)),
             (
                 vec![
-                    ("sub_id", gone.clone()),
+                    ("sub_id", GONE),
                     ("events", json!({SESSION_REVOKED: {"subject": {"format": "opaque"}}})),
                 ],
                 Ok(Says::Logout),
             ),
             (vec![("events", json!({"urn:other": {}}))], Ok(Says::SomethingElse)),
             (vec![("events", json!({SESSION_REVOKED: []}))], Err(Refusal::EVENTS)),
-            (vec![("sub_id", gone.clone())], Err(Refusal::SUBJECT)),
+            (vec![("sub_id", GONE)], Err(Refusal::SUBJECT)),
             (vec![("sub_id", json!("ana"))], Err(Refusal::SUBJECT)),
             (vec![("sub_id", json!({}))], Err(Refusal::SUBJECT)),
             (vec![("aud", json!(["others"]))], Err(Refusal::AUDIENCE)),
-            (vec![("iat", gone.clone())], Err(Refusal::ISSUED)),
+            (vec![("iat", GONE)], Err(Refusal::ISSUED)),
             (vec![("iat", json!(NOW - 3661.0))], Err(Refusal::OLD)),
             (vec![("exp", json!(NOW - 61.0))], Err(Refusal::EXPIRED)),
             (vec![("exp", json!("soon"))], Err(Refusal::EXPIRES)),
-            (vec![("jti", gone.clone())], Err(Refusal::ID)),
+            (vec![("jti", GONE)], Err(Refusal::ID)),
             (vec![("nonce", json!("n"))], Err(Refusal::NONCE)),
         ] {
             let claims = with(revoked(), &others);

@@ -95,28 +95,7 @@ async fn keep(source: Source, known: watch::Sender<Known>, asked: Arc<Notify>) {
         let begun = Instant::now();
         let fetched = timeout(WITHIN, source.fetch()).await;
         let fetched = fetched.unwrap_or_else(|_| Err(format!("no answer within {WITHIN:?}")));
-        match &fetched {
-            Ok(keys) if has_failed => {
-                tracing::info!(url = %source.url, keys = keys.count(), "the issuer's keys are there again (logout.jwks_url)");
-            }
-            Ok(keys) if keys.count() == 0 => {
-                tracing::warn!(url = %source.url, "the issuer has no keys that a token could be signed with (logout.jwks_url)");
-            }
-            Ok(keys) => {
-                tracing::debug!(url = %source.url, keys = keys.count(), "the issuer's keys were fetched")
-            }
-            Err(cause) if !has_failed => {
-                tracing::warn!(
-                    url = %source.url,
-                    cause,
-                    "the issuer's keys cannot be fetched: tokens are verified with those that are known, others have to come \
-                     again; is logout.jwks_url right and reachable from here?"
-                );
-            }
-            Err(cause) => {
-                tracing::debug!(url = %source.url, cause, "the issuer's keys still cannot be fetched")
-            }
-        }
+        tell(&source.url, &fetched, has_failed);
         has_failed = fetched.is_err();
         known.send_modify(|known| {
             known.attempt = Some((begun, has_failed));
@@ -129,6 +108,32 @@ async fn keep(source: Source, known: watch::Sender<Known>, asked: Arc<Notify>) {
         tokio::select! {
             () = in_any_case => {}
             () = asked.notified() => sleep_until(begun + AT_MOST_EVERY).await,
+        }
+    }
+}
+
+/// Tells of an attempt, once of those that fail one after the other.
+fn tell(url: &JwksUrl, fetched: &Result<KeySet, String>, has_failed: bool) {
+    match fetched {
+        Ok(keys) if keys.count() == 0 => {
+            tracing::warn!(%url, "the issuer has no keys that a token could be signed with (logout.jwks_url)");
+        }
+        Ok(keys) if has_failed => {
+            tracing::info!(%url, keys = keys.count(), "the issuer's keys are there again (logout.jwks_url)");
+        }
+        Ok(keys) => {
+            tracing::debug!(%url, keys = keys.count(), "the issuer's keys were fetched");
+        }
+        Err(cause) if has_failed => {
+            tracing::debug!(%url, cause, "the issuer's keys still cannot be fetched");
+        }
+        Err(cause) => {
+            tracing::warn!(
+                %url,
+                cause,
+                "the issuer's keys cannot be fetched: tokens are verified with those that are known, others have to come \
+                 again; is logout.jwks_url right and reachable from here?"
+            );
         }
     }
 }

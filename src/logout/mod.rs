@@ -182,7 +182,7 @@ impl Receiver {
             Says::Logout => Taken::Ended(self.ender.end_sessions(&claims).await?),
             Says::SomethingElse => Taken::Ignored,
         };
-        place.is_taken();
+        place.done();
         Ok(taken)
     }
 }

@@ -40,7 +40,7 @@ pub enum Place {
     Taken,
 }
 
-/// A token that is being taken. Dropped before [`Taking::is_taken`], it was not.
+/// A token that is being taken. Dropped before [`Taking::done`], it was not.
 pub struct Taking {
     seen: Arc<Seen>,
     id: Id,
@@ -94,7 +94,7 @@ fn seconds(time: u64) -> f64 {
 
 impl Taking {
     /// It was taken.
-    pub fn is_taken(mut self) {
+    pub fn done(mut self) {
         self.is_taken = true;
         if let Some(token) = self.seen.memory().tokens.get_mut(&self.id) {
             token.is_taken = true;
@@ -126,7 +126,7 @@ mod tests {
         drop(first);
         let Place::Free(second) = seen.place("a", 100, 0.0) else { panic!() };
         assert!(matches!(seen.place("b", 100, 0.0), Place::Free(_)));
-        second.is_taken();
+        second.done();
         assert!(matches!(seen.place("a", 100, 99.0), Place::Taken));
     }
 
@@ -138,7 +138,7 @@ mod tests {
             else {
                 panic!()
             };
-            taking.is_taken();
+            taking.done();
         }
         let count = || (seen.memory().tokens.len(), seen.memory().ends.len());
         assert_eq!(count(), (MOST, MOST));
