@@ -97,9 +97,8 @@ impl JwksUrl {
         if url.fragment().is_some() {
             return Err("it has a `#`, and what follows that is never sent".to_owned());
         }
-        text.parse()
-            .map(Self)
-            .map_err(|_| "it has characters that a URL holds only percent-encoded".to_owned())
+        let uri = text.parse().ok().filter(|_| text.is_ascii());
+        uri.map(Self).ok_or_else(|| "it has characters that a URL holds only percent-encoded".to_owned())
     }
 
     /// What is asked for.
@@ -148,7 +147,7 @@ const AUDIENCE: Setting = Setting {
 
 const JWKS_URL: Setting = Setting {
     name: "logout.jwks_url",
-    kind: Kind::Url,
+    kind: Kind::Text,
     default: None,
     about: "Where the issuer's public keys are (`jwks_uri` of its metadata): `https://…`, or `http://…` to this machine. They \
             are fetched at the start and every five minutes, and when a token names one that is not known; those that are known \
@@ -182,7 +181,10 @@ impl Logout {
     pub(super) const SETTINGS: &[&Setting] = &[&ISSUER, &AUDIENCE, &JWKS_URL, &CA_FILE, &MATCH];
 
     pub(super) fn read(reader: &mut Reader<'_>) -> Option<Self> {
-        let issuer = reader.parse(&ISSUER, |text| not_empty(text.to_owned()));
+        let issuer = reader.parse(&ISSUER, |text| match text {
+            "" => Err("it is empty".to_owned()),
+            text => Ok(text.to_owned()),
+        });
         let audience = reader.list(&AUDIENCE);
         let jwks_url = reader
             .parse_and_show(&JWKS_URL, |text| JwksUrl::parse(text).map(|url| (url.clone(), url.to_string())));
@@ -197,9 +199,7 @@ impl Logout {
                     .fault(setting, format!("it is required where another logout.* is set: it says {says}"));
             }
         }
-        if audience.as_ref().is_some_and(|audience| {
-            audience.is_empty() || audience.iter().any(|name| not_empty(name.clone()).is_err())
-        }) {
+        if audience.as_ref().is_some_and(|names| names.is_empty() || names.iter().any(String::is_empty)) {
             reader.fault(&AUDIENCE, "it names nobody, or one of its names is empty");
         }
         let jwks_url = jwks_url?;
@@ -215,10 +215,6 @@ impl Logout {
         };
         Some(Self { issuer: issuer?, audience: audience?, jwks_url, tls, matching: matching? })
     }
-}
-
-fn not_empty(text: String) -> Result<String, String> {
-    if text.is_empty() { Err("it is empty".to_owned()) } else { Ok(text) }
 }
 
 #[cfg(test)]

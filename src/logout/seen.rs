@@ -140,7 +140,10 @@ mod tests {
             };
             taking.done();
         }
-        let count = || (seen.memory().tokens.len(), seen.memory().ends.len());
+        let count = || {
+            let memory = seen.memory();
+            (memory.tokens.len(), memory.ends.len())
+        };
         assert_eq!(count(), (MOST, MOST));
         assert!(matches!(seen.place("1", 1, 0.0), Place::Taken));
         assert!(matches!(seen.place("0", 0, 0.0), Place::Free(_)), "the first to end made room");

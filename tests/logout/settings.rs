@@ -1,5 +1,9 @@
 //! `[logout]`: all of it or nothing.
 
+use std::{fs, path::Path};
+
+use socketpass::config::logout::Match;
+
 use crate::support::service::{ServiceProcess, command, config};
 
 const ALL: [(&str, &str); 4] = [
@@ -50,6 +54,19 @@ fn what_is_wrong_is_said_where_it_is() {
         let faults = faults(&settings);
         assert_eq!(faults.len(), 1, "{setting}={value}: {faults:?}");
         assert!(faults[0].1.contains(problem), "{setting}={value}: {faults:?}");
+    }
+}
+
+#[test]
+fn the_examples_of_the_document_are_expressions() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/logout.md");
+    let text = fs::read_to_string(path).unwrap();
+    let table = text.lines().filter(|line| line.starts_with("| "));
+    let examples = table.filter_map(|line| line.strip_suffix("` |")?.rsplit_once("| `"));
+    let examples: Vec<_> = examples.filter(|(_, example)| example.contains("claims.")).collect();
+    assert_eq!(examples.len(), 5);
+    for (_, example) in examples {
+        Match::compile(example).unwrap_or_else(|error| panic!("{example}: {error}"));
     }
 }
 
