@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 use http::{HeaderMap, StatusCode};
 use rustls::ClientConfig;
 use tokio::{
-    sync::{Notify, watch},
+    sync::{Notify, Semaphore, watch},
     time::{Instant, sleep_until, timeout},
 };
 use tokio_util::task::AbortOnDropHandle;
@@ -29,6 +29,10 @@ const AGAIN: Duration = Duration::from_secs(10);
 /// How long fetching may take.
 const WITHIN: Duration = Duration::from_secs(3);
 
+/// How many tokens may wait for keys at once. Others are put off, so that whoever makes up names of keys does not take the
+/// places of tokens whose keys are known.
+const WAITING: usize = 32;
+
 /// A set of keys is no larger, in bytes.
 const MOST_BYTES: usize = 256 << 10;
 
@@ -36,6 +40,7 @@ const MOST_BYTES: usize = 256 << 10;
 pub struct Keys {
     known: watch::Receiver<Known>,
     asked: Arc<Notify>,
+    waiting: Semaphore,
     _fetching: AbortOnDropHandle<()>,
 }
 
@@ -56,6 +61,7 @@ impl Keys {
         Self {
             known: known.subscribe(),
             asked: Arc::clone(&asked),
+            waiting: Semaphore::new(WAITING),
             _fetching: task::owned(keep(source, known, asked)),
         }
     }
@@ -66,6 +72,10 @@ impl Keys {
         if let Some(verified) = self.verify_with_known(jws) {
             return Ok(verified?);
         }
+        let Ok(_waiting) = self.waiting.try_acquire() else {
+            let cause = "the key that it names is not known, and too many others wait for such keys";
+            return Err(Unavailable(cause.to_owned()).into());
+        };
         self.asked.notify_one();
         let mut known = self.known.clone();
         let is_known = |known: &Known| known.keys.as_ref().is_some_and(|keys| keys.verify(jws).is_some());

@@ -70,6 +70,22 @@ async fn whatever_tokens_name_the_issuer_is_left_in_peace() {
     let fetches = issuer.fetches().await - before;
     let most = begun.elapsed().as_secs() / 2 + 2;
     assert!((1..=most).contains(&fetches), "{fetches} fetches in {:?}", begun.elapsed());
+
+    // Those that wait for keys leave places to those whose keys are known.
+    let (mut put_off, mut refused) = (0, 0);
+    let many = async {
+        let answers = tokens.iter().cycle().take(100).map(|token| door.logout(token));
+        for answer in futures_util::future::join_all(answers).await {
+            match answer.status {
+                503 => put_off += 1,
+                status => refused += usize::from(matches!(status, 400 | 429)),
+            }
+        }
+    };
+    let known = issuer.logout("known").await;
+    let (_, known) = tokio::join!(many, door.logout(&known));
+    assert_eq!(known.status, 200);
+    assert!(put_off >= 60 && put_off + refused == 100, "{put_off} {refused}");
 }
 
 #[tokio::test]

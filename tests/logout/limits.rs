@@ -13,7 +13,7 @@ use super::{door::Door, issuer::Issuer};
 use crate::{
     support::{
         PATIENCE,
-        http::{get, post},
+        http::{get, post, send},
         service::Service,
         until,
     },
@@ -39,6 +39,21 @@ async fn without_settings_there_is_nothing() {
         assert_eq!(answer.status, 404);
         assert_eq!(get(&service.http, path).await.status, 404);
     }
+}
+
+#[tokio::test]
+async fn with_settings_the_service_takes_tokens() {
+    let service = Service::start(&[
+        ("LOGOUT_ISSUER", "https://id.example"),
+        ("LOGOUT_AUDIENCE", "app"),
+        ("LOGOUT_JWKS_URL", "http://127.0.0.1:1/jwks"),
+        ("LOGOUT_MATCH", "user.sub == claims.sub"),
+    ])
+    .await;
+    assert_eq!(post(&service.http, "/logout/backchannel", &[], "logout_token=x").await.status, 400);
+    let token = [("Content-Type", "application/secevent+jwt")];
+    assert_eq!(send(&service.http, "POST", "/logout/caep", &token, "x").await.status, 400);
+    service.stop().await;
 }
 
 #[tokio::test]
