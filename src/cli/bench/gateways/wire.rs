@@ -166,7 +166,9 @@ mod tests {
 
     use super::*;
     use crate::cli::bench::gateways::world::World;
-    use crate::grpc::pb::{Batch, Event, ReportRequest, SocketClosed, event, report_request};
+    use crate::grpc::pb::{
+        Batch, Event, ReportRequest, Socket as Message, SocketClosed, event, report_request,
+    };
 
     #[test]
     fn the_bytes_are_those_of_the_generated_types() {
@@ -176,7 +178,8 @@ mod tests {
         for slot in 0..500 {
             let socket = world.socket(3, slot, slot % 3, 0);
             buffer.opened(&socket);
-            let opened = event::Event::Opened(socket.message());
+            let reported = Message { session_id: String::new(), ..socket.message() };
+            let opened = event::Event::Opened(reported);
             events.push(Event { event: Some(opened) });
             buffer.closed(socket.id.as_str());
             let closed = SocketClosed { socket_id: socket.id.as_str().to_owned() };
