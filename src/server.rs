@@ -20,7 +20,6 @@ use crate::{
         capacity::Capacity,
         connections::{Connections, Protocol},
     },
-    expression::path::Path,
     grpc::{
         self, Authorization, Calls, Draining, Observed, RegistryDoor,
         health::Health,
@@ -99,7 +98,7 @@ impl Server {
     pub async fn bind_on(config: &Config, store: Arc<dyn SessionStore>) -> Result<Self, Error> {
         let metrics = Arc::new(Metrics::new());
         let registry = Arc::new(Registry::open(&config.registry, &config.user.identity, &config.limits));
-        let open = Arc::new(Counting { registry: Arc::clone(&registry), by: config.user.identity.clone() });
+        let open = Arc::new(Counting(Arc::clone(&registry)));
         Ok(Self {
             in_force: Arc::new(InForce::new(config, store, open, &metrics)?),
             grpc: listen("grpc.addr", config.grpc.addr).await?,
@@ -237,7 +236,6 @@ impl Server {
             stores: in_force.store.subscribe(),
             registry: Arc::clone(&registry),
             tally: Arc::clone(&ends),
-            identity: config.user.identity.clone(),
             interval: config.revalidate.interval,
         };
         let _session_ends = SessionEnds::start(parts);
@@ -291,15 +289,11 @@ impl Server {
 
 /// What decisions ask of the registry.
 #[derive(Debug)]
-struct Counting {
-    registry: Arc<Registry>,
-    /// What people are told apart by.
-    by: Path,
-}
+struct Counting(Arc<Registry>);
 
 impl OpenSockets for Counting {
     fn of(&self, id: &serde_json::Value) -> u64 {
-        self.registry.count_where(&self.by, id)
+        self.0.count_of_user(id)
     }
 }
 

@@ -1,7 +1,11 @@
 //! Which sockets are open in the fleet: gateways report them, a [`ledger::Ledger`] keeps the truth, the [`view::View`]
 //! knows all of it and answers, and [`dispatch::Dispatch`] brings commands back to the gateways.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    ops::{Deref, DerefMut},
+    sync::Arc,
+    time::Duration,
+};
 
 use tokio::{
     sync::{OwnedSemaphorePermit, Semaphore, SemaphorePermit, mpsc, watch},
@@ -75,6 +79,8 @@ pub struct Registry {
     dispatch: Arc<Dispatch>,
     programs: Arc<Programs>,
     notes: Arc<Notes>,
+    /// What people are told apart by.
+    identity: Path,
     max_gateway_sockets: usize,
     max_gateways: usize,
     /// Watches that may still be opened.
@@ -110,9 +116,22 @@ pub struct GatewayStanding {
 /// One of the watches that may be open.
 #[derive(Debug)]
 pub struct Placed<W> {
-    /// The watch.
-    pub watch: W,
+    watch: W,
     _place: OwnedSemaphorePermit,
+}
+
+impl<W> Deref for Placed<W> {
+    type Target = W;
+
+    fn deref(&self) -> &W {
+        &self.watch
+    }
+}
+
+impl<W> DerefMut for Placed<W> {
+    fn deref_mut(&mut self) -> &mut W {
+        &mut self.watch
+    }
 }
 
 impl Registry {
@@ -141,6 +160,7 @@ impl Registry {
             dispatch,
             programs: Arc::default(),
             notes,
+            identity: identity.clone(),
             max_gateway_sockets: limits.max_gateway_sockets,
             max_gateways: limits.max_gateways,
             watches: Arc::new(Semaphore::new(limits.max_watches.min(Semaphore::MAX_PERMITS))),

@@ -119,7 +119,7 @@ impl Record {
 
     /// The user as its gateway reported it.
     pub fn reported_user(&self) -> Map<'_> {
-        self.split().map(|(_, _, reported)| Map::of(reported)).unwrap_or_default()
+        Map::of(self.reported())
     }
 
     /// Who it was confirmed to be; `None`: nobody has asked yet.
@@ -140,6 +140,11 @@ impl Record {
             .then(|| Self::put_together(mark, confirmation.as_bytes(), reported))
     }
 
+    /// Whether nothing is different to those who look at it: who it was confirmed to be is nobody's business.
+    pub fn looks_like(&self, other: &Self) -> bool {
+        self == other || (self.user() == other.user() && self.reported() == other.reported())
+    }
+
     /// The same as it was reported now, with what was confirmed of it before, if it is of the same session still.
     pub fn reported_after(self, before: &Self) -> Self {
         match (self.split(), before.split()) {
@@ -150,6 +155,10 @@ impl Record {
             }
             _ => self,
         }
+    }
+
+    fn reported(&self) -> &[u8] {
+        self.split().map(|(_, _, reported)| reported).unwrap_or_default()
     }
 
     fn put_together(mark: Mark, confirmed: &[u8], reported: &[u8]) -> Self {

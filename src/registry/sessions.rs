@@ -122,14 +122,14 @@ impl Registry {
         SessionSockets { here, elsewhere, is_all }
     }
 
-    /// How many sockets have this at a path, which is indexed: a text or a number.
-    pub fn count_where(&self, path: &Path, id: &Value) -> u64 {
-        key(id).map_or(0, |key| self.view.count_where(path, key))
+    /// How many sockets somebody has open, by what stands at `user.id_field` of their user: a text or a number.
+    pub fn count_of_user(&self, id: &Value) -> u64 {
+        key(id).map_or(0, |key| self.view.count_where(&self.identity, key))
     }
 
-    /// The sockets that have this at a path, which is indexed.
-    pub fn sockets_where(&self, path: &Path, id: &Value) -> Vec<Member> {
-        key(id).map_or_else(Vec::new, |key| self.view.members_where(path, key))
+    /// The sockets that somebody has open.
+    pub fn sockets_of_user(&self, id: &Value) -> Vec<Member> {
+        key(id).map_or_else(Vec::new, |key| self.view.members_where(&self.identity, key))
     }
 
     /// Whether the end of one of these sockets, of one session, was told to those who watch session ends.
@@ -161,13 +161,11 @@ impl Registry {
         self.view.record(gateway_id, socket_id).is_some()
     }
 
-    /// Whether any socket is open in the fleet; `None`: this replica has not read the registry yet.
-    pub fn has_sockets(&self) -> Option<bool> {
+    /// Whether sockets were open in the fleet when this replica began; `None`: it has not read the registry yet.
+    pub fn held_sockets_at_first(&self) -> Option<bool> {
         let mut any = false;
         for shard in Shard::all() {
-            let shard = self.view.shard(shard);
-            shard.data()?;
-            any |= !shard.all().is_empty();
+            any |= self.view.shard(shard).held_sockets_at_first()?;
         }
         Some(any)
     }

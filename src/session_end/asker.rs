@@ -24,7 +24,6 @@ use crate::{
     authorize::{Authorizer, again::Again, policy::Socket},
     expression::{
         packed::{Text, Value as Packed},
-        path::Path,
         scope::SocketField,
     },
     reason::Reason,
@@ -54,8 +53,6 @@ pub(super) struct Asker {
     pub(super) endings: Arc<Endings>,
     pub(super) tally: Arc<Tally>,
     pub(super) interval: Duration,
-    /// What people are told apart by.
-    pub(super) identity: Path,
 }
 
 /// What came of it.
@@ -165,7 +162,7 @@ impl Asker {
         if cap.open.of(id) <= cap.max {
             return;
         }
-        let mut open = self.registry.sockets_where(&self.identity, id);
+        let mut open = self.registry.sockets_of_user(id);
         open.sort_unstable_by(|one, other| {
             let age = |member: &Member| member.record.connected_at();
             age(one).cmp(&age(other)).then_with(|| place(one).cmp(&place(other)))

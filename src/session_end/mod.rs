@@ -23,7 +23,6 @@ use self::{
 };
 use crate::{
     authorize::Authorizer,
-    expression::path::Path,
     registry::{Registry, sessions::Noted},
     session_store::{Listener, News, SessionStore},
     task,
@@ -62,8 +61,6 @@ pub struct Parts {
     pub registry: Arc<Registry>,
     /// What is counted.
     pub tally: Arc<Tally>,
-    /// What people are told apart by, for the cap: `user.id_field` as the registry is indexed by it.
-    pub identity: Path,
     /// Each session is asked again at least this often.
     pub interval: Duration,
 }
@@ -90,7 +87,6 @@ impl SessionEnds {
             endings: Arc::new(endings),
             tally: Arc::clone(&parts.tally),
             interval,
-            identity: parts.identity,
         });
         let ear = Arc::new(Ear { news, tally: Arc::clone(&parts.tally) });
         let work = Work { asker, heard, retried, schedule: Schedule::new(interval), tally: parts.tally };
@@ -146,10 +142,12 @@ async fn watch_connection(
     doubt: Arc<Doubt>,
 ) {
     const LOOK_EVERY: Duration = Duration::from_millis(250);
+    /// Until it is known, every absence is doubted.
+    const AT_FIRST: Duration = Duration::from_millis(5);
     let sockets_were_there = loop {
-        match registry.has_sockets() {
+        match registry.held_sockets_at_first() {
             Some(any) => break any,
-            None => sleep(LOOK_EVERY).await,
+            None => sleep(AT_FIRST).await,
         }
     };
     doubt.begins(sockets_were_there);

@@ -252,7 +252,6 @@ async fn play(history: &[(u64, usize, Happening, bool)]) -> Vec<(bool, bool)> {
         stores: receiver,
         registry: Arc::clone(&registry),
         tally: Arc::new(Tally::default()),
-        identity: config.user.identity.clone(),
         interval: INTERVAL,
     });
     let stream = registry.stream(GatewayInfo::new("g", "one", &BTreeMap::new())).await.expect("a stream");

@@ -249,6 +249,9 @@ impl View {
             }
         }
         view.join_from(first);
+        if is_first {
+            view.is_read_first();
+        }
         if !same_data {
             let past = history.into_iter().filter_map(|(at, change)| past(&view, at, change)).collect();
             view.recall(self.bounds, history_from, past);

@@ -76,6 +76,8 @@ pub(super) enum Past {
 #[derive(Debug)]
 pub struct ShardView {
     data: Option<(Epoch, Instant)>,
+    /// Whether sockets were in it when it was first read.
+    held_sockets_at_first: Option<bool>,
     position: Position,
     known: Known,
     members: Members,
@@ -91,6 +93,7 @@ impl ShardView {
     pub(super) fn new(paths: &[Path], bounds: Bounds) -> Self {
         Self {
             data: None,
+            held_sockets_at_first: None,
             position: Position::default(),
             known: Known::Never,
             members: Members::default(),
@@ -105,6 +108,16 @@ impl ShardView {
     /// Which data it holds, and when that began; `None`: nothing is known yet.
     pub fn data(&self) -> Option<(Epoch, Instant)> {
         self.data
+    }
+
+    /// Whether sockets were in it when this program first read it; `None`: it has not yet.
+    pub fn held_sockets_at_first(&self) -> Option<bool> {
+        self.held_sockets_at_first
+    }
+
+    /// It is read for the first time.
+    pub(super) fn is_read_first(&mut self) {
+        self.held_sockets_at_first = Some(!self.all.is_empty());
     }
 
     /// Everything up to here is in it.
@@ -178,10 +191,11 @@ impl ShardView {
     /// Begins with other data: nothing of what was here goes on.
     pub(super) fn begin(&mut self, epoch: Epoch, began: Duration, position: Position, bounds: Bounds) {
         let now = Instant::now();
-        let known = self.known;
+        let (known, held_sockets_at_first) = (self.known, self.held_sockets_at_first);
         let paths: Vec<_> = self.indexes.drain(..).map(|(path, _)| path).collect();
         *self = Self::new(&paths, bounds);
         self.known = known;
+        self.held_sockets_at_first = held_sockets_at_first;
         self.data = Some((epoch, now.checked_sub(began).unwrap_or(now)));
         self.position = position;
         self.history = History::new(bounds, position);
