@@ -112,14 +112,19 @@ pub fn open(settings: &Settings) -> Arc<dyn SessionStore> {
     }
 }
 
-/// Why a session could not be destroyed. Most users of a store may only read, which is enough for all else.
+/// Why a session could not be destroyed.
 fn not_destroyed(failure: &Failure, needed: impl fmt::Display) -> Fault {
-    Fault::Unavailable(match failure {
-        Failure::Denied(words) => format!(
-            "{words}: sessions can be read and not ended; to end them session.store needs {needed} (docs/stores.md)"
-        ),
-        other => other.to_string(),
-    })
+    match failure {
+        Failure::Denied(words) => may_only_read(words, needed),
+        other => Fault::Unavailable(other.to_string()),
+    }
+}
+
+/// The user of session.store has the rights to read and no others, which are enough for all else.
+fn may_only_read(words: impl fmt::Display, needed: impl fmt::Display) -> Fault {
+    Fault::Unavailable(format!(
+        "{words}: sessions can be read and not ended; to end them session.store needs {needed} (docs/stores.md)"
+    ))
 }
 
 /// What the log says of a store's coming and going.

@@ -22,7 +22,9 @@ impl SessionStore for NoStore {
     }
 
     async fn destroy(&self, _: &SessionId) -> Result<(), Fault> {
-        Err(Fault::Unavailable("sessions are in their cookies, which nobody can destroy from here".to_owned()))
+        Err(Fault::Unavailable(
+            "sessions are in their cookies, which nobody can destroy from here".to_owned(),
+        ))
     }
 
     fn place(&self, id: &str) -> String {

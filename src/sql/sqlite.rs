@@ -10,7 +10,8 @@ use std::{
 use async_trait::async_trait;
 use serde_json::Value;
 use sqlx::{
-    Column as _, ConnectOptions as _, Connection as _, Error, Row as _, SqliteConnection, TypeInfo as _, ValueRef as _,
+    Column as _, ConnectOptions as _, Connection as _, Error, Row as _, SqliteConnection, TypeInfo as _,
+    ValueRef as _,
     error::DatabaseError,
     sqlite::{Sqlite as Driver, SqliteColumn, SqliteConnectOptions, SqliteRow},
 };
@@ -74,7 +75,8 @@ impl Remote for Sqlite {
         let (path, runtime, options) = (self.path.clone(), Handle::current(), self.options());
         let connecting = self.readers.read(move || {
             let file = file(&path)?;
-            let sqlite = runtime.block_on(options.read_only(true).connect()).map_err(|error| broken(&path, error))?;
+            let sqlite =
+                runtime.block_on(options.read_only(true).connect()).map_err(|error| broken(&path, error))?;
             Ok(Connection(Some((sqlite, file))))
         });
         connecting.await.map_err(|failure| failure.to_string())
