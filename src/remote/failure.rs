@@ -17,6 +17,9 @@ pub enum Failure {
     /// The server's own error: the connection goes on.
     #[error("{0}")]
     Refused(String),
+    /// The same, since whoever asks has no right to that.
+    #[error("{0}")]
+    Denied(String),
 }
 
 impl Failure {

@@ -31,16 +31,21 @@ pub(super) struct Keeper<R: Remote> {
 /// What one check leaves to the next.
 struct Kept<C> {
     connection: Option<C>,
+    /// It is not the one that answered last.
+    is_new: bool,
     /// How many attempts in a row were given up without a word from the server.
     given_up: u32,
 }
 
 impl<R: Remote> Keeper<R> {
     pub(super) async fn run(self) {
-        let mut kept = Kept { connection: None, given_up: 0 };
+        let mut kept = Kept { connection: None, is_new: false, given_up: 0 };
         loop {
             match self.check(&mut kept).await {
                 Ok(()) => {
+                    if std::mem::take(&mut kept.is_new) {
+                        self.inner.is_another();
+                    }
                     self.inner.set_away(None);
                     self.reporter.up();
                     self.inner.warm_up().await;
@@ -69,7 +74,9 @@ impl<R: Remote> Keeper<R> {
         let connecting = self.inner.remote.connect();
         let late = Failure::no_connection(within);
         let connection = self.wait(connecting, within, LONGEST_FOR_CONNECTION, late, kept).await?;
-        self.ask(connection.map_err(Failure::Away)?, kept).await
+        let connection = connection.map_err(Failure::Away)?;
+        kept.is_new = true;
+        self.ask(connection, kept).await
     }
 
     /// Asks the probe, and keeps the connection if it is as good as before.

@@ -5,7 +5,10 @@
 
 use std::{
     fmt,
-    sync::{Arc, PoisonError, RwLock},
+    sync::{
+        Arc, PoisonError, RwLock,
+        atomic::{AtomicU64, Ordering},
+    },
     time::Duration,
 };
 
@@ -39,7 +42,7 @@ use self::{
 pub trait Remote: fmt::Debug + Send + Sync + 'static {
     /// A connection. One that is dropped is closed, whatever it is about.
     type Connection: Send + 'static;
-    /// What can be asked, and may be asked twice.
+    /// What can be asked, and may be asked twice: what it does is then done once.
     type Question: Send + Sync + 'static;
     /// What it answers.
     type Answer: Send + 'static;
@@ -87,6 +90,8 @@ struct Inner<R: Remote> {
     away: RwLock<Option<Failure>>,
     /// A request failed: look at once.
     doubt: Notify,
+    /// How often what answers may have become another.
+    connection: AtomicU64,
 }
 
 impl<R: Remote> Kept<R> {
@@ -101,6 +106,7 @@ impl<R: Remote> Kept<R> {
             patience,
             away: RwLock::new(None),
             doubt: Notify::new(),
+            connection: AtomicU64::new(0),
         });
         let keeper = Keeper { inner: Arc::clone(&inner), probe, reporter };
         Self { inner, health, _keeper: task::owned(keeper.run()) }
@@ -128,6 +134,12 @@ impl<R: Remote> Kept<R> {
         answer
     }
 
+    /// Which connection answers, counted: with each one that was lost, what is asked may have become another server, or one
+    /// that has just come back. What an answer is worth says the number that is read after it.
+    pub fn connection(&self) -> u64 {
+        self.inner.connection.load(Ordering::Relaxed)
+    }
+
     /// Follows whether it answers.
     pub fn health(&self) -> watch::Receiver<Health> {
         self.health.clone()
@@ -143,7 +155,8 @@ impl<R: Remote> Inner<R> {
                 Way::Open(_opener) => (self.connect().await?, true),
             };
             match self.remote.ask(&mut connection, question).await {
-                Err(Failure::Broken(_)) if !is_new => {}
+                // The keeper may not have noticed yet.
+                Err(Failure::Broken(_)) if !is_new => self.is_another(),
                 Err(broken @ Failure::Broken(_)) => return Err(broken),
                 answer => {
                     self.pool.keep(connection);
@@ -169,6 +182,11 @@ impl<R: Remote> Inner<R> {
         {
             self.pool.keep(connection);
         }
+    }
+
+    /// What answers from now on may be another.
+    fn is_another(&self) {
+        self.connection.fetch_add(1, Ordering::Relaxed);
     }
 
     fn set_away(&self, why: Option<Failure>) {

@@ -159,6 +159,29 @@ async fn when_a_restart_cut_the_idle_ones_another_is_asked() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn connections_count_that_were_lost_and_not_those_that_were_not_needed() {
+    let (server, kept) = Server::kept(Mood::Answers);
+    assert_eq!(kept.connection(), 0);
+    becomes(&kept, Health::Up).await;
+    let takes = Duration::from_millis(100);
+    for _ in 0..3 {
+        for answer in join_all((0..8).map(|_| kept.ask(&takes))).await {
+            answer.unwrap();
+        }
+        sleep(FORGOTTEN * 2).await;
+    }
+    assert_eq!(kept.connection(), 1);
+    server.mood.send_replace(Mood::Restarted);
+    kept.ask(&Duration::ZERO).await.unwrap();
+    // Before the keeper knows.
+    assert!(kept.connection() > 1);
+    let before = kept.connection();
+    server.mood.send_replace(Mood::Restarted);
+    sleep(Duration::from_secs(2)).await;
+    assert!(kept.connection() > before);
+}
+
+#[tokio::test(start_paused = true)]
 async fn an_answer_is_waited_for_until_the_deadline_of_the_one_who_asks() {
     let (_server, kept) = Server::kept(Mood::Answers);
     becomes(&kept, Health::Up).await;

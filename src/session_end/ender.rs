@@ -30,7 +30,9 @@ pub enum CannotEnd {
     )]
     InCookies,
     /// The store did not do it for all of them. The cause is for the log.
-    #[error("the session store does not answer: {0} of {1} sessions were ended")]
+    #[error(
+        "the session store did not do it, and the service's log says why: {0} of {1} sessions were ended"
+    )]
     Store(usize, usize),
     /// The sockets could not be looked at.
     #[error(transparent)]
@@ -68,11 +70,11 @@ impl Ender {
         let ids: Vec<SessionId> = ids.into_iter().filter_map(SessionId::new).collect();
         let store = Arc::clone(&self.stores.borrow());
         let destroyed = destroy(&store, ids.clone()).await;
-        self.registry.sessions_changed(ids.iter().map(|id| Arc::from(id.expose()))).await;
+        have_changed(&self.registry, &ids).await;
         let (asked, done) = (ids.len(), destroyed.len());
         let mut looking = self.looking.lock().unwrap_or_else(PoisonError::into_inner);
         while looking.try_join_next().is_some() {}
-        looking.spawn(look_again(store, destroyed));
+        looking.spawn(look_again(store, Arc::clone(&self.registry), destroyed));
         drop(looking);
         if done < asked {
             return Err(CannotEnd::Store(done, asked));
@@ -107,8 +109,13 @@ async fn destroy(store: &Arc<dyn SessionStore>, ids: Vec<SessionId>) -> Vec<Sess
     }
 }
 
+/// Has their sockets asked about at once: not every store tells of changes.
+async fn have_changed(registry: &Registry, ids: &[SessionId]) {
+    registry.sessions_changed(ids.iter().map(|id| Arc::from(id.expose()))).await;
+}
+
 /// Destroys those that are back.
-async fn look_again(store: Arc<dyn SessionStore>, ids: Vec<SessionId>) {
+async fn look_again(store: Arc<dyn SessionStore>, registry: Arc<Registry>, ids: Vec<SessionId>) {
     sleep(LOOK_AGAIN).await;
     let mut back = Vec::new();
     for id in ids {
@@ -116,5 +123,6 @@ async fn look_again(store: Arc<dyn SessionStore>, ids: Vec<SessionId>) {
             back.push(id);
         }
     }
-    destroy(&store, back).await;
+    let destroyed = destroy(&store, back).await;
+    have_changed(&registry, &destroyed).await;
 }

@@ -4,7 +4,7 @@
 use std::{
     fs,
     io::{self, Read as _},
-    os::unix::fs::OpenOptionsExt as _,
+    os::unix::fs::{MetadataExt as _, OpenOptionsExt as _},
     path::Path,
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
@@ -15,7 +15,7 @@ use serde::{Deserialize, Deserializer};
 use serde_json::Value;
 use tokio::sync::watch;
 
-use super::{Fault, Health, SessionId, SessionStore, told};
+use super::{Fault, Health, SessionId, SessionStore, not_destroyed, told};
 use crate::{
     config::folder_url::FolderUrl,
     remote::{Failure, Kept, Patience, Readers, Remote},
@@ -26,7 +26,7 @@ const EXTENSION: &str = ".json";
 /// What file systems allow.
 const LONGEST_NAME: usize = 255;
 
-/// Reads sessions from files.
+/// Reads sessions from files, and removes these.
 #[derive(Debug)]
 pub struct FileStore {
     ttl: Duration,
@@ -61,6 +61,19 @@ impl SessionStore for FileStore {
             Ok(false) => Ok(Some(session)),
             Err(_) => Err(Fault::NotASession("what it says of its end cannot be read".to_owned())),
         }
+    }
+
+    async fn destroy(&self, id: &SessionId) -> Result<(), Fault> {
+        let Some(name) = file_name(id.expose()) else { return Ok(()) };
+        match self.folder.ask(&Question::Remove { name }).await {
+            Ok(Found::NoFile) => Err(Fault::NotASession("it is no file".to_owned())),
+            Ok(_) => Ok(()),
+            Err(failure) => Err(not_destroyed(&failure, "to write to the folder")),
+        }
+    }
+
+    fn connection(&self) -> u64 {
+        self.folder.connection()
     }
 
     fn place(&self, id: &str) -> String {
@@ -132,6 +145,8 @@ enum Question {
     Folder,
     /// What is in a file of it.
     File { name: String, max_bytes: usize },
+    /// That a file of it is there no more.
+    Remove { name: String },
 }
 
 /// What is under a name.
@@ -144,21 +159,58 @@ enum Found {
 
 #[async_trait]
 impl Remote for Folder {
-    type Connection = ();
+    /// On which device the folder is: where one was mounted that is gone, another may be that is empty.
+    type Connection = Device;
     type Question = Question;
     type Answer = Found;
 
-    async fn connect(&self) -> Result<(), String> {
-        Ok(())
+    async fn connect(&self) -> Result<Device, String> {
+        let folder = self.url.path.clone();
+        let device = self.readers.read(move || device(&folder).map_err(|error| failure(&error))).await;
+        device.map_err(|failure| failure.to_string())
     }
 
-    async fn ask(&self, (): &mut (), question: &Question) -> Result<Found, Failure> {
-        let (folder, question) = (self.url.path.clone(), question.clone());
-        let read = move || match question {
-            Question::Folder => fs::metadata(folder.join(".")).map(|_| Found::Nothing),
-            Question::File { name, max_bytes } => read(&folder.join(name), max_bytes),
+    async fn ask(&self, known: &mut Device, question: &Question) -> Result<Found, Failure> {
+        let (folder, question, known) = (self.url.path.clone(), question.clone(), *known);
+        let ask = move || {
+            if device(&folder).map_err(|error| failure(&error))? != known {
+                return Err(Failure::Broken("another folder took its place".to_owned()));
+            }
+            let answer = match question {
+                Question::Folder => Ok(Found::Nothing),
+                Question::File { name, max_bytes } => read(&folder.join(name), max_bytes),
+                Question::Remove { name } => remove(&folder.join(name)),
+            };
+            answer.map_err(|error| failure(&error))
         };
-        self.readers.read(move || read().map_err(|error| Failure::Refused(error.to_string()))).await
+        self.readers.read(ask).await
+    }
+}
+
+/// What a file system is on.
+type Device = u64;
+
+/// That of the folder that is there now.
+fn device(folder: &Path) -> io::Result<Device> {
+    Ok(fs::metadata(folder.join("."))?.dev())
+}
+
+fn failure(error: &io::Error) -> Failure {
+    match error.kind() {
+        io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => {
+            Failure::Denied(error.to_string())
+        }
+        _ => Failure::Refused(error.to_string()),
+    }
+}
+
+/// Of a link the link itself is removed.
+fn remove(path: &Path) -> io::Result<Found> {
+    match fs::remove_file(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Found::Nothing),
+        // Unlinking a folder is refused with one error here and with another there.
+        Err(_) if fs::symlink_metadata(path).is_ok_and(|found| found.is_dir()) => Ok(Found::NoFile),
+        removed => removed.map(|()| Found::Nothing),
     }
 }
 

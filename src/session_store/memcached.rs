@@ -1,7 +1,7 @@
 //! memcached, as connect-memcached writes it: one item a session under `prefix` + id, which memcached itself forgets when
 //! it ends.
 //!
-//! No client is used: what is needed of the protocol is one command.
+//! No client is used: what is needed of the protocol is two commands.
 
 use std::io;
 
@@ -31,7 +31,7 @@ mod flags {
     pub(super) const NUMERIC: u32 = 1 << 3;
 }
 
-/// Reads sessions from memcached.
+/// Reads sessions from memcached, and ends them there.
 #[derive(Debug)]
 pub struct MemcachedStore {
     prefix: String,
@@ -42,7 +42,7 @@ impl MemcachedStore {
     /// Opens the store and starts to connect.
     pub fn open(url: ServerUrl, prefix: String, patience: Patience) -> Self {
         let told = told(&url);
-        let probe = Get { key: "socketpass".to_owned(), max_bytes: 0 };
+        let probe = Command::Get { key: "socketpass".to_owned(), max_bytes: 0 };
         Self { prefix, server: Kept::open(Memcached { url }, patience, told, probe) }
     }
 }
@@ -51,8 +51,18 @@ impl MemcachedStore {
 impl SessionStore for MemcachedStore {
     async fn load(&self, id: &SessionId, max_bytes: usize) -> Result<Option<Vec<u8>>, Fault> {
         let Some(key) = key(&self.prefix, id.expose()) else { return Ok(None) };
-        let item = self.server.ask(&Get { key, max_bytes }).await?;
+        let item = self.server.ask(&Command::Get { key, max_bytes }).await?;
         Ok(item.and_then(as_json))
+    }
+
+    async fn destroy(&self, id: &SessionId) -> Result<(), Fault> {
+        let Some(key) = key(&self.prefix, id.expose()) else { return Ok(()) };
+        self.server.ask(&Command::Delete { key }).await?;
+        Ok(())
+    }
+
+    fn connection(&self) -> u64 {
+        self.server.connection()
     }
 
     fn place(&self, id: &str) -> String {
@@ -91,10 +101,12 @@ struct Memcached {
     url: ServerUrl,
 }
 
-/// Asks for one item.
-struct Get {
-    key: String,
-    max_bytes: usize,
+/// What it is told.
+enum Command {
+    /// Give one item.
+    Get { key: String, max_bytes: usize },
+    /// Forget one.
+    Delete { key: String },
 }
 
 /// What is kept under a key; of more than was asked for, one byte more.
@@ -112,7 +124,7 @@ struct Connection {
 #[async_trait]
 impl Remote for Memcached {
     type Connection = Connection;
-    type Question = Get;
+    type Question = Command;
     type Answer = Option<Item>;
 
     async fn connect(&self) -> Result<Connection, String> {
@@ -123,33 +135,69 @@ impl Remote for Memcached {
         Ok(Connection { stream: BufStream::new(stream), is_spoiled: false })
     }
 
-    async fn ask(&self, connection: &mut Connection, get: &Get) -> Result<Option<Item>, Failure> {
+    async fn ask(&self, connection: &mut Connection, command: &Command) -> Result<Option<Item>, Failure> {
         if connection.is_spoiled {
             return Err(Failure::Broken("an answer was not read to its end".to_owned()));
         }
         connection.is_spoiled = true;
         let stream = &mut connection.stream;
-        let command = format!("get {}\r\n", get.key);
-        stream.write_all(command.as_bytes()).await.map_err(|error| broken(&error))?;
-        stream.flush().await.map_err(|error| broken(&error))?;
-        let line = line(stream).await?;
-        if line == "END" {
-            connection.is_spoiled = false;
-            return Ok(None);
-        }
-        let (flags, length) = value(&line, &get.key)?;
-        let mut bytes = vec![0; length.min(get.max_bytes.saturating_add(1))];
-        stream.read_exact(&mut bytes).await.map_err(|error| broken(&error))?;
-        if bytes.len() == length {
-            let mut end = *b"\r\nEND\r\n";
-            stream.read_exact(&mut end).await.map_err(|error| broken(&error))?;
-            if &end != b"\r\nEND\r\n" {
-                return Err(no_memcached());
+        let (answer, is_read) = match command {
+            Command::Get { key, max_bytes } => {
+                say(stream, &format!("get {key}\r\n")).await?;
+                item(stream, key, *max_bytes).await?
             }
-            connection.is_spoiled = false;
-        }
-        Ok(Some(Item { flags, bytes }))
+            Command::Delete { key } => {
+                say(stream, &format!("delete {key}\r\n")).await?;
+                (forgotten(&line(stream).await?).map(|()| None)?, true)
+            }
+        };
+        connection.is_spoiled = !is_read;
+        Ok(answer)
     }
+}
+
+async fn say(stream: &mut BufStream<TcpStream>, command: &str) -> Result<(), Failure> {
+    stream.write_all(command.as_bytes()).await.map_err(|error| broken(&error))?;
+    stream.flush().await.map_err(|error| broken(&error))
+}
+
+/// The item that is answered, and whether that was read to its end.
+async fn item(
+    stream: &mut BufStream<TcpStream>,
+    key: &str,
+    max_bytes: usize,
+) -> Result<(Option<Item>, bool), Failure> {
+    let line = line(stream).await?;
+    if line == "END" {
+        return Ok((None, true));
+    }
+    let (flags, length) = value(&line, key)?;
+    let mut bytes = vec![0; length.min(max_bytes.saturating_add(1))];
+    stream.read_exact(&mut bytes).await.map_err(|error| broken(&error))?;
+    let is_whole = bytes.len() == length;
+    if is_whole {
+        let mut end = *b"\r\nEND\r\n";
+        stream.read_exact(&mut end).await.map_err(|error| broken(&error))?;
+        if &end != b"\r\nEND\r\n" {
+            return Err(no_memcached());
+        }
+    }
+    Ok((Some(Item { flags, bytes }), is_whole))
+}
+
+/// Whether the item is not there any more.
+fn forgotten(line: &str) -> Result<(), Failure> {
+    match line {
+        "DELETED" | "NOT_FOUND" => Ok(()),
+        other => Err(other.strip_prefix(SERVER_ERROR).map_or_else(no_memcached, server_error)),
+    }
+}
+
+/// How memcached begins to say that it cannot do what it is told.
+const SERVER_ERROR: &str = "SERVER_ERROR ";
+
+fn server_error(words: &str) -> Failure {
+    Failure::Broken(format!("memcached: {words}"))
 }
 
 /// One line, without its end.
@@ -165,8 +213,8 @@ async fn line(stream: &mut BufStream<TcpStream>) -> Result<String, Failure> {
 
 /// Flags and length of `VALUE key flags length`.
 fn value(line: &str, key: &str) -> Result<(u32, usize), Failure> {
-    if let Some(words) = line.strip_prefix("SERVER_ERROR ") {
-        return Err(Failure::Broken(format!("memcached: {words}")));
+    if let Some(words) = line.strip_prefix(SERVER_ERROR) {
+        return Err(server_error(words));
     }
     let read = || {
         let (flags, length) =

@@ -62,9 +62,7 @@ pub trait SessionStore: std::fmt::Debug + Send + Sync + 'static {
 
     /// Destroys a session, as the npm store's own `destroy` does: the app knows it no more. One that is not there is no
     /// fault. Answers within `session.store_timeout`.
-    async fn destroy(&self, _id: &SessionId) -> Result<(), Fault> {
-        Err(Fault::Unavailable("sessions cannot be destroyed in a store of this kind yet".to_owned()))
-    }
+    async fn destroy(&self, id: &SessionId) -> Result<(), Fault>;
 
     /// How long a session lives if nobody touches it; `None`: it has no end, or the store does not say.
     async fn time_to_live(&self, _id: &SessionId) -> Result<Option<Duration>, Fault> {
@@ -112,6 +110,21 @@ pub fn open(settings: &Settings) -> Arc<dyn SessionStore> {
         }
         StoreUrl::File(folder) => Arc::new(FileStore::open(folder.clone(), patience)),
     }
+}
+
+/// Why a session could not be destroyed.
+fn not_destroyed(failure: &Failure, needed: impl fmt::Display) -> Fault {
+    match failure {
+        Failure::Denied(words) => may_only_read(words, needed),
+        other => Fault::Unavailable(other.to_string()),
+    }
+}
+
+/// The user of session.store has the rights to read and no others, which are enough for all else.
+fn may_only_read(words: impl fmt::Display, needed: impl fmt::Display) -> Fault {
+    Fault::Unavailable(format!(
+        "{words}: sessions can be read and not ended; to end them session.store needs {needed} (docs/stores.md)"
+    ))
 }
 
 /// What the log says of a store's coming and going.

@@ -21,6 +21,12 @@ impl SessionStore for NoStore {
         Ok(None)
     }
 
+    async fn destroy(&self, _: &SessionId) -> Result<(), Fault> {
+        Err(Fault::Unavailable(
+            "sessions are in their cookies, which nobody can destroy from here".to_owned(),
+        ))
+    }
+
     fn place(&self, id: &str) -> String {
         format!("session `{id}`")
     }

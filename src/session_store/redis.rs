@@ -14,13 +14,13 @@ use async_trait::async_trait;
 use redis::{Cmd, Value};
 use tokio::sync::watch;
 
-use super::{Fault, Health, Listener, News, SessionId, SessionStore, log_answers, log_silent};
+use super::{Fault, Health, Listener, News, SessionId, SessionStore, log_answers, log_silent, may_only_read};
 use crate::{
     config::redis_url::RedisUrl,
     redis_connection::{self, Connector, KeptConnection, Means, Purpose, Pushed},
 };
 
-/// Reads sessions from Redis.
+/// Reads sessions from Redis, and ends them there.
 #[derive(Debug)]
 pub struct RedisStore {
     prefix: String,
@@ -66,6 +66,9 @@ impl SessionStore for RedisStore {
     async fn destroy(&self, id: &SessionId) -> Result<(), Fault> {
         match self.connection.ask(&Cmd::del(self.key(id))).await {
             Ok(_) => Ok(()),
+            Err(failure) if failure.code() == Some("NOPERM") => {
+                Err(may_only_read(failure, format_args!("the right to `+del ~{}*`", self.prefix)))
+            }
             Err(failure) => {
                 self.connection.doubt();
                 Err(Fault::Unavailable(failure.to_string()))

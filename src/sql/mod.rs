@@ -1,4 +1,5 @@
-//! SQL databases: one question at a time, each one row, its first column or all of them. The drivers are known here alone.
+//! SQL databases: one question at a time, each one row, its first column or all of them, or nothing. The drivers are known
+//! here alone.
 
 use std::{fmt, sync::Arc};
 
@@ -21,8 +22,8 @@ mod sqlite;
 #[cfg(feature = "postgres")]
 mod tls;
 
-/// A statement, prepared once a connection, and what is bound to its placeholders in order. It may only read: it can be
-/// asked twice.
+/// A statement, prepared once a connection, and what is bound to its placeholders in order. It can be asked twice: it reads,
+/// or writes what is the same when it is written again.
 #[derive(Clone)]
 pub struct Query {
     /// With `$1` in PostgreSQL, else `?`.
@@ -54,6 +55,8 @@ pub enum Wanted {
         /// How large it may be.
         max_bytes: usize,
     },
+    /// Nothing: it writes.
+    Done,
 }
 
 /// What is bound to a placeholder.
@@ -84,7 +87,7 @@ impl fmt::Debug for Argument {
 /// What the database has.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Answer {
-    /// No row, or NULL in its first column.
+    /// No row, or NULL in its first column; or it is done.
     Nothing,
     /// What was wanted of the first row.
     Found(Vec<u8>),
@@ -139,6 +142,18 @@ impl Database {
             Self::MySql(ref kept) => kept.ask_until(deadline, query).await,
             #[cfg(feature = "sqlite")]
             Self::Sqlite(ref kept) => kept.ask_until(deadline, query).await,
+        }
+    }
+
+    /// Which connection answers, counted.
+    pub fn connection(&self) -> u64 {
+        match *self {
+            #[cfg(feature = "postgres")]
+            Self::Postgres(ref kept) => kept.connection(),
+            #[cfg(feature = "mysql")]
+            Self::MySql(ref kept) => kept.connection(),
+            #[cfg(feature = "sqlite")]
+            Self::Sqlite(ref kept) => kept.connection(),
         }
     }
 

@@ -35,12 +35,15 @@ impl MySql {
     }
 
     /// MySQL and MariaDB each read their own comment of the two. No more than the first row is sent of what a query finds,
-    /// and its own order holds.
+    /// and its own order holds. MySQL's limit is for what reads; what writes can only be told how long to wait for a lock,
+    /// in whole seconds.
     fn bounds(&self) -> String {
         let after = self.gives_up_after;
         let (milliseconds, seconds) = (after.as_millis(), after.as_secs_f64());
+        let whole = seconds.ceil();
         format!(
-            "SET sql_select_limit = 1 /*!50708 , max_execution_time = {milliseconds} */ \
+            "SET sql_select_limit = 1 /*!50708 , max_execution_time = {milliseconds} , \
+             lock_wait_timeout = {whole} , innodb_lock_wait_timeout = {whole} */ \
              /*M!100101 , max_statement_time = {seconds} */"
         )
     }
@@ -58,7 +61,7 @@ impl Remote for MySql {
             .host(host)
             .port(*port)
             .database(database)
-            // It only reads, and other servers than MySQL's do not take these.
+            // Nothing that is asked needs these, and other servers than MySQL's do not take them.
             .pipes_as_concat(false)
             .no_engine_substitution(false)
             .ssl_mode(if *tls == Tls::Off { MySqlSslMode::Disabled } else { MySqlSslMode::VerifyIdentity })
@@ -121,6 +124,7 @@ impl Columns for Driver {
 
     fn failure(error: &Error) -> Failure {
         match database_error(error) {
+            Some(server) if is_denied(server) => Failure::Denied(server.to_string()),
             Some(server) if !ends_connection(server) => Failure::Refused(server.to_string()),
             _ => Failure::Broken(error.to_string()),
         }
@@ -135,6 +139,14 @@ impl Columns for Driver {
 
 fn database_error(error: &Error) -> Option<&MySqlDatabaseError> {
     error.as_database_error().and_then(|error| error.try_downcast_ref())
+}
+
+/// Whether it is for want of a right, or that the server only lets read.
+fn is_denied(error: &MySqlDatabaseError) -> bool {
+    /// `ER_DBACCESS_DENIED_ERROR`, `ER_TABLEACCESS_DENIED_ERROR`, `ER_COLUMNACCESS_DENIED_ERROR`,
+    /// `ER_OPTION_PREVENTS_STATEMENT`, `ER_CANT_EXECUTE_IN_READ_ONLY_TRANSACTION`, `ER_READ_ONLY_MODE`.
+    const DENIED: [u16; 6] = [1044, 1142, 1143, 1290, 1792, 1836];
+    DENIED.contains(&error.number())
 }
 
 /// Whether another connection may do better: the server takes leave.

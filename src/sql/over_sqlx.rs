@@ -60,6 +60,7 @@ where
             Ok(column.map_or(Answer::Nothing, Answer::Found))
         }
         Wanted::Row { max_bytes } => object::<DB>(&row, max_bytes).map_err(Failure::Refused),
+        Wanted::Done => Ok(Answer::Nothing),
     }
 }
 

@@ -85,7 +85,7 @@ impl Remote for Postgres {
             Some(statement) => statement.clone(),
             None => {
                 let text = match query.wanted {
-                    Wanted::Column => Cow::Borrowed(&*query.statement),
+                    Wanted::Column | Wanted::Done => Cow::Borrowed(&*query.statement),
                     // No more is sent than a character more than may be. The line ends a comment that may be the last
                     // word.
                     Wanted::Row { max_bytes } => Cow::Owned(format!(
@@ -142,7 +142,12 @@ impl ToSql for Argument {
 
 fn failure(error: &Error) -> Failure {
     match error.as_db_error() {
-        Some(server) if !error.is_closed() && !ends_connection(server) => Failure::Refused(words(error)),
+        Some(server) if !error.is_closed() && !ends_connection(server) => match *server.code() {
+            SqlState::INSUFFICIENT_PRIVILEGE | SqlState::READ_ONLY_SQL_TRANSACTION => {
+                Failure::Denied(words(error))
+            }
+            _ => Failure::Refused(words(error)),
+        },
         _ => Failure::Broken(words(error)),
     }
 }

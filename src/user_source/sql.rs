@@ -68,7 +68,7 @@ fn failure(no_answer: NoAnswer) -> Failure {
         NoAnswer::Away(cause) => Failure::unreachable(cause),
         NoAnswer::NoAnswer(cause) => Failure::timed_out(cause),
         NoAnswer::Broken(cause) => Failure::Died(cause),
-        NoAnswer::Refused(cause) => Failure::refused(
+        NoAnswer::Refused(cause) | NoAnswer::Denied(cause) => Failure::refused(
             "the database did not answer with a user; the service's log has the cause; does user.lookup run there, for an id \
              of this kind?",
             cause,

@@ -4,8 +4,10 @@ use std::time::{Duration, Instant};
 
 use serde_json::json;
 
-use super::{are_asked, delete, ends, gateway, is_told_nothing, session_of, socket_of, start};
-use crate::support::redis::Redis;
+use super::{
+    are_asked, delete, ends, gateway, is_told_nothing, is_told_that_it_ended, session_of, socket_of, start,
+};
+use crate::support::{memcached::Memcached, redis::Redis, service::Service};
 
 #[tokio::test]
 async fn a_store_that_is_away_ends_nothing_and_one_that_comes_back_is_read_twice() {
@@ -31,6 +33,30 @@ async fn a_store_that_is_away_ends_nothing_and_one_that_comes_back_is_read_twice
     delete(&redis, "one").await;
     let command = chat.command().await;
     assert_eq!(super::disconnect(&command).0, ["a"]);
+    service.stop().await;
+}
+
+#[tokio::test]
+async fn a_store_of_another_kind_that_comes_back_is_read_twice_too() {
+    /// What the `memcached` package marks JSON with.
+    const JSON: u32 = 2;
+    let mut memcached = Memcached::start().await;
+    let ana = json!({"id": 1});
+    memcached.set("one", JSON, &session_of(&ana)).await;
+    memcached.set("two", JSON, &session_of(&ana)).await;
+    let url = memcached.url();
+    let service = Service::start(&[("SESSION_STORE", &url), ("REVALIDATE_INTERVAL", "1s")]).await;
+    let sockets = vec![socket_of("a", "one", &ana), socket_of("b", "two", &ana)];
+    let mut chat = gateway(&service, "chat", sockets).await;
+    are_asked(&service, 2).await;
+    memcached.kill().await;
+    is_told_nothing(&mut chat, Duration::from_secs(2)).await;
+    memcached.restart().await;
+    memcached.set("one", JSON, &session_of(&ana)).await;
+    let begun = Instant::now();
+    is_told_that_it_ended(&mut chat, "b").await;
+    assert!(begun.elapsed() > Duration::from_millis(1_500), "{:?}", begun.elapsed());
+    is_told_nothing(&mut chat, Duration::from_secs(3)).await;
     service.stop().await;
 }
 

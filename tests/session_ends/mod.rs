@@ -14,6 +14,7 @@ use crate::support::{
 };
 
 mod caps;
+mod end_sessions;
 mod ends;
 mod faults;
 mod outside;
@@ -64,6 +65,17 @@ pub async fn ends(gateway: &mut Gateway, socket_ids: &[&str], code: u32, reason:
     assert_eq!((close.code, close.reason.as_str()), (code, reason));
     gateway.done(&command, socket_ids).await;
     begun.elapsed()
+}
+
+/// The gateway is told, whenever that is, that a socket's session is not there any more, and ends it.
+pub async fn is_told_that_it_ended(gateway: &mut Gateway, socket_id: &str) {
+    let command = gateway.command().await;
+    let (told, close) = disconnect(&command);
+    assert_eq!(
+        (told, close.code, close.reason.as_str()),
+        (vec![socket_id.to_owned()], 4500, "session_not_found")
+    );
+    gateway.done(&command, &[socket_id]).await;
 }
 
 /// For a while the gateway is told nothing.

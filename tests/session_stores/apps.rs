@@ -3,14 +3,19 @@
 use serde_json::json;
 use socketpass::{
     config::{layout::Place, sql_url::Dialect},
-    grpc::convert::{json_object, reason_name},
+    grpc::{
+        convert::{json_object, reason_name},
+        pb::{AuthorizeResponse, Socket},
+    },
 };
 use tempfile::TempDir;
 use tokio::process::Command;
 
 use super::layouts::packages;
+use crate::session_ends::{gateway, is_told_that_it_ended};
 use crate::support::{
     SECRET,
+    callers::Caller,
     http::{Response, post, send},
     mariadb::MariaDb,
     memcached::Memcached,
@@ -101,6 +106,16 @@ async fn follows_its_app(layout: &str, url: &str, options: &str, settings: &[(&s
     assert_eq!(post(&app.url, "/logout", &[("Cookie", &cookie)], "").await.status, 200, "{layout}");
     assert_eq!(reason(&mut client, &cookie).await, not_found, "{layout}");
     assert!(reason(&mut client, &lasting).await.0, "{layout}");
+
+    // From outside.
+    let AuthorizeResponse { session_id, user, .. } = authorize(&mut client, with_cookie(&lasting)).await;
+    let socket = Socket { socket_id: "a".to_owned(), session_id, user, ..Socket::default() };
+    let mut chat = gateway(&service, "chat", vec![socket]).await;
+    let mut admin = Caller::of(&service.grpc).await;
+    assert_eq!(admin.end_sessions("user.id == 'u1'").await.unwrap(), 1, "{layout}");
+    is_told_that_it_ended(&mut chat, "a").await;
+    let seen = send(&app.url, "GET", "/visit", &[("Cookie", &lasting)], "").await;
+    assert!(seen.body.contains(r#""user":null"#), "{layout}: {}", seen.body);
     service.stop().await;
 }
 

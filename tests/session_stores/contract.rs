@@ -3,12 +3,19 @@
 use std::{sync::Arc, time::Duration};
 
 use async_trait::async_trait;
+use serde_json::json;
 use socketpass::session_store::{Health, SessionId, SessionStore};
 use tokio::{task::JoinSet, time::timeout};
 
-use crate::support::{
-    ANA, ANA_ID,
-    store::{becomes, found, load},
+use crate::{
+    session_ends::{are_asked, gateway, is_told_that_it_ended, socket_of},
+    support::{
+        ANA, ANA_ID,
+        callers::Caller,
+        service::Service,
+        store::{becomes, destroy, found, load},
+        until,
+    },
 };
 
 /// A store, and the way in that the web app has.
@@ -22,6 +29,9 @@ pub trait Backend: Send + Sync {
 
     /// Removes what is stored.
     async fn remove(&self, id: &str);
+
+    /// Gives the store the rights that it needs to destroy sessions, if it has only those to read.
+    async fn lets_end(&self) {}
 
     /// Where `put` puts it, in words.
     fn place(&self, id: &str) -> String;
@@ -61,6 +71,9 @@ macro_rules! contract_checks {
             an_empty_session_is_none,
             no_more_is_read_than_is_taken,
             a_removed_session_is_none,
+            a_destroyed_session_is_none,
+            only_the_very_id_is_destroyed,
+            an_ended_session_takes_its_sockets_along_and_does_not_come_back,
             a_replaced_session_is_seen_at_once,
             loads_at_the_same_time_each_get_their_own_answer,
             a_load_that_is_given_up_leaves_the_others_their_own_answers,
@@ -225,6 +238,77 @@ pub async fn a_removed_session_is_none(backend: &dyn Backend) {
     backend.remove(ANA_ID).await;
     assert_eq!(load(&*store, ANA_ID).await, Ok(None));
     assert_eq!(load(&*store, "another").await, found(ANA));
+}
+
+pub async fn a_destroyed_session_is_none(backend: &dyn Backend) {
+    let store = backend.store();
+    backend.lets_end().await;
+    backend.put("another", ANA.as_bytes()).await;
+    assert_eq!(destroy(&*store, "nobodys").await, Ok(()));
+    for _ in 0..2 {
+        backend.put(ANA_ID, ANA.as_bytes()).await;
+        assert_eq!(load(&*store, ANA_ID).await, found(ANA));
+        assert_eq!(destroy(&*store, ANA_ID).await, Ok(()));
+        assert_eq!(load(&*store, ANA_ID).await, Ok(None));
+        // One that is not there is no fault.
+        assert_eq!(destroy(&*store, ANA_ID).await, Ok(()));
+    }
+    assert_eq!(load(&*store, "another").await, found(ANA));
+}
+
+pub async fn only_the_very_id_is_destroyed(backend: &dyn Backend) {
+    let store = backend.store();
+    backend.lets_end().await;
+    backend.put("abcdef", ANA.as_bytes()).await;
+    let long = "long".repeat(10_000);
+    for other in [
+        "a",
+        "abc",
+        "abcdefg",
+        "ABCDEF",
+        "abcdéf",
+        "abcdef ",
+        " abcdef",
+        "abcdef\0",
+        "abcdef\n",
+        "x\r\ndelete abcdef",
+        "*",
+        "abc*",
+        "abcde?",
+        "%",
+        "abcde_",
+        "' OR ''='",
+        "{\"$gt\": \"\"}",
+        "./abcdef",
+        "abcdef/",
+        "abcdef.json",
+        "鍵\u{202e}🔑",
+        &long,
+    ] {
+        assert_eq!(destroy(&*store, other).await, Ok(()), "{other:?}");
+    }
+    assert_eq!(load(&*store, "abcdef").await, found(ANA));
+}
+
+pub async fn an_ended_session_takes_its_sockets_along_and_does_not_come_back(backend: &dyn Backend) {
+    let store = backend.store();
+    backend.lets_end().await;
+    backend.put(ANA_ID, ANA.as_bytes()).await;
+    backend.put("another", ANA.as_bytes()).await;
+    becomes(&*store, Health::Up).await;
+    let service = Service::start_on(&[("REVALIDATE_INTERVAL", "1h")], Arc::clone(&store)).await;
+    let ana = json!({"id": 1, "name": "Ana"});
+    let sockets = vec![socket_of("a", ANA_ID, &ana), socket_of("b", "another", &ana)];
+    let mut chat = gateway(&service, "chat", sockets).await;
+    are_asked(&service, 2).await;
+    let mut admin = Caller::of(&service.grpc).await;
+    assert_eq!(admin.end_sessions("socket.socket_id == 'a'").await.unwrap(), 1);
+    // A request that was under way.
+    backend.put(ANA_ID, ANA.as_bytes()).await;
+    is_told_that_it_ended(&mut chat, "a").await;
+    until("it is destroyed again", || async { load(&*store, ANA_ID).await == Ok(None) }).await;
+    assert_eq!(load(&*store, "another").await, found(ANA));
+    service.stop().await;
 }
 
 pub async fn a_replaced_session_is_seen_at_once(backend: &dyn Backend) {

@@ -3,7 +3,7 @@
 use std::{path::Path, time::Duration};
 
 use rand::RngCore as _;
-use socketpass::session_store::Health;
+use socketpass::session_store::{Fault, Health};
 use sqlx::{
     AssertSqlSafe, ConnectOptions as _, Connection as _, Executor as _, sqlite::SqliteConnectOptions,
 };
@@ -12,6 +12,7 @@ use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
     net::TcpListener,
     task::JoinHandle,
+    time::timeout,
 };
 
 use crate::support::{
@@ -21,7 +22,7 @@ use crate::support::{
     ports::lasting_port,
     postgres::Postgres,
     proxy::Proxy,
-    store::{becomes, finds_ana, is_unavailable_within, load, open},
+    store::{becomes, destroy, finds_ana, is_unavailable_within, load, open},
 };
 
 /// URLs of stores at a port.
@@ -46,6 +47,8 @@ async fn a_server_that_is_not_there_is_said_at_once() {
             let cause = is_unavailable_within(Duration::from_secs(1), &*store).await;
             assert!(!cause.contains("hunter2"), "{cause}");
         }
+        let destroyed = timeout(Duration::from_secs(1), destroy(&*store, ANA_ID)).await.expect("at once");
+        assert!(matches!(destroyed, Err(Fault::Unavailable(_))), "{url}: {destroyed:?}");
         assert!(!format!("{store:?}").contains("hunter2"));
     }
 }
@@ -136,12 +139,16 @@ async fn a_network_that_is_cut_is_noticed_and_found_again() {
         let proxy = Proxy::to(port).await;
         let store = open(&url.replace(&format!(":{port}"), &format!(":{}", proxy.port)), &SHORT);
         finds_ana(&*store).await;
+        becomes(&*store, Health::Up).await;
+        let before = store.connection();
+        assert!(before > 0, "{url}");
         proxy.cut();
         becomes(&*store, Health::Down).await;
         is_unavailable_within(Duration::from_millis(250), &*store).await;
         proxy.mend();
         becomes(&*store, Health::Up).await;
         finds_ana(&*store).await;
+        assert!(store.connection() > before, "{url}");
     }
 }
 

@@ -9,7 +9,7 @@ use tempfile::TempDir;
 use super::contract::{Backend, contract};
 use crate::support::{
     ANA, ANA_ID,
-    store::{found, load, open},
+    store::{destroy, found, load, open},
 };
 
 struct InFolder(TempDir);
@@ -64,9 +64,16 @@ async fn no_id_leads_out_of_the_folder() {
     let absolute = outside.path().join("admin").display().to_string();
     for id in ["../admin", "deeper/admin", "./deeper/admin", &absolute, "..\\admin", "../admin.json\0"] {
         assert_eq!(load(&*store, id).await, Ok(None), "{id:?}");
+        assert_eq!(destroy(&*store, id).await, Ok(()), "{id:?}");
     }
     symlink(outside.path().join("admin.json"), inside.join("link.json")).unwrap();
     assert!(matches!(load(&*store, "link").await, Err(Fault::NotASession(_))));
+    // Where it leads to nothing happens.
+    assert_eq!(destroy(&*store, "link").await, Ok(()));
+    assert!(!inside.join("link.json").is_symlink());
+    for stays in [outside.path().join("admin.json"), inside.join("deeper/admin.json")] {
+        assert!(stays.exists(), "{stays:?}");
+    }
 }
 
 #[tokio::test]
@@ -81,6 +88,8 @@ async fn what_is_no_file_is_not_a_session() {
         let answer = load(&*store, id).await;
         assert!(matches!(answer, Err(Fault::NotASession(_))), "{id}: {answer:?}");
     }
+    assert!(matches!(destroy(&*store, "folder").await, Err(Fault::NotASession(_))));
+    assert!(backend.file("folder").is_dir());
     backend.put(ANA_ID, ANA.as_bytes()).await;
     assert_eq!(load(&*store, ANA_ID).await, found(ANA));
 }

@@ -65,6 +65,16 @@ impl Table {
         format!("DELETE FROM {} WHERE {} = {place}", self.quoted(self.name), self.quoted(self.id()))
     }
 
+    /// What its user needs beside reading to destroy a session, as it is granted and as the log names it.
+    pub fn right(&self) -> (String, &'static str) {
+        match self.columns.iter().find(|(name, ..)| *name == "destroyedAt") {
+            Some((name, ..)) => {
+                (format!("UPDATE ({})", self.quoted(name)), "the right to UPDATE `destroyedAt`")
+            }
+            None => ("DELETE".to_owned(), "the right to DELETE"),
+        }
+    }
+
     fn id(&self) -> &'static str {
         self.columns.iter().find(|(.., value)| *value == "{id}").unwrap().0
     }

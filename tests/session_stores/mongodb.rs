@@ -9,7 +9,7 @@ use mongodb::{
 };
 use socketpass::{
     config::layout::Place,
-    session_store::{Fault, SessionStore},
+    session_store::{Fault, Health, SessionStore},
 };
 
 use super::{
@@ -19,7 +19,8 @@ use super::{
 use crate::support::{
     ANA, ANA_ID,
     mongodb::MongoDb,
-    store::{found, load, open},
+    proxy::Proxy,
+    store::{becomes, found, load, open},
 };
 
 struct OnMongoDb {
@@ -133,6 +134,21 @@ async fn a_session_ends_as_each_package_looks_at_it() {
             assert_eq!(load(&*store, ANA_ID).await, expected, "{layout} {expires}");
         }
     }
+}
+
+#[tokio::test]
+async fn a_server_that_comes_back_is_another_connection() {
+    let database = MongoDb::start().await;
+    let proxy = Proxy::to(database.port).await;
+    let url = database.url().replace(&database.port.to_string(), &proxy.port.to_string());
+    let store = open(&url, &[("SESSION_STORE_TIMEOUT", "10s")]);
+    becomes(&*store, Health::Up).await;
+    assert_eq!(store.connection(), 1);
+    proxy.cut();
+    becomes(&*store, Health::Down).await;
+    proxy.mend();
+    becomes(&*store, Health::Up).await;
+    assert!(store.connection() > 1);
 }
 
 #[tokio::test]

@@ -14,7 +14,7 @@ use crate::support::{
     ANA, ANA_ID,
     ports::lasting_port,
     redis::Redis,
-    store::{becomes, connect, finds_ana, found, is_unavailable_within, load, open, put_ana},
+    store::{becomes, connect, destroy, finds_ana, found, is_unavailable_within, load, open, put_ana},
     until,
 };
 
@@ -246,6 +246,9 @@ async fn a_user_who_may_only_get_sessions_is_enough() {
     assert_eq!(load(&*store, "absent").await, Ok(None));
     // Health looks at the server by other means than a read, and this user has none.
     becomes(&*store, Health::Up).await;
+    let Err(Fault::Unavailable(cause)) = destroy(&*store, ANA_ID).await else { panic!("it may write") };
+    assert!(cause.contains("+del ~sess:*"), "{cause}");
+    assert_eq!(load(&*store, ANA_ID).await, found(ANA));
 
     let elsewhere = open(&url, &[("SESSION_PREFIX", "other:")]);
     let cause = is_unavailable_within(Duration::from_secs(1), &*elsewhere).await;

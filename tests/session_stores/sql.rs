@@ -5,7 +5,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use socketpass::{
     config::{layout::Place, sql_url::Dialect},
-    session_store::SessionStore,
+    session_store::{Fault, Health, SessionStore},
 };
 use sqlx::{ConnectOptions as _, SqliteConnection, sqlite::SqliteConnectOptions};
 use tempfile::TempDir;
@@ -18,7 +18,7 @@ use crate::support::{
     ANA, ANA_ID,
     mariadb::MariaDb,
     postgres::Postgres,
-    store::{Answer, finds_ana, found, load, open},
+    store::{Answer, becomes, destroy, finds_ana, found, load, open},
     until,
 };
 
@@ -46,6 +46,21 @@ async fn a_session_ends_when_its_package_says(backend: &dyn OfPackage) {
         let expected: Answer = if lives { found(ANA) } else { Ok(None) };
         assert_eq!(load(&*store, ANA_ID).await, expected, "{package} {seconds}");
     }
+}
+
+async fn who_may_only_read_is_told_what_is_missing(backend: &dyn OfPackage) {
+    let store = backend.store();
+    backend.put(ANA_ID, ANA.as_bytes()).await;
+    finds_ana(&*store).await;
+    let Err(Fault::Unavailable(cause)) = destroy(&*store, ANA_ID).await else { panic!("it may write") };
+    let right = backend.table().right().1;
+    assert!(cause.contains("denied") && cause.contains(right), "{right}: {cause}");
+    // All else goes on.
+    assert_eq!(load(&*store, ANA_ID).await, found(ANA));
+    becomes(&*store, Health::Up).await;
+    backend.lets_end().await;
+    assert_eq!(destroy(&*store, ANA_ID).await, Ok(()));
+    assert_eq!(load(&*store, ANA_ID).await, Ok(None));
 }
 
 /// A module for each package that writes to a kind of database.
@@ -125,6 +140,10 @@ mod on_postgres {
             assert_eq!(removed.unwrap(), 1);
         }
 
+        async fn lets_end(&self) {
+            self.database.grant(&self.table.right().0, &format!("\"{}\"", self.table.name)).await;
+        }
+
         fn place(&self, id: &str) -> String {
             format!("row `{id}` of table `{}`", self.table.name)
         }
@@ -163,8 +182,20 @@ mod on_postgres {
         client.batch_execute(insert).await.unwrap();
         let store = open(&database.url(), &[]);
         assert_eq!(load(&*store, "AbC").await, found(r#"{"a": 1}"#));
-        assert_eq!(load(&*store, "abc").await, Ok(None));
-        assert_eq!(load(&*store, "ABC").await, Ok(None));
+        for other in ["abc", "ABC"] {
+            assert_eq!(load(&*store, other).await, Ok(None));
+            assert_eq!(destroy(&*store, other).await, Ok(()));
+        }
+        assert_eq!(load(&*store, "AbC").await, found(r#"{"a": 1}"#));
+        assert_eq!(destroy(&*store, "AbC").await, Ok(()));
+        assert_eq!(load(&*store, "AbC").await, Ok(None));
+    }
+
+    #[tokio::test]
+    async fn who_may_only_read_is_told_what_is_missing() {
+        for package in PACKAGES {
+            super::who_may_only_read_is_told_what_is_missing(&OnPostgres::of(package).await).await;
+        }
     }
 
     #[tokio::test]
@@ -211,6 +242,7 @@ mod on_mariadb {
     use super::*;
 
     struct OnMariaDb {
+        database: MariaDb,
         reader: String,
         table: &'static Table,
         administrator: Mutex<MySqlConnection>,
@@ -222,7 +254,7 @@ mod on_mariadb {
             let mut administrator = database.connection().await;
             administrator.execute(AssertSqlSafe(table.create())).await.unwrap();
             let reader = database.reader(table.name).await;
-            Self { reader, table, administrator: Mutex::new(administrator) }
+            Self { database, reader, table, administrator: Mutex::new(administrator) }
         }
     }
 
@@ -252,6 +284,10 @@ mod on_mariadb {
             let remove = sqlx::query(AssertSqlSafe(self.table.remove())).bind(id);
             let removed = remove.execute(&mut *self.administrator.lock().await).await;
             assert_eq!(removed.unwrap().rows_affected(), 1);
+        }
+
+        async fn lets_end(&self) {
+            self.database.grant(&self.table.right().0, self.table.name).await;
         }
 
         fn place(&self, id: &str) -> String {
@@ -293,7 +329,11 @@ mod on_mariadb {
             assert_eq!(load(&*store, "AbCé").await, found("1"), "{column}");
             for other in ["abcé", "ABCé", "AbCe", "AbCé "] {
                 assert_eq!(load(&*store, other).await, Ok(None), "{column} {other:?}");
+                assert_eq!(destroy(&*store, other).await, Ok(()), "{column} {other:?}");
             }
+            assert_eq!(load(&*store, "AbCé").await, found("1"), "{column}");
+            assert_eq!(destroy(&*store, "AbCé").await, Ok(()), "{column}");
+            assert_eq!(load(&*store, "AbCé").await, Ok(None), "{column}");
         }
     }
 
@@ -312,7 +352,16 @@ mod on_mariadb {
             assert_eq!(load(&*store, "?").await, found("1"), "{charset}");
             for other in ["é", "ш", "鍵", "🔑", "?🔑", "\u{fffd}"] {
                 assert_eq!(load(&*store, other).await, Ok(None), "{charset} {other:?}");
+                assert_eq!(destroy(&*store, other).await, Ok(()), "{charset} {other:?}");
             }
+            assert_eq!(load(&*store, "?").await, found("1"), "{charset}");
+        }
+    }
+
+    #[tokio::test]
+    async fn who_may_only_read_is_told_what_is_missing() {
+        for package in PACKAGES {
+            super::who_may_only_read_is_told_what_is_missing(&OnMariaDb::of(package).await).await;
         }
     }
 
@@ -427,7 +476,11 @@ mod on_sqlite {
             assert_eq!(load(&*store, "AbC").await, found("1"));
             for other in ["abc", "ABC", "AbC "] {
                 assert_eq!(load(&*store, other).await, Ok(None), "{collation} {other:?}");
+                assert_eq!(destroy(&*store, other).await, Ok(()), "{collation} {other:?}");
             }
+            assert_eq!(load(&*store, "AbC").await, found("1"));
+            assert_eq!(destroy(&*store, "AbC").await, Ok(()));
+            assert_eq!(load(&*store, "AbC").await, Ok(None));
         }
     }
 
@@ -453,8 +506,9 @@ mod on_sqlite {
         finds_ana(&*store).await;
         let mut writer = backend.connection().await;
         writer.execute("BEGIN EXCLUSIVE").await.unwrap();
-        let answer = load(&*store, ANA_ID).await;
+        let (answer, destroyed) = tokio::join!(load(&*store, ANA_ID), destroy(&*store, ANA_ID));
         assert!(format!("{answer:?}").contains("locked"), "{answer:?}");
+        assert!(format!("{destroyed:?}").contains("locked"), "{destroyed:?}");
         writer.execute("COMMIT").await.unwrap();
         finds_ana(&*store).await;
     }
@@ -470,6 +524,9 @@ mod on_sqlite {
         writer.execute("BEGIN IMMEDIATE; DELETE FROM sessions").await.unwrap();
         assert_eq!(load(&*store, ANA_ID).await, found(ANA));
         writer.execute("COMMIT").await.unwrap();
+        assert_eq!(load(&*store, ANA_ID).await, Ok(None));
+        backend.put(ANA_ID, ANA.as_bytes()).await;
+        assert_eq!(destroy(&*store, ANA_ID).await, Ok(()));
         assert_eq!(load(&*store, ANA_ID).await, Ok(None));
     }
 }

@@ -7,9 +7,9 @@ use serde_json::{Value, json};
 use socketpass::grpc::{
     convert::reason_name,
     pb::{
-        CountSocketsRequest, CountSocketsResponse, FilterSocketsRequest, FilterSocketsResponse, Gateway,
-        GatewayState, ListGatewaysRequest, Socket, View, WatchSocketsRequest, WatchSocketsResponse,
-        watch_sockets_response::Event,
+        CountSocketsRequest, CountSocketsResponse, EndSessionsRequest, FilterSocketsRequest,
+        FilterSocketsResponse, Gateway, GatewayState, ListGatewaysRequest, Socket, View, WatchSocketsRequest,
+        WatchSocketsResponse, watch_sockets_response::Event,
     },
 };
 use tokio::time::timeout;
@@ -85,6 +85,12 @@ impl Caller {
     /// Waits until so many match.
     pub async fn counts(&mut self, filter: &str, total: u64) {
         until(&format!("{total} match {filter}"), async || self.clone().total(filter).await == total).await;
+    }
+
+    /// Ends the sessions behind the matching sockets, and says how many matched.
+    pub async fn end_sessions(&mut self, filter: &str) -> Result<u64, Status> {
+        let request = EndSessionsRequest { filter: filter.to_owned(), params: None };
+        Ok(self.0.end_sessions(request).await?.into_inner().matched)
     }
 
     pub async fn watch(&mut self, filter: &str) -> Watcher {

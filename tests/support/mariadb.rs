@@ -101,10 +101,15 @@ impl MariaDb {
 
     /// As somebody who may read one table and nothing else.
     pub async fn reader(&self, table: &str) -> String {
-        let Self { name, .. } = self;
-        let grant = format!("GRANT SELECT ON {name}.{table} TO reader_of_{name}@'%'");
-        self.connection().await.execute(AssertSqlSafe(grant)).await.unwrap();
+        self.grant("SELECT", table).await;
         self.url_of("reader_of")
+    }
+
+    /// Lets the reader do more with its table.
+    pub async fn grant(&self, right: &str, table: &str) {
+        let Self { name, .. } = self;
+        let grant = format!("GRANT {right} ON {name}.{table} TO reader_of_{name}@'%'");
+        self.connection().await.execute(AssertSqlSafe(grant)).await.unwrap();
     }
 
     fn url_of(&self, role: &str) -> String {

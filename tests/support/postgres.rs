@@ -152,6 +152,12 @@ impl Postgres {
             .unwrap();
         url(&reader, self.port, &self.name)
     }
+
+    /// Lets the reader do more with its table.
+    pub async fn grant(&self, right: &str, table: &str) {
+        let grant = format!("GRANT {right} ON {table} TO reader_of_{}", self.name);
+        self.client.batch_execute(&grant).await.unwrap();
+    }
 }
 
 impl Drop for Postgres {

@@ -23,6 +23,10 @@ pub async fn load(store: &dyn SessionStore, id: &str) -> Answer {
     store.load(&SessionId::new(id.to_owned()).unwrap(), 4 << 20).await
 }
 
+pub async fn destroy(store: &dyn SessionStore, id: &str) -> Result<(), Fault> {
+    store.destroy(&SessionId::new(id.to_owned()).unwrap()).await
+}
+
 pub fn found(session: impl Into<Vec<u8>>) -> Answer {
     Ok(Some(session.into()))
 }

@@ -212,6 +212,10 @@ impl SessionStore for FailingStore {
         Err(Fault::Unavailable("the case says so".to_owned()))
     }
 
+    async fn destroy(&self, _: &SessionId) -> Result<(), Fault> {
+        Err(Fault::Unavailable("the case says so".to_owned()))
+    }
+
     fn place(&self, id: &str) -> String {
         id.to_owned()
     }

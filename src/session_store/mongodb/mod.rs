@@ -1,17 +1,25 @@
 //! MongoDB, as connect-mongo and connect-mongodb-session write it: one document a session.
 
-use std::fmt;
+use std::{
+    fmt,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+};
 
 use async_trait::async_trait;
 use mongodb::{
-    Client, Collection,
-    bson::{DateTime, RawBsonRef, RawDocumentBuf, doc},
+    Client, Collection, ServerType,
+    bson::{Bson, DateTime, Document, RawBsonRef, RawDocumentBuf, doc},
+    error::ErrorKind,
+    event::{EventHandler, sdam::SdamEvent},
     options::ClientOptions,
 };
 use secrecy::ExposeSecret as _;
 use tokio::sync::{OnceCell, watch};
 
-use super::{Fault, Health, SessionId, SessionStore, told};
+use super::{Fault, Health, SessionId, SessionStore, not_destroyed, told};
 use crate::{
     config::{layout::Layout, mongo_url::MongoUrl},
     remote::{Failure, Kept, Patience, Remote},
@@ -19,11 +27,15 @@ use crate::{
 
 mod json;
 
-/// Reads sessions from MongoDB.
+/// What MongoDB answers to those who have no right to what they ask.
+const UNAUTHORIZED: i32 = 13;
+
+/// Reads sessions from MongoDB, and ends them there.
 #[derive(Debug)]
 pub struct MongoStore {
     collection: String,
     mongo: Kept<Mongo>,
+    servers: Arc<AtomicU64>,
 }
 
 impl MongoStore {
@@ -31,22 +43,35 @@ impl MongoStore {
     pub fn open(url: MongoUrl, layout: Layout, patience: Patience) -> Self {
         let told = told(&url);
         let collection = layout.table.name.clone();
-        let mongo = Mongo { url, layout, patience, client: OnceCell::new() };
+        let servers = Arc::default();
+        let mongo = Mongo { url, layout, patience, client: OnceCell::new(), servers: Arc::clone(&servers) };
         // Nobody has the empty id.
-        let probe = Find { id: String::new(), max_bytes: 0 };
-        Self { collection, mongo: Kept::open(mongo, patience, told, probe) }
+        let probe = Question::Find { id: String::new(), max_bytes: 0 };
+        Self { collection, mongo: Kept::open(mongo, patience, told, probe), servers }
     }
 }
 
 #[async_trait]
 impl SessionStore for MongoStore {
     async fn load(&self, id: &SessionId, max_bytes: usize) -> Result<Option<Vec<u8>>, Fault> {
-        let find = Find { id: id.expose().to_owned(), max_bytes };
+        let find = Question::Find { id: id.expose().to_owned(), max_bytes };
         match self.mongo.ask(&find).await? {
             Found::Nothing => Ok(None),
             Found::Session(session) => Ok((!session.is_empty()).then_some(session)),
             Found::Other(what) => Err(Fault::NotASession(what.to_owned())),
         }
+    }
+
+    async fn destroy(&self, id: &SessionId) -> Result<(), Fault> {
+        let destroyed = self.mongo.ask(&Question::Destroy { id: id.expose().to_owned() }).await;
+        destroyed.map(drop).map_err(|failure| {
+            let collection = &self.collection;
+            not_destroyed(&failure, format_args!("the right to `remove` from collection `{collection}`"))
+        })
+    }
+
+    fn connection(&self) -> u64 {
+        self.servers.load(Ordering::Relaxed)
     }
 
     fn place(&self, id: &str) -> String {
@@ -68,12 +93,16 @@ struct Mongo {
     layout: Layout,
     patience: Patience,
     client: OnceCell<Client>,
+    /// Counts how often a server came to be the one that is asked.
+    servers: Arc<AtomicU64>,
 }
 
-/// Asks for one session.
-struct Find {
-    id: String,
-    max_bytes: usize,
+/// What is asked of one session.
+enum Question {
+    /// It.
+    Find { id: String, max_bytes: usize },
+    /// That it is there no more.
+    Destroy { id: String },
 }
 
 /// What is under an id.
@@ -91,6 +120,16 @@ impl Mongo {
         options.app_name.get_or_insert_with(|| "socketpass".to_owned());
         options.connect_timeout = Some(self.patience.connect);
         options.server_selection_timeout = Some(self.patience.connect);
+        // The driver connects by itself, and says nothing to those who ask of a server that took another's place.
+        let servers = Arc::clone(&self.servers);
+        options.sdam_event_handler = Some(EventHandler::callback(move |event| {
+            if let SdamEvent::ServerDescriptionChanged(change) = event
+                && is_asked(change.new_description.server_type())
+                && !is_asked(change.previous_description.server_type())
+            {
+                servers.fetch_add(1, Ordering::Relaxed);
+            }
+        }));
         Client::with_options(options)
     }
 
@@ -117,10 +156,28 @@ impl Mongo {
         }
     }
 
-    fn found(&self, document: &RawDocumentBuf, find: &Find) -> mongodb::bson::error::Result<Found> {
-        let Layout { id, session, expiry, .. } = &self.layout;
-        // A collation of the collection may take other letters for the same, and then one id would open another's session.
-        if document.get(id)?.and_then(|id| id.as_str()) != Some(&find.id) {
+    fn failure(&self, error: &mongodb::error::Error) -> Failure {
+        match *error.kind {
+            ErrorKind::Command(ref command) if command.code == UNAUTHORIZED => {
+                Failure::Denied(self.words(error))
+            }
+            _ => Failure::Refused(self.words(error)),
+        }
+    }
+
+    /// A collation of the collection may take other letters for the same, and then one id would open another's session.
+    fn is_of(&self, document: &RawDocumentBuf, id: &str) -> mongodb::bson::error::Result<bool> {
+        Ok(document.get(&self.layout.id)?.and_then(|id| id.as_str()) == Some(id))
+    }
+
+    fn found(
+        &self,
+        document: &RawDocumentBuf,
+        id: &str,
+        max_bytes: usize,
+    ) -> mongodb::bson::error::Result<Found> {
+        let Layout { session, expiry, .. } = &self.layout;
+        if !self.is_of(document, id)? {
             return Ok(Found::Nothing);
         }
         let expires = match expiry {
@@ -139,7 +196,7 @@ impl Mongo {
             },
             Some(_) => return Ok(Found::Other("it is neither a text nor a document")),
         };
-        session.truncate(find.max_bytes.saturating_add(1));
+        session.truncate(max_bytes.saturating_add(1));
         Ok(Found::Session(session))
     }
 }
@@ -147,7 +204,7 @@ impl Mongo {
 #[async_trait]
 impl Remote for Mongo {
     type Connection = Collection<RawDocumentBuf>;
-    type Question = Find;
+    type Question = Question;
     type Answer = Found;
 
     async fn connect(&self) -> Result<Self::Connection, String> {
@@ -156,19 +213,62 @@ impl Remote for Mongo {
         Ok(client.database(&self.url.database).collection(&self.layout.table.name))
     }
 
-    async fn ask(&self, collection: &mut Self::Connection, find: &Find) -> Result<Found, Failure> {
-        let Layout { id, session, expiry, .. } = &self.layout;
-        let mut wanted = doc! { id: 1, session: 1 };
-        if let Some(expiry) = expiry {
-            wanted.insert(&expiry.column, 1);
+    async fn ask(&self, collection: &mut Self::Connection, question: &Question) -> Result<Found, Failure> {
+        match question {
+            Question::Find { id, max_bytes } => {
+                let Layout { session, expiry, .. } = &self.layout;
+                let mut wanted = doc! { session: 1 };
+                if let Some(expiry) = expiry {
+                    wanted.insert(&expiry.column, 1);
+                }
+                let document = self.look(collection, id, wanted).await?;
+                document.map_or(Ok(Found::Nothing), |document| {
+                    self.found(&document, id, *max_bytes).map_err(|_| no_bson())
+                })
+            }
+            Question::Destroy { id } => self.remove(collection, id).await.map(|()| Found::Nothing),
         }
-        let asked = collection.find_one(doc! { id: &find.id }).projection(wanted);
-        let document = asked.max_time(self.patience.of_server()).await;
-        let document = document.map_err(|error| Failure::Refused(self.words(&error)))?;
-        document.map_or(Ok(Found::Nothing), |document| {
-            self.found(&document, find).map_err(|_| Failure::Refused("what it answers is no BSON".to_owned()))
-        })
     }
+}
+
+impl Mongo {
+    /// What of a document is wanted beside its id.
+    async fn look(
+        &self,
+        collection: &Collection<RawDocumentBuf>,
+        id: &str,
+        mut wanted: Document,
+    ) -> Result<Option<RawDocumentBuf>, Failure> {
+        let name = &self.layout.id;
+        wanted.insert(name, 1);
+        let asked = collection.find_one(doc! { name: id }).projection(wanted);
+        asked.max_time(self.patience.of_server()).await.map_err(|error| self.failure(&error))
+    }
+
+    /// The packages' `deleteOne`, of a document that was seen to be the very one, by the id that MongoDB itself gives it.
+    async fn remove(&self, collection: &Collection<RawDocumentBuf>, id: &str) -> Result<(), Failure> {
+        let Some(document) = self.look(collection, id, doc! { "_id": 1 }).await? else { return Ok(()) };
+        if !self.is_of(&document, id).map_err(|_| no_bson())? {
+            return Ok(());
+        }
+        let Some(key) = document.get("_id").map_err(|_| no_bson())? else { return Ok(()) };
+        let key = Bson::try_from(key).map_err(|_| no_bson())?;
+        let mut this = doc! { "_id": key };
+        this.insert(&self.layout.id, id);
+        collection.delete_one(this).await.map(drop).map_err(|error| self.failure(&error))
+    }
+}
+
+fn no_bson() -> Failure {
+    Failure::Refused("what it answers is no BSON".to_owned())
+}
+
+/// Whether a server of this kind is asked: no other has the latest.
+fn is_asked(kind: ServerType) -> bool {
+    matches!(
+        kind,
+        ServerType::Standalone | ServerType::Mongos | ServerType::RsPrimary | ServerType::LoadBalancer
+    )
 }
 
 impl fmt::Debug for Mongo {

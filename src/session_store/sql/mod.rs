@@ -8,7 +8,7 @@ use std::{
 use async_trait::async_trait;
 use tokio::{sync::watch, time::Instant};
 
-use super::{Fault, Health, SessionId, SessionStore, told};
+use super::{Fault, Health, SessionId, SessionStore, not_destroyed, told};
 use crate::{
     config::{
         layout::Layout,
@@ -20,58 +20,64 @@ use crate::{
 
 mod statement;
 
-use self::statement::Bound;
+use self::statement::{Bound, Statement};
 
-/// Reads sessions from an SQL database.
+/// Reads sessions from an SQL database, and ends them there.
 #[derive(Debug)]
 pub struct SqlStore {
+    dialect: Dialect,
     table: String,
-    lookup: Lookup,
+    find: Statement,
+    destroy: Statement,
+    /// What the user of the database needs to destroy a session.
+    right: String,
     database: Database,
     timeout: Duration,
-}
-
-/// What is asked for a session.
-#[derive(Debug)]
-struct Lookup {
-    dialect: Dialect,
-    statement: Arc<str>,
-    /// What its placeholders stand for, in order.
-    bound: Vec<Bound>,
 }
 
 impl SqlStore {
     /// Opens the store and starts to connect.
     pub fn open(url: &SqlUrl, layout: &Layout, patience: Patience) -> Self {
         let dialect = url.dialect();
-        let (statement, bound) = statement::of(layout, dialect);
-        let lookup = Lookup { dialect, statement: statement.into(), bound };
+        let (find, destroy) = (statement::find(layout, dialect), statement::destroy(layout, dialect));
         // It needs the same rights and the same columns; nobody has the empty id.
-        let probe = lookup.query("", 0);
+        let probe = query(&find, "", 0, Wanted::Column);
         let database = Database::open(url, patience, told(url), probe);
-        Self { table: layout.table.name.clone(), lookup, database, timeout: patience.answer }
+        let table = layout.table.name.clone();
+        let right = right(layout, dialect);
+        Self { dialect, table, find, destroy, right, database, timeout: patience.answer }
+    }
+
+    /// Whether a row can be there. PostgreSQL's text has no NUL; asked, it would answer with an error.
+    fn can_have(&self, id: &SessionId) -> bool {
+        self.dialect != Dialect::Postgres || !id.expose().contains('\0')
     }
 }
 
-impl Lookup {
-    fn query(&self, id: &str, max_bytes: usize) -> Query {
-        let argument = |bound: &Bound| match bound {
-            Bound::Id => Argument::Text(id.to_owned()),
-            // One byte more than may be, so that it shows.
-            Bound::Length => {
-                // Drivers and servers count bytes in 32 bits.
-                Argument::Integer(
-                    i32::try_from(max_bytes).map_or(i64::from(i32::MAX), |bytes| i64::from(bytes) + 1),
-                )
-            }
-            Bound::Now => Argument::Integer(now()),
-        };
-        Query {
-            statement: Arc::clone(&self.statement),
-            arguments: self.bound.iter().map(argument).collect(),
-            wanted: Wanted::Column,
-        }
+/// What the user of the database needs to destroy a session.
+fn right(layout: &Layout, dialect: Dialect) -> String {
+    let table = &layout.table.name;
+    match (dialect, layout.destroyed) {
+        (Dialect::Sqlite, _) => "to write to the file, its folder, and the files beside it".to_owned(),
+        (_, None) => format!("the right to DELETE from table `{table}`"),
+        (_, Some(destroyed)) => format!("the right to UPDATE `{destroyed}` of table `{table}`"),
     }
+}
+
+fn query(statement: &Statement, id: &str, max_bytes: usize, wanted: Wanted) -> Query {
+    let argument = |bound: &Bound| match bound {
+        Bound::Id => Argument::Text(id.to_owned()),
+        // One byte more than may be, so that it shows.
+        Bound::Length => {
+            // Drivers and servers count bytes in 32 bits.
+            Argument::Integer(
+                i32::try_from(max_bytes).map_or(i64::from(i32::MAX), |bytes| i64::from(bytes) + 1),
+            )
+        }
+        Bound::Now => Argument::Integer(now()),
+    };
+    let arguments = statement.bound.iter().map(argument).collect();
+    Query { statement: Arc::clone(&statement.text), arguments, wanted }
 }
 
 /// Milliseconds since 1970.
@@ -83,15 +89,29 @@ fn now() -> i64 {
 #[async_trait]
 impl SessionStore for SqlStore {
     async fn load(&self, id: &SessionId, max_bytes: usize) -> Result<Option<Vec<u8>>, Fault> {
-        // PostgreSQL's text has no NUL, so nothing can be there; asked, it would answer with an error.
-        if self.lookup.dialect == Dialect::Postgres && id.expose().contains('\0') {
+        if !self.can_have(id) {
             return Ok(None);
         }
         let deadline = Instant::now() + self.timeout;
-        match self.database.ask_until(deadline, &self.lookup.query(id.expose(), max_bytes)).await? {
+        let query = query(&self.find, id.expose(), max_bytes, Wanted::Column);
+        match self.database.ask_until(deadline, &query).await? {
             Answer::Found(session) if !session.is_empty() => Ok(Some(session)),
             _ => Ok(None),
         }
+    }
+
+    async fn destroy(&self, id: &SessionId) -> Result<(), Fault> {
+        if !self.can_have(id) {
+            return Ok(());
+        }
+        let deadline = Instant::now() + self.timeout;
+        let query = query(&self.destroy, id.expose(), 0, Wanted::Done);
+        let done = self.database.ask_until(deadline, &query).await;
+        done.map(drop).map_err(|failure| not_destroyed(&failure, &self.right))
+    }
+
+    fn connection(&self) -> u64 {
+        self.database.connection()
     }
 
     fn place(&self, id: &str) -> String {

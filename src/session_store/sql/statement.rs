@@ -1,6 +1,6 @@
-//! The one statement that finds a session, for each layout and dialect.
+//! The statement that finds a session and the one that destroys it, for each layout and dialect.
 
-use std::fmt::Write as _;
+use std::{fmt::Write as _, sync::Arc};
 
 use crate::config::{
     layout::{Expiry, Layout, Moment},
@@ -18,8 +18,16 @@ pub(super) enum Bound {
     Now,
 }
 
-/// The statement, and what is bound to its placeholders in order.
-pub(super) fn of(layout: &Layout, dialect: Dialect) -> (String, Vec<Bound>) {
+/// What a database is asked.
+#[derive(Debug)]
+pub(super) struct Statement {
+    pub(super) text: Arc<str>,
+    /// What its placeholders stand for, in order.
+    pub(super) bound: Vec<Bound>,
+}
+
+/// Finds a session.
+pub(super) fn find(layout: &Layout, dialect: Dialect) -> Statement {
     let mut writer = Writer { dialect, bound: Vec::new() };
     let mut statement = String::from("SELECT ");
     statement += &writer.session(&layout.session);
@@ -33,7 +41,20 @@ pub(super) fn of(layout: &Layout, dialect: Dialect) -> (String, Vec<Bound>) {
         let _ = write!(statement, " AND {} IS NULL", writer.quoted(destroyed));
     }
     statement += " LIMIT 1";
-    (statement, writer.bound)
+    writer.statement(&statement)
+}
+
+/// Destroys a session, as the package does. Of one that is destroyed already nothing changes.
+pub(super) fn destroy(layout: &Layout, dialect: Dialect) -> Statement {
+    let mut writer = Writer { dialect, bound: Vec::new() };
+    let (table, same_id) = (writer.table(layout), writer.same_id(&layout.id));
+    let statement = match layout.destroyed.map(|column| writer.quoted(column)) {
+        None => format!("DELETE FROM {table} WHERE {same_id}"),
+        Some(column) => {
+            format!("UPDATE {table} SET {column} = CURRENT_TIMESTAMP WHERE {same_id} AND {column} IS NULL")
+        }
+    };
+    writer.statement(&statement)
 }
 
 struct Writer {
@@ -42,6 +63,10 @@ struct Writer {
 }
 
 impl Writer {
+    fn statement(self, text: &str) -> Statement {
+        Statement { text: text.into(), bound: self.bound }
+    }
+
     fn placeholder(&mut self, bound: Bound) -> String {
         self.bound.push(bound);
         match self.dialect {
@@ -154,29 +179,50 @@ mod tests {
     use super::*;
     use crate::config::layout::Place;
 
-    fn statement(dialect: Dialect, package: &str) -> String {
-        of(&Layout::of(Place::Sql(dialect), Some(package)).expect(package), dialect).0
+    fn layout(dialect: Dialect, package: &str) -> Layout {
+        Layout::of(Place::Sql(dialect), Some(package)).expect(package)
+    }
+
+    fn finds(dialect: Dialect, package: &str) -> Arc<str> {
+        find(&layout(dialect, package), dialect).text
+    }
+
+    fn destroys(dialect: Dialect, package: &str) -> Arc<str> {
+        destroy(&layout(dialect, package), dialect).text
     }
 
     #[test]
     fn a_statement_is_what_the_package_asks_for_the_very_id_and_no_more_than_is_taken() {
         assert_eq!(
-            statement(Dialect::Postgres, "connect-pg-simple"),
+            &*finds(Dialect::Postgres, "connect-pg-simple"),
             "SELECT substring(convert_to(\"sess\"::text, 'UTF8') from 1 for $1::bigint::int) FROM \"session\" \
              WHERE \"sid\" = $2 AND \"sid\"::text COLLATE \"C\" = $3::text COLLATE \"C\" \
              AND \"expire\" >= to_timestamp(ceil($4::bigint / 1000.0)) LIMIT 1"
         );
         assert_eq!(
-            statement(Dialect::MySql, "express-mysql-session"),
+            &*finds(Dialect::MySql, "express-mysql-session"),
             "SELECT LEFT(CAST(CONVERT(`data` USING utf8mb4) AS BINARY), ?) FROM `sessions` \
              WHERE `session_id` = ? AND CAST(CONVERT(`session_id` USING utf8mb4) AS BINARY) = CAST(? AS BINARY) \
              AND `expires` >= ROUND(? / 1000) LIMIT 1"
         );
         assert_eq!(
-            statement(Dialect::Sqlite, "connect-typeorm"),
+            &*finds(Dialect::Sqlite, "connect-typeorm"),
             "SELECT substr(CAST(\"json\" AS BLOB), 1, ?) FROM \"session\" \
              WHERE \"id\" = ? AND CAST(\"id\" AS BLOB) = CAST(? AS BLOB) \
              AND \"expiredAt\" > ? AND \"destroyedAt\" IS NULL LIMIT 1"
+        );
+    }
+
+    #[test]
+    fn what_destroys_does_what_the_package_does_to_the_very_id() {
+        assert_eq!(
+            &*destroys(Dialect::Postgres, "connect-pg-simple"),
+            "DELETE FROM \"session\" WHERE \"sid\" = $1 AND \"sid\"::text COLLATE \"C\" = $2::text COLLATE \"C\""
+        );
+        assert_eq!(
+            &*destroys(Dialect::Sqlite, "connect-typeorm"),
+            "UPDATE \"session\" SET \"destroyedAt\" = CURRENT_TIMESTAMP WHERE \"id\" = ? \
+             AND CAST(\"id\" AS BLOB) = CAST(? AS BLOB) AND \"destroyedAt\" IS NULL"
         );
     }
 }
