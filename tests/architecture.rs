@@ -84,7 +84,14 @@ const DRIVERS: [(&str, &[&str]); 9] = [
     ("tokio_postgres::", &["sql/"]),
     (
         "prost_types",
-        &["grpc/", "user_source/grpc.rs", "cli/explain/mod.rs", "cli/sockets/", "cli/bench/gateways/"],
+        &[
+            "grpc/",
+            "user_source/grpc.rs",
+            "cli/explain/mod.rs",
+            "cli/sessions/",
+            "cli/sockets/",
+            "cli/bench/gateways/",
+        ],
     ),
     (
         "tonic",

@@ -13,8 +13,10 @@ use crate::support::{
     service::Service,
 };
 
+mod commands;
 mod ends;
 mod faults;
+mod rights;
 mod users;
 
 /// Longer than the store's push takes on a machine that has much to do, and shorter than any regular question.
