@@ -12,6 +12,7 @@
 )]
 
 pub mod authorize;
+pub mod causes;
 pub mod cli;
 pub mod config;
 pub mod door;
@@ -19,7 +20,9 @@ pub mod expression;
 pub mod grpc;
 pub mod health;
 pub mod http;
+pub mod http_client;
 pub mod json;
+pub mod logout;
 pub mod reason;
 pub mod redis_connection;
 pub mod registry;

@@ -2,6 +2,7 @@
 
 use std::{io, net::SocketAddr, sync::Arc, time::Duration};
 
+use async_trait::async_trait;
 use tokio::{
     net::TcpListener,
     sync::watch,
@@ -14,7 +15,7 @@ use tower::Layer as _;
 
 use crate::{
     authorize::OpenSockets,
-    config::Config,
+    config::{Config, logout::Match},
     door::{
         capacity::Capacity,
         connections::{Connections, Protocol},
@@ -29,7 +30,8 @@ use crate::{
             registry_service_server::RegistryServiceServer,
         },
     },
-    http::{self, Phase},
+    http::{self, Logouts, Phase},
+    logout::{Claims, EndSessions, Receiver, Unavailable},
     registry::{Registry, tally::CommandCounts},
     session_end::{self, Ender, SessionEnds},
     session_store::{self, Health as StoreHealth, SessionStore},
@@ -183,6 +185,7 @@ impl Server {
             grpc_door.await;
             "gRPC"
         });
+        let http_capacity;
         let http_door = {
             // Whoever floods it takes nothing from the other door.
             let limits = &http::limits(limits);
@@ -196,7 +199,25 @@ impl Server {
                 Draining::default(),
             );
             let health = observed.layer(calls.layer(Routes::new(health_service).prepare()));
-            let service = http::service(health, phase.subscribe(), Arc::clone(&metrics));
+            let logouts = config.logout.as_ref().map(|settings| {
+                Logouts::new(
+                    Receiver::open(
+                        settings,
+                        Arc::new(ByToken {
+                            matching: settings.matching.clone(),
+                            registry: Arc::clone(&registry),
+                            ender: Arc::clone(&ender),
+                        }),
+                    ),
+                    Arc::clone(&capacity),
+                    phase.subscribe(),
+                    limits.call_timeout,
+                    Arc::clone(&metrics),
+                    Arc::clone(&audit),
+                )
+            });
+            http_capacity = Arc::clone(&capacity);
+            let service = http::service(health, phase.subscribe(), Arc::clone(&metrics), logouts);
             let no_tls = Arc::default();
             Connections::new(Protocol::Http, limits, no_tls, capacity, Arc::clone(metrics.door())).serve(
                 http_listener,
@@ -252,7 +273,7 @@ impl Server {
         let drained = async {
             registry.send_gateways_away(limits.drain_timeout / 2).await;
             draining.conversations.cancel();
-            quiet(&capacity).await;
+            quiet(&capacity, &http_capacity).await;
         };
         // The gRPC door first: until it is closed, probes hear that this replica is draining.
         tokio::select! {
@@ -283,14 +304,32 @@ impl OpenSockets for Counting {
 }
 
 /// A connection whose client has never said anything would hold up the drain for good, so it is enough that those that have
-/// called are closed, for long enough that what was on its way in has arrived.
-async fn quiet(capacity: &Capacity) {
+/// called are closed, for long enough that what was on its way in has arrived. Whoever scrapes keeps the connection, so that of
+/// the HTTP door nothing is waited for but answers.
+async fn quiet(grpc: &Capacity, http: &Capacity) {
     const LOOK_EVERY: Duration = Duration::from_millis(50);
     const QUIET_LOOKS: u32 = 20;
     let mut quiet = 0;
     while quiet < QUIET_LOOKS {
         sleep(LOOK_EVERY).await;
-        quiet = if capacity.is_quiet() { quiet + 1 } else { 0 };
+        quiet = if grpc.is_quiet() && http.calls() == 0 { quiet + 1 } else { 0 };
+    }
+}
+
+/// Ends what tokens say is over.
+struct ByToken {
+    matching: Match,
+    registry: Arc<Registry>,
+    ender: Arc<Ender>,
+}
+
+#[async_trait]
+impl EndSessions for ByToken {
+    async fn end_sessions(&self, claims: &Claims) -> Result<u64, Unavailable> {
+        let whose = self.matching.of(claims);
+        let whose = whose.map_err(|error| Unavailable(format!("logout.match cannot be asked: {error}")))?;
+        let query = self.registry.query_of(whose);
+        self.ender.end(&query).await.map_err(|cannot| Unavailable(cannot.to_string()))
     }
 }
 

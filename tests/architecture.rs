@@ -7,7 +7,7 @@ use std::{
 };
 
 /// Each part of `src/` and the parts it may use.
-const MAY_USE: [(&str, &[&str]); 23] = [
+const MAY_USE: [(&str, &[&str]); 26] = [
     ("main", &["cli"]),
     (
         "cli",
@@ -31,6 +31,7 @@ const MAY_USE: [(&str, &[&str]); 23] = [
             "door",
             "grpc",
             "http",
+            "logout",
             "registry",
             "session_end",
             "session_store",
@@ -55,16 +56,22 @@ const MAY_USE: [(&str, &[&str]); 23] = [
             "telemetry",
         ],
     ),
-    ("http", &["config", "door", "telemetry"]),
+    ("http", &["config", "door", "logout", "telemetry"]),
+    ("logout", &["config", "http_client", "json", "task"]),
     ("door", &["config", "seldom", "telemetry"]),
-    ("telemetry", &["authorize", "config", "expression", "reason", "session_store", "user_source"]),
+    ("telemetry", &["authorize", "config", "expression", "logout", "reason", "session_store", "user_source"]),
     ("session_end", &["authorize", "expression", "reason", "registry", "session_store", "task"]),
     ("authorize", &["config", "expression", "json", "reason", "seldom", "session_store", "user_source"]),
     ("registry", &["config", "expression", "health", "reason", "redis_connection", "task"]),
     ("reason", &[]),
     ("session_store", &["config", "health", "redis_connection", "remote", "sql"]),
     ("redis_connection", &["config", "health", "task"]),
-    ("user_source", &["config", "health", "json", "redis_connection", "remote", "sql", "task"]),
+    (
+        "user_source",
+        &["causes", "config", "health", "http_client", "json", "redis_connection", "remote", "sql", "task"],
+    ),
+    ("http_client", &["causes"]),
+    ("causes", &[]),
     ("json", &[]),
     ("remote", &["health", "task"]),
     ("sql", &["config", "health", "remote", "task"]),
@@ -77,7 +84,7 @@ const MAY_USE: [(&str, &[&str]); 23] = [
 ];
 
 /// Crates that only some files may name.
-const DRIVERS: [(&str, &[&str]); 9] = [
+const DRIVERS: [(&str, &[&str]); 10] = [
     ("redis::", &["redis_connection/", "session_store/redis.rs", "user_source/redis.rs", "registry/redis/"]),
     ("mongodb::", &["session_store/mongodb/"]),
     ("sqlx", &["sql/"]),
@@ -108,6 +115,7 @@ const DRIVERS: [(&str, &[&str]); 9] = [
     ("axum::", &["http/", "server.rs"]),
     ("prometheus_client", &["telemetry/metrics/"]),
     ("opentelemetry", &["telemetry/traces.rs"]),
+    ("ring::", &["config/tls.rs", "logout/jwk.rs"]),
 ];
 
 fn sources(directory: &Path, found: &mut Vec<PathBuf>) {

@@ -22,6 +22,7 @@ mod express;
 mod faults;
 mod gateway_example;
 mod health;
+mod logout;
 mod policies;
 mod policy_test;
 mod redis_connection;

@@ -64,17 +64,7 @@ impl Policy {
     pub(super) const SETTINGS: &[&Setting] = &[&ACCEPT, &MESSAGE];
 
     pub(super) fn read(reader: &mut Reader<'_>) -> Self {
-        let accept = reader.parse(&ACCEPT, |text| {
-            Accept::compile(text).map_err(|error| match error.excerpt(text) {
-                Some(excerpt) => format!("{error}\n{}", indented(&excerpt)),
-                None => error.to_string(),
-            })
-        });
+        let accept = reader.expression(&ACCEPT, Accept::compile);
         Self { accept: accept.unwrap_or_else(Accept::nobody), message: reader.text(&MESSAGE) }
     }
-}
-
-/// Below the line that names the setting.
-fn indented(text: &str) -> String {
-    text.lines().map(|line| format!("    {line}")).collect::<Vec<_>>().join("\n")
 }

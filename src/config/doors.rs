@@ -57,7 +57,7 @@ const HTTP_ADDR: Setting = Setting {
     kind: Kind::Address,
     default: Some("127.0.0.1:8080"),
     about: "Where probes and metrics are served, in plaintext, over HTTP/1 and h2c: `/livez`, `/readyz`, `/metrics`, and \
-            `grpc.health.v1` for probes that speak no TLS.",
+            `grpc.health.v1` for probes that speak no TLS; with `[logout]` also `/logout/backchannel` and `/logout/caep`.",
 };
 
 impl Http {

@@ -8,6 +8,7 @@ pub mod doors;
 pub mod folder_url;
 pub mod layers;
 pub mod layout;
+pub mod logout;
 mod memcached_url;
 #[cfg(feature = "mongodb")]
 pub mod mongo_url;
@@ -36,11 +37,12 @@ use self::{
     decisions::Policy,
     doors::{Grpc, Http},
     layers::Layers,
+    logout::Logout,
     operation::{Limits, Log},
     reader::{Read, Reader},
     registry::Registry,
     revalidate::Revalidate,
-    session::Session,
+    session::{Session, StoreUrl},
     setting::Setting,
     telemetry::{Audit, Telemetry},
     tls::Tls,
@@ -61,6 +63,8 @@ pub struct Config {
     pub user: User,
     /// `[policy]`
     pub policy: Policy,
+    /// `[logout]`; `None`: no tokens are taken.
+    pub logout: Option<Logout>,
     /// `[registry]`
     pub registry: Registry,
     /// `[revalidate]`
@@ -82,12 +86,13 @@ pub struct Config {
 }
 
 /// The parts, in the order of the reference.
-const PARTS: [&[&Setting]; 13] = [
+const PARTS: [&[&Setting]; 14] = [
     Grpc::SETTINGS,
     Http::SETTINGS,
     Session::SETTINGS,
     User::SETTINGS,
     Policy::SETTINGS,
+    Logout::SETTINGS,
     Registry::SETTINGS,
     Revalidate::SETTINGS,
     Limits::SETTINGS,
@@ -151,11 +156,13 @@ impl Config {
     pub fn load_and_show(layers: &Layers) -> Result<(Self, Vec<Effective>), Faults> {
         let mut reader = Reader::new(layers);
         let (grpc, tls) = (Grpc::read(&mut reader), Tls::read(&mut reader));
+        let session = Session::read(&mut reader);
+        let has_store = !matches!(session.store, StoreUrl::CookieSession);
         let mut config = Self {
             http: Http::read(&mut reader),
-            session: Session::read(&mut reader),
             user: User::read(&mut reader),
             policy: Policy::read(&mut reader),
+            logout: Logout::read(&mut reader, has_store),
             registry: Registry::read(&mut reader),
             revalidate: Revalidate::read(&mut reader),
             limits: Limits::read(&mut reader),
@@ -164,6 +171,7 @@ impl Config {
             telemetry: Telemetry::read(&mut reader),
             audit: Audit::read(&mut reader),
             grpc,
+            session,
             tls,
             warnings: Vec::new(),
         };

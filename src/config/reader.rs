@@ -17,6 +17,7 @@ use super::{
     layers::{self, Found, Layers, Origin},
     setting::{Kind, Setting},
 };
+use crate::expression::CompileError;
 
 /// A setting as it is in force, fit to be shown.
 #[derive(Clone, Debug)]
@@ -210,6 +211,21 @@ impl<'l> Reader<'l> {
                 None
             }
         }
+    }
+
+    /// A CEL expression; what is wrong with it is shown below the line that names the setting.
+    pub(super) fn expression<T>(
+        &mut self,
+        setting: &'static Setting,
+        compile: impl Fn(&str) -> Result<T, CompileError>,
+    ) -> Option<T> {
+        let indented = |text: &str| text.lines().map(|line| format!("\n    {line}")).collect::<String>();
+        self.parse(setting, |text| {
+            compile(text).map_err(|error| {
+                let excerpt = error.excerpt(text).map(|excerpt| indented(&excerpt));
+                format!("{error}{}", excerpt.unwrap_or_default())
+            })
+        })
     }
 
     /// Any number of texts; `None` when it is not set.

@@ -56,3 +56,14 @@ pub fn system_authorities() -> Result<Authorities, String> {
         _ => Ok(Arc::new(roots)),
     }
 }
+
+/// What connections to servers are opened with: those whose certificate one of these authorities signed are taken, or one of
+/// the system's where none are given. Nobody needs any where nothing is encrypted.
+pub fn to_servers(given: Option<&Authorities>, encrypted: bool) -> Result<Arc<ClientConfig>, String> {
+    let roots = match given {
+        Some(authorities) => Arc::clone(authorities),
+        None if encrypted => system_authorities()?,
+        None => Arc::new(RootCertStore::empty()),
+    };
+    client(&roots).map(Arc::new)
+}

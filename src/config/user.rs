@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use rustls::{ClientConfig, RootCertStore};
+use rustls::ClientConfig;
 use secrecy::{ExposeSecret as _, SecretString};
 
 use super::{
@@ -269,13 +269,8 @@ fn client_tls(
     url: &UserUrl,
     authorities: Option<&Authorities>,
 ) -> Option<Arc<ClientConfig>> {
-    let roots = match authorities {
-        Some(authorities) => Ok(Arc::clone(&authorities.roots)),
-        None if url.is_encrypted() => trust::system_authorities(),
-        None => Ok(Arc::new(RootCertStore::empty())),
-    };
-    match roots.and_then(|roots| trust::client(&roots)) {
-        Ok(config) => Some(Arc::new(config)),
+    match trust::to_servers(authorities.map(|authorities| &authorities.roots), url.is_encrypted()) {
+        Ok(config) => Some(config),
         Err(problem) => {
             reader.fault(&CA_FILE, format!("it is needed for TLS to user.source: {problem}"));
             None

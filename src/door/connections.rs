@@ -44,6 +44,9 @@ use crate::{
 /// Metadata of one call at most, in bytes. What HTTP servers take of headers.
 const MAX_HEADER_LIST: u32 = 16 << 10;
 
+/// The same of HTTP/1, with the request line.
+const MAX_HEAD: usize = 16 << 10;
+
 /// Out of file descriptors, every attempt to take a connection fails at once: without a pause that is all the server does.
 const PAUSE: Duration = Duration::from_millis(250);
 
@@ -272,7 +275,7 @@ impl Connections {
         if self.protocol == Protocol::Grpc {
             http = http.http2_only();
         }
-        http.http1().timer(TokioTimer::new()).header_read_timeout(keepalive_timeout);
+        http.http1().timer(TokioTimer::new()).header_read_timeout(keepalive_timeout).max_buf_size(MAX_HEAD);
         http.http2()
             .timer(TokioTimer::new())
             .max_concurrent_streams(u32::try_from(max_connection_calls).unwrap_or(u32::MAX))

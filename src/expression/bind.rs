@@ -259,7 +259,7 @@ fn failure(expr: &Expr) -> Option<Arc<str>> {
 fn is_closed(expr: &Expr, params: bool, inner: &[usize]) -> bool {
     match expr {
         Expr::Select(_) | Expr::Has(_) | Expr::Matches(_, Pattern(State::Unbound(_))) => false,
-        Expr::Params => params,
+        Expr::Params(_) => params,
         Expr::Variable(variable) => inner.contains(&variable.slot),
         Expr::Loop(found) => {
             let within: Vec<_> = inner.iter().copied().chain([found.variable.slot]).collect();

@@ -149,7 +149,7 @@ fn write_bare(f: &mut Formatter<'_>, expr: &Expr) -> fmt::Result {
             write!(f, "{})", found.body)
         }
         Expr::Variable(variable) => f.write_str(&variable.name),
-        Expr::Params => f.write_str("params"),
+        Expr::Params(name) => f.write_str(name),
     }
 }
 

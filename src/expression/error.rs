@@ -205,6 +205,34 @@ mod tests {
     }
 
     #[test]
+    fn what_is_put_in_goes_by_its_own_name() {
+        for (text, wrong) in [
+            ("user.sub == claims.sub && socket.session_id != '' && socket.data.sid == claims['sid']", None),
+            ("user.sub == params.sub", Some("`params` is for filters; there is user, socket, claims")),
+            ("user.sub == claim.sub", Some("Did you mean `claims`?")),
+            (
+                "gateway.gateway_id == claims.sub",
+                Some("`gateway` is for filters; there is user, socket, claims"),
+            ),
+            ("user.sub.matches(user.sub)", Some("a text, or out of claims")),
+        ] {
+            let compiled = Program::compile(text, Variables::LOGOUT);
+            match (compiled, wrong) {
+                (Ok(program), None) => assert!(program.is_open() && program.looks_at_sockets()),
+                (Err(error), Some(wrong)) => assert!(error.to_string().contains(wrong), "{text}: {error}"),
+                (compiled, _) => panic!("{text}: {compiled:?}"),
+            }
+        }
+        let shape = |text| {
+            let program = Program::compile(text, Variables::LOGOUT).unwrap();
+            (program.is_open(), program.looks_at_sockets())
+        };
+        assert_eq!(shape("claims.sub != ''"), (true, false));
+        assert_eq!(shape("user.sub != ''"), (false, true));
+        assert_eq!(shape("true || user.sub == claims.sub"), (false, false));
+    }
+
+    #[test]
     fn who_writes_operators_as_words_is_told_their_signs() {
         for (text, hint) in [
             ("user.a == 1 and user.b == 2", Some("`and` is written `&&`")),

@@ -99,7 +99,7 @@ impl<'v, 'a: 'v, S: Scope<'a>> Evaluator<'v, 'a, S> {
             | Expr::Map(_)
             | Expr::Loop(_)
             | Expr::Variable(_)
-            | Expr::Params => match self.value(expr)? {
+            | Expr::Params(_) => match self.value(expr)? {
                 Value::Bool(flag) => Ok(flag),
                 other => Err(Fault::Type("true or false", other.kind())),
             },
@@ -114,7 +114,7 @@ impl<'v, 'a: 'v, S: Scope<'a>> Evaluator<'v, 'a, S> {
             Expr::Fails(message) => Err(Fault::Known(message)),
             Expr::Select(path) => self.select(path),
             Expr::Variable(variable) => self.variables.get(variable.slot).cloned().ok_or(Fault::NoElement),
-            Expr::Params => Ok(Value::Map(self.params)),
+            Expr::Params(_) => Ok(Value::Map(self.params)),
             Expr::Conditional(parts) => {
                 let [condition, then, otherwise] = &**parts;
                 match self.operand(condition)? {

@@ -47,8 +47,8 @@ pub enum Expr {
     Loop(Box<Loop>),
     /// The element that a loop is at.
     Variable(Variable),
-    /// `params`: only before it is bound.
-    Params,
+    /// What is put in when it is bound, by its name: `params`, of a logout's `claims`. Only before that.
+    Params(&'static str),
 }
 
 /// How two values are compared.
@@ -236,7 +236,7 @@ impl Expr {
             | Self::Select(_)
             | Self::Has(_)
             | Self::Variable(_)
-            | Self::Params => vec![],
+            | Self::Params(_) => vec![],
             Self::And(parts) | Self::Or(parts) | Self::Call(_, parts) | Self::List(parts) => {
                 parts.iter().collect()
             }
@@ -284,7 +284,7 @@ impl Expr {
                 function.certain_type(operands.first().and_then(Self::certain_type))
             }
             Self::List(_) => Some(Type::List),
-            Self::Map(_) | Self::Params => Some(Type::Map),
+            Self::Map(_) | Self::Params(_) => Some(Type::Map),
             Self::Loop(found) => Some(match found.kind {
                 LoopKind::All | LoopKind::Exists | LoopKind::ExistsOne => Type::Bool,
                 LoopKind::Filter | LoopKind::Map(_) => Type::List,

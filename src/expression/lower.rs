@@ -103,10 +103,10 @@ impl Lowering<'_> {
             "gateway" if self.variables.gateway => {
                 Err(self.error(part, format!("`gateway` is used by its fields: {}", gateway_fields())))
             }
-            "params" if self.variables.params => Ok(Expr::Params),
-            _ => match type_named(name) {
-                Some(kind) => Ok(Expr::Constant(Constant::Type(kind))),
-                None => Err(self.error(part, self.unknown_name(name))),
+            _ => match (self.variables.bound.filter(|bound| *bound == name), type_named(name)) {
+                (Some(bound), _) => Ok(Expr::Params(bound)),
+                (None, Some(kind)) => Ok(Expr::Constant(Constant::Type(kind))),
+                (None, None) => Err(self.error(part, self.unknown_name(name))),
             },
         }
     }
@@ -114,7 +114,7 @@ impl Lowering<'_> {
     fn unknown_name(&self, name: &str) -> String {
         let mut known = vec!["user", "socket"];
         known.extend(self.variables.gateway.then_some("gateway"));
-        known.extend(self.variables.params.then_some("params"));
+        known.extend(self.variables.bound);
         known.extend(self.loops.iter().map(|name| &**name));
         let there_is = format!("there is {}{}", list(&known), meant(name, known.iter().copied()));
         match name {
@@ -289,10 +289,14 @@ impl Lowering<'_> {
                 pattern::compile(&text, &mut self.room).map_err(|message| self.error(part, message))
             }
             unbound if bind::is_constant(&unbound) => Ok(Pattern(State::Unbound(Box::new(unbound)))),
-            _ => Err(self.error(
-                part,
-                "the pattern of `matches` must be the same for every socket: a text, or out of params",
-            )),
+            _ => {
+                let or_bound =
+                    self.variables.bound.map(|bound| format!(", or out of {bound}")).unwrap_or_default();
+                Err(self.error(
+                    part,
+                    format!("the pattern of `matches` must be the same for every socket: a text{or_bound}"),
+                ))
+            }
         }
     }
 

@@ -65,7 +65,7 @@ impl Program {
     pub fn compile(text: &str, variables: Variables) -> Result<Self, CompileError> {
         let expr = lower::lower(&parse::parse(text)?, variables)?;
         let expr = bind::fold(&expr, None)?;
-        let open = expr.any(&|part| matches!(part, Expr::Params));
+        let open = expr.any(&|part| matches!(part, Expr::Params(_)));
         match expr.certain_type() {
             None | Some(Type::Bool) => Ok(Self { text: text.into(), bound: Bound::from(expr), open }),
             Some(other) => Err(CompileError::whole(format!(
@@ -77,6 +77,16 @@ impl Program {
     /// The text it was compiled from.
     pub fn text(&self) -> &str {
         &self.text
+    }
+
+    /// Whether it looks at what is put in when it is bound.
+    pub fn is_open(&self) -> bool {
+        self.open
+    }
+
+    /// Whether it looks at a socket, its user or its gateway. One that does not has the same value for all of them.
+    pub fn looks_at_sockets(&self) -> bool {
+        self.bound.expr().any(&|part| matches!(part, Expr::Select(_) | Expr::Has(_)))
     }
 
     /// Whether params bring patterns, which take a while to compile.

@@ -1,4 +1,4 @@
-//! The HTTP door: probes and metrics, in plaintext, over HTTP/1 and h2c.
+//! The HTTP door: probes, metrics and tokens that end sessions, in plaintext, over HTTP/1 and h2c.
 
 use std::sync::Arc;
 
@@ -14,6 +14,10 @@ use tonic::body::Body;
 use tower::ServiceExt;
 
 use crate::{config::operation::Limits, door::connections::Answering, telemetry::metrics::Metrics};
+
+mod logout;
+
+pub use self::logout::Logouts;
 
 /// Where the process stands in its life.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -41,11 +45,13 @@ async fn unknown_path(request: Request) -> Response {
     (StatusCode::NOT_FOUND, "there is only /livez, /readyz and /metrics here\n").into_response()
 }
 
-/// What the door answers; `health` answers `grpc.health.v1` for probes that speak gRPC without TLS.
+/// What the door answers; `health` answers `grpc.health.v1` for probes that speak gRPC without TLS, `logouts` tokens that end
+/// sessions, if any are taken.
 pub fn service(
     health: impl Answering,
     phase: watch::Receiver<Phase>,
     metrics: Arc<Metrics>,
+    logouts: Option<Logouts>,
 ) -> impl Answering {
     let health = health.map_request(|request: Request| request.map(Body::new));
     let router = Router::new()
@@ -54,17 +60,20 @@ pub fn service(
         .route("/metrics", get(exposition))
         .with_state(Door { phase, metrics })
         .route_service("/grpc.health.v1.Health/{method}", health)
+        .merge(logouts.map(Logouts::routes).unwrap_or_default())
         .fallback(unknown_path);
     ServiceExt::<http::Request<Body>>::map_response(router, |response: Response| response.map(Body::new))
 }
 
-/// How much this door takes: a few probes, and somebody who scrapes.
+/// How much this door takes: a few probes, somebody who scrapes, and an identity provider that logs people out.
 pub fn limits(limits: &Limits) -> Limits {
     const CONNECTIONS: usize = 256;
     const CONNECTION_CALLS: usize = 16;
+    const CALLS: usize = 256;
     Limits {
         max_connections: limits.max_connections.min(CONNECTIONS),
         max_connection_calls: limits.max_connection_calls.min(CONNECTION_CALLS),
+        max_calls: limits.max_calls.min(CALLS),
         ..limits.clone()
     }
 }

@@ -58,7 +58,7 @@ use crate::{
         operation::Limits,
         registry::{Registry as Settings, RegistryUrl},
     },
-    expression::{CompileError, path::Path},
+    expression::{Bound, CompileError, path::Path},
     health::Health,
     task,
 };
@@ -229,6 +229,11 @@ impl Registry {
             programs.get(&filter).and_then(|program| Query::new(&program, &view, &params)).map(Arc::new)
         };
         in_turn(&self.compiling, compile).await
+    }
+
+    /// An expression of the settings, to ask of sockets.
+    pub fn query_of(&self, expression: Bound) -> Arc<Query> {
+        Arc::new(Query::of(expression, &self.view))
     }
 
     /// The next sockets that match, at most `limit`, ordered by (gateway id, socket id).

@@ -35,6 +35,8 @@ mod ender;
 mod endings;
 mod schedule;
 mod tally;
+#[cfg(test)]
+mod tests;
 mod verdict;
 
 pub use self::{

@@ -16,11 +16,14 @@ use tonic::{
 use self::pb::{ResolveUserRequest, user_source_service_client::UserSourceServiceClient};
 use super::{
     Fields,
-    lookup::{Failure, Found, Lookup, MAX_USER_BYTES, causes, chain, is_timeout},
+    lookup::{Failure, Found, Lookup, MAX_USER_BYTES},
 };
-use crate::config::{
-    user::{Asking, Credentials},
-    user_url::GrpcUrl,
+use crate::{
+    causes::{causes, chain, is_timeout},
+    config::{
+        user::{Asking, Credentials},
+        user_url::GrpcUrl,
+    },
 };
 
 /// The messages and the service, made from `proto/` by `build.rs`.

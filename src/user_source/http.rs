@@ -1,61 +1,38 @@
 //! `http://`, `https://`: the app answers for each user under a URL of its own.
 
-use std::{error::Error as StdError, fmt, sync::Arc, time::Duration};
+use std::fmt;
 
 use async_trait::async_trait;
-use bytes::Bytes;
-use http::{HeaderValue, Request, StatusCode, Uri, header};
-use http_body_util::{BodyExt as _, Empty, LengthLimitError, Limited};
-use hyper::body::Incoming;
-use hyper_rustls::HttpsConnector;
-use hyper_util::{
-    client::legacy::{Client, Error, connect::HttpConnector},
-    rt::{TokioExecutor, TokioTimer},
-};
+use http::{HeaderMap, HeaderValue, StatusCode, Uri, header};
 use secrecy::ExposeSecret as _;
 use tokio::time::Instant;
-use tower::{Service as _, ServiceExt as _};
 
-use super::lookup::{
-    Failure, Found, Lookup, MAX_USER_BYTES, causes, chain, is_timeout, too_large, user_of_json,
+use super::lookup::{Failure, Found, Lookup, MAX_USER_BYTES, too_large, user_of_json};
+use crate::{
+    config::{
+        user::{Asking, Credentials},
+        user_url::HttpUrl,
+    },
+    http_client::{self, HttpClient, read},
 };
-use crate::config::{
-    user::{Asking, Credentials},
-    user_url::HttpUrl,
-};
-
-/// Node closes a connection that nothing came over for five seconds. One that is about to be closed is not used any more.
-const IDLE: Duration = Duration::from_secs(4);
-
-type Connector = HttpsConnector<HttpConnector>;
 
 /// Gets users over HTTP/1.1.
 pub struct HttpUsers {
     url: HttpUrl,
-    client: Client<Connector, Empty<Bytes>>,
-    connector: Connector,
-    authorization: Option<HeaderValue>,
+    client: HttpClient,
+    headers: HeaderMap,
 }
 
 impl HttpUsers {
     /// Connects when it is asked.
     pub fn open(url: HttpUrl, credentials: &Credentials, asking: &Asking) -> Self {
-        let mut tcp = HttpConnector::new();
-        tcp.enforce_http(false);
-        tcp.set_nodelay(true);
-        tcp.set_connect_timeout(Some(asking.timeout));
-        let connector = Connector::from((tcp, Arc::clone(&credentials.tls)));
-        let client = Client::builder(TokioExecutor::new())
-            .pool_timer(TokioTimer::new())
-            .pool_idle_timeout(IDLE)
-            .pool_max_idle_per_host(asking.max_requests)
-            .build(connector.clone());
+        let client = HttpClient::new(&credentials.tls, asking.timeout, asking.max_requests);
         let authorization = credentials.authorization.as_ref().and_then(|secret| {
             let mut value = HeaderValue::from_str(secret.expose_secret()).ok()?;
             value.set_sensitive(true);
-            Some(value)
+            Some((header::AUTHORIZATION, value))
         });
-        Self { url, client, connector, authorization }
+        Self { url, client, headers: authorization.into_iter().collect() }
     }
 
     fn uri(&self, id: &str) -> Result<Uri, Failure> {
@@ -65,24 +42,17 @@ impl HttpUsers {
     }
 }
 
-async fn read(body: Incoming) -> Result<Bytes, Failure> {
-    match Limited::new(body, MAX_USER_BYTES).collect().await {
-        Ok(body) => Ok(body.to_bytes()),
-        Err(error) if error.is::<LengthLimitError>() => Err(too_large()),
-        Err(error) => Err(failure(&*error)),
-    }
-}
-
-/// What kind of failure it is that no answer came.
-fn failure(error: &(dyn StdError + 'static)) -> Failure {
-    if chain(error).any(|error| error.downcast_ref::<hyper::Error>().is_some_and(hyper::Error::is_parse)) {
-        Failure::refused("what answers speaks no HTTP: is user.source right?", causes(error))
-    } else if is_timeout(error) {
-        Failure::timed_out(causes(error))
-    } else if chain(error).any(|error| error.downcast_ref::<Error>().is_some_and(Error::is_connect)) {
-        Failure::unreachable(causes(error))
-    } else {
-        Failure::Died(causes(error))
+impl From<http_client::Failure> for Failure {
+    fn from(failure: http_client::Failure) -> Self {
+        match failure {
+            http_client::Failure::NoHttp(cause) => {
+                Self::refused("what answers speaks no HTTP: is user.source right?", cause)
+            }
+            http_client::Failure::TimedOut(cause) => Self::timed_out(cause),
+            http_client::Failure::Unreachable(cause) => Self::unreachable(cause),
+            http_client::Failure::Died(cause) => Self::Died(cause),
+            http_client::Failure::TooLarge(_) => too_large(),
+        }
     }
 }
 
@@ -104,18 +74,9 @@ fn refused(status: StatusCode) -> Failure {
 #[async_trait]
 impl Lookup for HttpUsers {
     async fn ask(&self, id: &str, _deadline: Instant) -> Result<Option<Found>, Failure> {
-        let mut request = Request::new(Empty::new());
-        *request.uri_mut() = self.uri(id)?;
-        let headers = request.headers_mut();
-        headers.insert(header::ACCEPT, HeaderValue::from_static("application/json"));
-        headers.insert(
-            header::USER_AGENT,
-            HeaderValue::from_static(concat!("socketpass/", env!("CARGO_PKG_VERSION"))),
-        );
-        headers.extend(self.authorization.clone().map(|value| (header::AUTHORIZATION, value)));
-        let response = self.client.request(request).await.map_err(|error| failure(&error))?;
+        let response = self.client.get(self.uri(id)?, self.headers.clone()).await?;
         match response.status() {
-            StatusCode::OK => user_of_json(&read(response.into_body()).await?).map(Some),
+            StatusCode::OK => user_of_json(&read(response.into_body(), MAX_USER_BYTES).await?).map(Some),
             // The status says it all. The page that comes with it may take its time: the connection is kept if it has come.
             StatusCode::NOT_FOUND => Ok(None),
             status => Err(refused(status)),
@@ -123,9 +84,7 @@ impl Lookup for HttpUsers {
     }
 
     async fn reach(&self) -> Result<(), Failure> {
-        let mut connector = self.connector.clone();
-        let connecting = async { connector.ready().await?.call(self.uri("0").unwrap_or_default()).await };
-        connecting.await.map(drop).map_err(|error| Failure::unreachable(causes(&*error)))
+        Ok(self.client.reach(self.uri("0").unwrap_or_default()).await?)
     }
 
     fn name(&self) -> &'static str {

@@ -1,6 +1,6 @@
 //! What a source is to those who ask it: a table of users by id.
 
-use std::{io, sync::Arc};
+use std::sync::Arc;
 
 use async_trait::async_trait;
 use serde_json::Value;
@@ -145,24 +145,4 @@ pub fn user_of_json(raw: &[u8]) -> Result<Found, Failure> {
 /// A user who is larger than [`MAX_USER_BYTES`].
 pub fn too_large() -> Failure {
     Failure::unusable(TOO_LARGE, format!("more than {MAX_USER_BYTES} bytes"))
-}
-
-/// Whether an error is that time ran out.
-pub fn is_timeout(error: &(dyn std::error::Error + 'static)) -> bool {
-    chain(error).any(|error| {
-        error.downcast_ref::<io::Error>().is_some_and(|error| error.kind() == io::ErrorKind::TimedOut)
-    })
-}
-
-/// An error with all that led to it.
-pub fn causes(error: &(dyn std::error::Error + 'static)) -> String {
-    let parts: Vec<_> = chain(error).map(ToString::to_string).collect();
-    parts.join(": ")
-}
-
-/// The error and what led to it, the innermost last.
-pub fn chain<'e>(
-    error: &'e (dyn std::error::Error + 'static),
-) -> impl Iterator<Item = &'e (dyn std::error::Error + 'static)> {
-    std::iter::successors(Some(error), |error| error.source())
 }

@@ -165,7 +165,7 @@ def test_no_secret_stands_outside_a_secret():
 
 def test_every_secret_setting_has_its_place_in_the_chart():
     # Names of certificates are no secret: they stand under `config`.
-    files = {name for name in known_settings() if name.endswith("_file")} - {"callers.certificates_file", "user.ca_file"}
+    files = {name for name in known_settings() if name.endswith("_file")} - {"callers.certificates_file", "logout.ca_file", "user.ca_file"}
     rendered = set()
     for values in ("production", "existing-secrets", "mtls", "everything"):
         manifests = render("--values", values_of(values))

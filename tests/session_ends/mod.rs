@@ -13,9 +13,11 @@ use crate::support::{
     service::Service,
 };
 
+mod caps;
 mod commands;
 mod ends;
 mod faults;
+mod outside;
 mod rights;
 mod users;
 

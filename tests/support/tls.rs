@@ -1,9 +1,15 @@
 //! A certificate authority of the test's own, and servers' certificates that it signs.
 
-use std::path::PathBuf;
+use std::{path::PathBuf, sync::Arc};
 
 use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair, KeyUsagePurpose};
+use rustls::{
+    ServerConfig,
+    crypto::ring,
+    pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject as _},
+};
 use tempfile::TempDir;
+use tokio_rustls::TlsAcceptor;
 
 pub struct Authority {
     issuer: Issuer<'static, KeyPair>,
@@ -59,4 +65,17 @@ impl Authority {
         .flat_map(|(name, value)| [name.to_owned(), value])
         .collect()
     }
+}
+
+/// Takes connections of HTTP/1.1 over TLS with this certificate and key, in PEM.
+pub fn acceptor(certificate: &str, key: &str) -> TlsAcceptor {
+    let chain = CertificateDer::pem_slice_iter(certificate.as_bytes()).collect::<Result<_, _>>().unwrap();
+    let mut config = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_no_client_auth()
+        .with_single_cert(chain, PrivateKeyDer::from_pem_slice(key.as_bytes()).unwrap())
+        .unwrap();
+    config.alpn_protocols = vec![b"http/1.1".to_vec()];
+    TlsAcceptor::from(Arc::new(config))
 }

@@ -1,14 +1,8 @@
 //! What operators see and set: settings, secrets, TLS, health.
 
-use std::{fs, sync::Arc};
+use std::fs;
 
-use rustls::{
-    ServerConfig,
-    crypto::ring,
-    pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject as _},
-};
 use serde_json::json;
-use tokio_rustls::TlsAcceptor;
 use tonic::transport::Identity;
 use tonic_health::pb::{
     HealthCheckRequest, health_check_response::ServingStatus, health_client::HealthClient,
@@ -22,7 +16,7 @@ use crate::{
         proxy::Proxy,
         redis::Redis,
         service::{ServiceProcess, authorize, channel, command, config, explain, with_cookie},
-        tls::Authority,
+        tls::{Authority, acceptor},
         until,
         users::{Gate, GrpcServer, Sources, Table, over_http},
     },
@@ -154,15 +148,7 @@ async fn over_tls_a_certificate_is_checked() {
     let (certificate, key) = ours.issue(&["localhost"]);
     let table = Table::default();
     table.has("7", json!({"id": 7}));
-    let chain = CertificateDer::pem_slice_iter(certificate.as_bytes()).collect::<Result<_, _>>().unwrap();
-    let mut config = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
-        .with_safe_default_protocol_versions()
-        .unwrap()
-        .with_no_client_auth()
-        .with_single_cert(chain, PrivateKeyDer::from_pem_slice(key.as_bytes()).unwrap())
-        .unwrap();
-    config.alpn_protocols = vec![b"http/1.1".to_vec()];
-    let http = over_http(table.clone(), Gate::open(), Some(TlsAcceptor::from(Arc::new(config)))).await;
+    let http = over_http(table.clone(), Gate::open(), Some(acceptor(&certificate, &key))).await;
     let grpc =
         GrpcServer::start(table.clone(), Gate::open(), Some(Identity::from_pem(&certificate, &key))).await;
     let urls = |host: &str| {

@@ -7,17 +7,13 @@ use http::{HeaderMap, header::AUTHORIZATION};
 use sha2::{Digest as _, Sha256};
 use tonic::Status;
 
-mod attempts;
 pub mod methods;
 
-use self::{
-    attempts::Attempts,
-    methods::{Access, Method},
-};
+use self::methods::{Access, Method};
 use super::{context::CallContext, retry};
 use crate::{
     config::callers::{Callers as Settings, Certificate, GatewayIds, Glob, Role, Token},
-    door::connections::Peer,
+    door::{attempts::Attempts, connections::Peer},
     telemetry::metrics::door::{DoorMetrics, Refusal},
 };
 

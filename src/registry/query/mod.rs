@@ -59,11 +59,16 @@ impl Query {
                 "socket.session_id is as good as a login: it can be compared by ==, != and in, and nothing else",
             ));
         }
-        let plan = Plan::of(whole.expr(), &|path| view.is_indexed(path));
         let hash =
             Sha256::new().chain_update(program.text()).chain_update([0]).chain_update(params).finalize();
         let hash = hash.first_chunk().map_or(0, |first| u64::from_be_bytes(*first));
-        Ok(Self { set: plan.set(), rest: plan.rest(), whole, plan, hash })
+        Ok(Self { hash, ..Self::of(whole, view) })
+    }
+
+    /// An expression of the settings, which may ask for whatever it likes. It is paged by nobody.
+    pub fn of(whole: Filter, view: &View) -> Self {
+        let plan = Plan::of(whole.expr(), &|path| view.is_indexed(path));
+        Self { set: plan.set(), rest: plan.rest(), whole, plan, hash: 0 }
     }
 
     /// Whether a socket matches; takes the steps that it takes to know.

@@ -239,7 +239,7 @@ fn is_about_the_gateway_alone(expr: &Expr) -> bool {
     let looks_there = |part: &Expr| matches!(part, Expr::Select(path) | Expr::Has(path) if is_gateways(path));
     let looks_elsewhere = |part: &Expr| match part {
         Expr::Select(path) | Expr::Has(path) => !is_gateways(path),
-        Expr::Params => true,
+        Expr::Params(_) => true,
         _ => false,
     };
     expr.any(&looks_there) && !expr.any(&looks_elsewhere)

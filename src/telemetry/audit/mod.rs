@@ -6,6 +6,7 @@
 
 use std::{
     io::{self, Write as _},
+    net::IpAddr,
     sync::{
         Arc, Mutex, PoisonError,
         atomic::{AtomicBool, AtomicU64, Ordering},
@@ -22,6 +23,7 @@ use crate::{
     authorize::{Decision, Handshake},
     config::telemetry::{Audit as Settings, AuditSink},
     expression::path::Path,
+    logout::{self, Taken},
 };
 
 mod masked;
@@ -178,6 +180,35 @@ impl Audit {
             Value::Bool(_) => Some(value.clone()),
             Value::Null | Value::Array(_) | Value::Object(_) => None,
         }
+    }
+}
+
+#[derive(Serialize)]
+struct LogoutLine {
+    time: String,
+    event: &'static str,
+    kind: &'static str,
+    outcome: &'static str,
+    sockets: u64,
+    remote_address: String,
+}
+
+impl Audit {
+    /// A token that was taken; whom it is about is the identity provider's to tell.
+    pub fn logout_token(&self, kind: logout::Kind, taken: Taken, remote_address: IpAddr) {
+        let Some(out) = &self.out else { return };
+        let sockets = match taken {
+            Taken::Ended(sockets) => sockets,
+            Taken::Ignored | Taken::Repeated => 0,
+        };
+        out.write(&LogoutLine {
+            time: now(),
+            event: "logout_token",
+            kind: kind.name(),
+            outcome: logout::Outcome::from(taken).name(),
+            sockets,
+            remote_address: remote_address.to_string(),
+        });
     }
 }
 

@@ -14,6 +14,7 @@ use prometheus_client::{
 
 use crate::{
     authorize::Decision,
+    logout,
     reason::Reason,
     session_store::Health,
     user_source::{Fault as SourceFault, FaultKind, How, Resolved},
@@ -297,6 +298,7 @@ pub struct Metrics {
     /// Only one scrape at a time sets what it then reads.
     scraping: Mutex<()>,
     decisions: Vec<(Reason, [Counter; 2])>,
+    logout_tokens: Vec<((logout::Kind, logout::Outcome), Counter)>,
     authorize_seconds: Histogram,
     session_store_up: Gauge,
     user_source_up: Gauge,
@@ -324,6 +326,7 @@ impl Metrics {
         let mut made = Maker(&mut registry);
         made.register(&table::BUILD, Info::new([("version", env!("CARGO_PKG_VERSION"))]));
         let decisions: Counters = made.one(&table::DECISIONS);
+        let logout_tokens: Counters = made.one(&table::LOGOUT_TOKENS);
         let authorize_seconds = Histogram::new(AUTHORIZE_SECONDS);
         made.register(&table::AUTHORIZE_DURATION, authorize_seconds.clone());
         let mut answers = |metric| {
@@ -350,6 +353,14 @@ impl Metrics {
                 .into_iter()
                 .filter(|reason| reason.is_of_decisions())
                 .map(|reason| (reason, [decision(reason, "false"), decision(reason, "true")]))
+                .collect(),
+            logout_tokens: logout::Kind::ALL
+                .into_iter()
+                .flat_map(|kind| logout::Outcome::ALL.map(|outcome| (kind, outcome)))
+                .map(|(kind, outcome)| {
+                    let labels = vec![("kind", kind.name()), ("outcome", outcome.name())];
+                    ((kind, outcome), logout_tokens.get_or_create_owned(&labels))
+                })
                 .collect(),
             authorize_seconds,
             session_store_up,
@@ -402,6 +413,14 @@ impl Metrics {
             };
         }
         self.authorize_seconds.observe(took.as_secs_f64());
+    }
+
+    /// Counts a token that came to end sessions.
+    pub fn logout_token(&self, kind: logout::Kind, outcome: logout::Outcome) {
+        let counters = self.logout_tokens.iter();
+        for (_, counter) in counters.filter(|(labels, _)| *labels == (kind, outcome)) {
+            counter.inc();
+        }
     }
 
     /// Whether the session store answers.

@@ -246,6 +246,19 @@ pub(super) const SESSION_USER_CHANGES: Metric = metric(
     "Open sockets whose gateways were told that their user is another one than they knew",
 );
 
+pub(super) const LOGOUT_TOKENS: Metric = Metric {
+    labels: &[
+        ("kind", "`backchannel`: OpenID Connect Back-Channel Logout; `caep`: CAEP's `session-revoked`"),
+        (
+            "outcome",
+            "`ended`: the sessions that it ends, if any, are destroyed; `ignored`: an event of another kind; `repeated`: taken \
+             before, and acknowledged again; `refused`: it is not what it should be; `limited`: refused, after too many from \
+             the address; `unavailable`: its sender was told to come again",
+        ),
+    ],
+    ..metric("logout_tokens", Kind::Counter, "Tokens that came to end sessions")
+};
+
 pub(super) const LOG_LINES_LOST: Metric =
     metric("log_lines_lost", Kind::Counter, "Lines of the log that nobody read quickly enough");
 pub(super) const AUDIT_LINES: Metric =
@@ -303,6 +316,7 @@ pub const METRICS: [(&str, &[&Metric]); 5] = [
             &SESSION_CHANGES,
             &SESSION_CHANGES_LOST,
             &SESSION_USER_CHANGES,
+            &LOGOUT_TOKENS,
         ],
     ),
     (

@@ -81,15 +81,14 @@ impl Buffer {
         self.member(name, |value| value.text(3, parts));
     }
 
-    /// `Event.opened`.
+    /// `Event.opened`, without the session: it is made up and in no store, so that the socket would end with it.
     pub(super) fn opened(&mut self, socket: &Socket) {
-        let Socket { id, person, session_id, address, namespace, origin, connected_at } = socket;
+        let Socket { id, person, session_id: _, address, namespace, origin, connected_at } = socket;
         let [a, b, c] = address.map(|byte| Decimal::new(byte.into()));
         self.message(2, |event| {
             event.message(1, |message| {
                 message.text(2, &[id.as_str()]);
                 message.text(3, &[namespace]);
-                message.text(4, &[session_id.as_str()]);
                 message.text(5, &["10.", a.as_str(), ".", b.as_str(), ".", c.as_str()]);
                 message.text(6, &[origin]);
                 message.message(7, |user| {
@@ -167,7 +166,9 @@ mod tests {
 
     use super::*;
     use crate::cli::bench::gateways::world::World;
-    use crate::grpc::pb::{Batch, Event, ReportRequest, SocketClosed, event, report_request};
+    use crate::grpc::pb::{
+        Batch, Event, ReportRequest, Socket as Message, SocketClosed, event, report_request,
+    };
 
     #[test]
     fn the_bytes_are_those_of_the_generated_types() {
@@ -177,7 +178,8 @@ mod tests {
         for slot in 0..500 {
             let socket = world.socket(3, slot, slot % 3, 0);
             buffer.opened(&socket);
-            let opened = event::Event::Opened(socket.message());
+            let reported = Message { session_id: String::new(), ..socket.message() };
+            let opened = event::Event::Opened(reported);
             events.push(Event { event: Some(opened) });
             buffer.closed(socket.id.as_str());
             let closed = SocketClosed { socket_id: socket.id.as_str().to_owned() };

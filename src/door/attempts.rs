@@ -1,6 +1,6 @@
 //! Wrong tokens, by the address they come from: after a few of them the others get a shorter answer for a while, and are
 //! counted as one who guesses. A right token is a right one wherever it comes from: nobody locks out gateways that are
-//! behind the same address.
+//! behind the same address. Tokens that end sessions are counted alike.
 
 use std::{
     collections::HashMap,
@@ -19,7 +19,7 @@ const ONE_BACK_IN: Duration = Duration::from_secs(6);
 const ADDRESSES: usize = 10_000;
 
 /// When all free attempts of an address will be back.
-#[derive(Default)]
+#[derive(Debug, Default)]
 pub struct Attempts(Mutex<HashMap<IpAddr, Instant>>);
 
 impl Attempts {
