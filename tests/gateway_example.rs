@@ -160,7 +160,7 @@ async fn a_user_that_changes_is_told_and_a_session_that_ends_takes_its_socket_al
     until("it is listed", async || count(&registry).await == 1).await;
 
     let user = json!({"id": 1, "name": "Ana Kowalska"});
-    store.insert(ANA_ID, json!({"cookie": {}, "passport": {"user": user}}).to_string().into());
+    store.insert(ANA_ID, json!({"cookie": {}, "passport": {"user": user}}).to_string());
     let now = json!({"id": 1, "name": "Ana Kowalska", "logged_in": true});
     assert_eq!(ana.text().await, json!({"event": "user", "args": [now]}));
     assert_eq!(json_object(sockets(&mut registry).await[0].user.as_ref().unwrap()), now);
