@@ -226,7 +226,7 @@ impl RegistryService for RegistryDoor {
         let for_admin = caller(&call)?.is_admin();
         Ok(Response::new(answers(AHEAD, move |answers| async move {
             loop {
-                for (seen, revision) in watch.watch.next().await.map_err(ended)? {
+                for (seen, revision) in watch.next().await.map_err(ended)? {
                     let event = Some(watched(&seen, for_admin));
                     answers.tell(WatchSocketsResponse { event, revision }).await?;
                 }
@@ -289,11 +289,11 @@ impl RegistryService for RegistryDoor {
         let from = revision(&request.into_inner().from_revision)?;
         let watch = self.registry.watch_session_ends(from.as_ref()).await;
         let mut watch = watch.map_err(|why| self.ended(why))?;
-        let begins_at = AsciiMetadataValue::try_from(watch.watch.revision())
+        let begins_at = AsciiMetadataValue::try_from(watch.revision())
             .map_err(|_| Status::internal("a revision that is no text"))?;
         let mut response = Response::new(answers(AHEAD, move |answers| async move {
             loop {
-                for (end, revision) in watch.watch.next().await.map_err(ended)? {
+                for (end, revision) in watch.next().await.map_err(ended)? {
                     answers.tell(sockets::session_end(&end, revision)).await?;
                 }
             }

@@ -1,7 +1,11 @@
 //! Which sockets are open in the fleet: gateways report them, a [`ledger::Ledger`] keeps the truth, the [`view::View`]
 //! knows all of it and answers, and [`dispatch::Dispatch`] brings commands back to the gateways.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    ops::{Deref, DerefMut},
+    sync::Arc,
+    time::Duration,
+};
 
 use tokio::{
     sync::{OwnedSemaphorePermit, Semaphore, SemaphorePermit, mpsc, watch},
@@ -107,12 +111,26 @@ pub struct GatewayStanding {
     pub seen_ago: Duration,
 }
 
-/// One of the watches that may be open.
+/// One of the watches that may be open. It is reached as a whole: a closure that captured the watch alone would give up its
+/// place.
 #[derive(Debug)]
 pub struct Placed<W> {
-    /// The watch.
-    pub watch: W,
+    watch: W,
     _place: OwnedSemaphorePermit,
+}
+
+impl<W> Deref for Placed<W> {
+    type Target = W;
+
+    fn deref(&self) -> &W {
+        &self.watch
+    }
+}
+
+impl<W> DerefMut for Placed<W> {
+    fn deref_mut(&mut self) -> &mut W {
+        &mut self.watch
+    }
 }
 
 impl Registry {
