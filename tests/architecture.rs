@@ -91,7 +91,14 @@ const DRIVERS: [(&str, &[&str]); 10] = [
     ("tokio_postgres::", &["sql/"]),
     (
         "prost_types",
-        &["grpc/", "user_source/grpc.rs", "cli/explain/mod.rs", "cli/sockets/", "cli/bench/gateways/"],
+        &[
+            "grpc/",
+            "user_source/grpc.rs",
+            "cli/explain/mod.rs",
+            "cli/sessions/",
+            "cli/sockets/",
+            "cli/bench/gateways/",
+        ],
     ),
     (
         "tonic",

@@ -150,6 +150,26 @@ async fn who_comes_in_is_listed_and_does_as_the_service_says() {
 }
 
 #[tokio::test]
+async fn a_user_that_changes_is_told_and_a_session_that_ends_takes_its_socket_along() {
+    let store = Arc::new(MemoryStore::new());
+    store.insert(ANA_ID, ANA.to_owned());
+    let service = Service::start_on(&[("REVALIDATE_INTERVAL", "1s")], Arc::clone(&store) as _).await;
+    let mut registry = registry(&service.grpc).await;
+    let (_gateway, addr) = gateway(&[&service.grpc]).await;
+    let mut ana = Browser::open(&addr, "/", &cookie(ANA_ID)).await;
+    until("it is listed", async || count(&registry).await == 1).await;
+
+    let user = json!({"id": 1, "name": "Ana Kowalska"});
+    store.insert(ANA_ID, json!({"cookie": {}, "passport": {"user": user}}).to_string());
+    let now = json!({"id": 1, "name": "Ana Kowalska", "logged_in": true});
+    assert_eq!(ana.text().await, json!({"event": "user", "args": [now]}));
+    assert_eq!(json_object(sockets(&mut registry).await[0].user.as_ref().unwrap()), now);
+    store.remove(ANA_ID);
+    assert_eq!(ana.closed().await, (4500, "session_not_found".to_owned()));
+    until("it is listed no more", async || count(&registry).await == 0).await;
+}
+
+#[tokio::test]
 async fn a_replica_that_hangs_is_left_for_another() {
     // Each keeps a registry of its own: what the second lists was reported to it.
     let settings = [("SESSION_STORE", "memory:"), ("POLICY_ACCEPT", "true"), ("REGISTRY_LEASE", "2s")];

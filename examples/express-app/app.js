@@ -16,6 +16,7 @@ const {
   SESSION_SECRET,
   SESSION_COOKIE = 'connect.sid',
   SESSION_PREFIX = 'sess:',
+  SESSION_SECONDS, // How long a login lasts without a request.
   PUBLIC_FOLDER // Pages to serve; an index.html among them takes the place of the page below.
 } = process.env
 
@@ -77,7 +78,7 @@ app.use(session({
   // Visitors who have done nothing worth remembering get neither a cookie nor a key in Redis.
   saveUninitialized: false,
   // `lax` keeps other sites from posting our forms. Behind HTTPS `secure: true` belongs here too.
-  cookie: { httpOnly: true, sameSite: 'lax' }
+  cookie: { httpOnly: true, sameSite: 'lax', maxAge: SESSION_SECONDS ? SESSION_SECONDS * 1_000 : undefined }
 }))
 app.use(passport.session())
 

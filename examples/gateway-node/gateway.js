@@ -47,6 +47,7 @@ const reporter = new Reporter({
     socket.send(JSON.stringify({ event, args }))
     return true
   },
+  userChanged: (id, user) => sockets.get(id)?.send(JSON.stringify({ event: 'user', args: [user] })),
   log: line => console.log(line)
 })
 

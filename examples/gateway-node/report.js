@@ -15,9 +15,9 @@ export class Reporter {
   #goodbye = () => {}
 
   // `replicas`: functions that open a Report call. `disconnect(id, close)` closes a socket, `send(id, event, args)` says
-  // whether it could be sent.
-  constructor ({ replicas, gatewayId, labels = {}, disconnect, send, log = () => {} }) {
-    Object.assign(this, { replicas, gatewayId, labels, disconnect, send, log })
+  // whether it could be sent, `userChanged(id, user)` hears who is behind a socket from now on.
+  constructor ({ replicas, gatewayId, labels = {}, disconnect, send, userChanged = () => {}, log = () => {} }) {
+    Object.assign(this, { replicas, gatewayId, labels, disconnect, send, userChanged, log })
   }
 
   opened (socket) {
@@ -109,13 +109,23 @@ export class Reporter {
   }
 
   // The sockets for which it is so now. Each command is answered, also one that is not known here: its caller waits.
-  #obey ({ disconnect, send }) {
+  #obey ({ disconnect, send, userChanged }) {
     if (disconnect) {
       // One that is gone already is disconnected, too.
       for (const id of disconnect.socketIds) this.disconnect(id, disconnect.close)
       return disconnect.socketIds
     }
-    return send ? send.socketIds.filter(id => this.send(id, send.event, (send.args ?? []).map(plain))) : []
+    if (send) return send.socketIds.filter(id => this.send(id, send.event, (send.args ?? []).map(plain)))
+    return userChanged ? userChanged.socketIds.filter(id => this.#change(id, userChanged.user)) : []
+  }
+
+  // The service has it already; the next stream is to say the same.
+  #change (socketId, user) {
+    const socket = this.#open.get(socketId)
+    if (!socket) return false
+    socket.user = user
+    this.userChanged(socketId, plain({ structValue: user }))
+    return true
   }
 }
 

@@ -16,6 +16,7 @@ mod healthcheck;
 mod policy;
 mod serve;
 pub mod service;
+mod sessions;
 mod settings;
 mod sockets;
 mod style;
@@ -44,6 +45,9 @@ enum Command {
     /// Ask who is connected, in the whole fleet, and act on it.
     #[command(subcommand, long_about = sockets::LONG_ABOUT)]
     Sockets(Box<sockets::Sockets>),
+    /// End the sessions behind open sockets, and hear which end.
+    #[command(subcommand, long_about = sessions::LONG_ABOUT)]
+    Sessions(Box<sessions::Sessions>),
     /// List the gateways, and whether they are heard of.
     Gateways(sockets::Gateways),
     /// Test who may come in, before it is in force.
@@ -115,6 +119,7 @@ pub fn run(cli: Cli) -> ExitCode {
             Command::Demo(demo) => demo.run().await,
             Command::Explain(explain) => explain.run().await,
             Command::Sockets(sockets) => sockets.run().await,
+            Command::Sessions(sessions) => sessions.run().await,
             Command::Gateways(gateways) => gateways.run().await,
             Command::Policy(policy) => policy.run().await,
             Command::Token(token) => token.run(),

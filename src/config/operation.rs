@@ -187,7 +187,8 @@ const MAX_WATCHES: Setting = Setting {
     name: "limits.max_watches",
     kind: Kind::Count,
     default: Some("1000"),
-    about: "How many WatchSockets may be open in one replica; one more is RESOURCE_EXHAUSTED. Each looks at every change.",
+    about: "How many watches (WatchSockets, WatchSessionEnds) may be open in one replica; one more is \
+            RESOURCE_EXHAUSTED. Each looks at every change.",
 };
 
 impl Limits {

@@ -113,7 +113,8 @@ pub struct GatewayStanding {
     pub seen_ago: Duration,
 }
 
-/// One of the watches that may be open.
+/// One of the watches that may be open. It is reached as a whole: a closure that captured the watch alone would give up its
+/// place.
 #[derive(Debug)]
 pub struct Placed<W> {
     watch: W,

@@ -128,6 +128,16 @@ impl Record {
         confirmed.first_chunk().copied().map(Who)
     }
 
+    /// Whether answers show the same of both: who somebody was confirmed to be they do not.
+    pub fn shows_the_same(&self, other: &Self) -> bool {
+        match (self.split(), other.split()) {
+            (Some((.., reported)), Some((.., of_other))) => {
+                reported == of_other && self.user() == other.user()
+            }
+            _ => self == other,
+        }
+    }
+
     /// The session that it was opened with, for comparing alone.
     pub fn mark(&self) -> Mark {
         self.split().map(|(mark, _, _)| mark).unwrap_or_default()
@@ -138,11 +148,6 @@ impl Record {
         let (mark, confirmed, reported) = self.split()?;
         (mark == confirmation.mark() && confirmed != confirmation.as_bytes())
             .then(|| Self::put_together(mark, confirmation.as_bytes(), reported))
-    }
-
-    /// Whether nothing is different to those who look at it: who it was confirmed to be is nobody's business.
-    pub fn looks_like(&self, other: &Self) -> bool {
-        self == other || (self.user() == other.user() && self.reported() == other.reported())
     }
 
     /// The same as it was reported now, with what was confirmed of it before, if it is of the same session still.
@@ -319,6 +324,10 @@ pub(super) mod tests {
         assert_eq!(confirmed.who(), Some(somebody));
         assert_eq!(confirmed.user().get(b"role"), Some(Value::Text(Text::from("admin"))));
         assert_eq!(confirmed.reported_user().get(b"role"), Some(Value::Text(Text::from("member"))));
+        assert!(!confirmed.shows_the_same(&reported));
+        let as_reported = Confirmation::new(Mark::of("one"), somebody, None);
+        let as_reported = reported.confirmed(&as_reported).expect("it is news");
+        assert!(as_reported != reported && as_reported.shows_the_same(&reported));
         assert_eq!(confirmed.session_id(), "one");
         assert_eq!(confirmed.confirmed(&confirmation), None, "no news");
         assert_eq!(Record::from_bytes(confirmed.as_bytes()), Some(confirmed.clone()));

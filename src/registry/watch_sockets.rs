@@ -217,7 +217,7 @@ impl Watch {
         let now = self.matching(now).await;
         match (before, now) {
             (None, None) => None,
-            (Some(before), Some(now)) if before.record.looks_like(&now.record) => None,
+            (Some(before), Some(now)) if before.record.shows_the_same(&now.record) => None,
             (_, Some(now)) => Some(Seen::Opened(now)),
             (Some(before), None) => {
                 Some(Seen::Closed(before, if is_open { Reason::LeftFilter } else { reason }))

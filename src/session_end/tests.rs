@@ -257,7 +257,7 @@ async fn play(history: &[(u64, usize, Happening, bool)]) -> Vec<(bool, bool)> {
     let stream = registry.stream(GatewayInfo::new("g", "one", &BTreeMap::new())).await.expect("a stream");
     let mut gateway = Gateway { stream, sequence: 0, closed: HashSet::new() };
     gateway.report((0..SESSIONS).map(|session| Event::Opened(socket(session))).collect()).await;
-    let mut users = vec![Some(1); SESSIONS];
+    let mut users = [Some(1); SESSIONS];
     // Whether it is over now, and whether it was at any time.
     let mut over = vec![(false, false); SESSIONS];
     for (after, session, happening, is_told) in history {

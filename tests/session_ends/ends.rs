@@ -32,6 +32,7 @@ async fn a_session_that_is_destroyed_takes_its_sockets_along_wherever_they_are()
         delete(&redis, "one").await;
         ends(&mut chat, &["a", "c"], 4500, "session_not_found").await;
         ends(&mut feed, &["d"], 4500, "session_not_found").await;
+        // That somebody has found out who they are is nothing to see.
         watcher.tells(&["- chat/a SESSION_NOT_FOUND", "- chat/c SESSION_NOT_FOUND"]).await;
         assert_eq!(caller.ids("true").await, ["chat/b"]);
         service.stop().await;

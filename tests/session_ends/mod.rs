@@ -14,10 +14,12 @@ use crate::support::{
 };
 
 mod caps;
+mod commands;
 mod end_sessions;
 mod ends;
 mod faults;
 mod outside;
+mod rights;
 mod users;
 
 /// Longer than the store's push takes on a machine that has much to do, and shorter than any regular question.

@@ -62,8 +62,8 @@ export class Services {
       const port = await freePort()
       const child = start('redis-server', ['--port', port, '--bind', '127.0.0.1', '--save', '', '--appendonly', 'no'])
       await heard(child, 'Ready to accept connections')
-      const set = (key, value) => run('redis-cli', ['-p', port, 'SET', key, value])
-      return { url: `redis://127.0.0.1:${port}`, set, stop: () => stop(child) }
+      const ask = (...command) => run('redis-cli', ['-p', port, ...command])
+      return { url: `redis://127.0.0.1:${port}`, ask, stop: () => stop(child) }
     })
   }
 
@@ -91,12 +91,16 @@ export class Services {
   // A session as connect-redis would keep it; its id, and the cookie that names it. It is in Redis if `kept` says so.
   async session (content, kept) {
     const id = randomBytes(24).toString('base64url')
-    if (kept) {
-      const { set } = await this.redis()
-      await set(`sess:${id}`, typeof content === 'string' ? content : JSON.stringify({ cookie: {}, ...content }))
-    }
+    if (kept) await this.keep(id, content)
     const signature = createHmac('sha256', SECRET).update(id).digest('base64').replace(/=+$/, '')
     return { id, cookie: `connect.sid=${encodeURIComponent(`s:${id}.${signature}`)}`, signed: `s:${id}.${signature}` }
+  }
+
+  // The session is this from now on; null: it is destroyed.
+  async keep (id, content) {
+    const { ask } = await this.redis()
+    if (content === null) await ask('DEL', `sess:${id}`)
+    else await ask('SET', `sess:${id}`, typeof content === 'string' ? content : JSON.stringify({ cookie: {}, ...content }))
   }
 
   // A running socketpass, one for all cases that want the same settings.

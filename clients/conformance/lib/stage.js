@@ -1,4 +1,5 @@
 // Where cases are played: one subject, its socketpass, and its browsers.
+import { randomUUID } from 'node:crypto'
 import { hostname } from 'node:os'
 import { DirectPeer } from './peer/direct.js'
 import { RecordedPeer } from './peer/recorded.js'
@@ -11,7 +12,14 @@ import { Deviation, Happenings } from './until.js'
 export class Stage {
   happenings = new Happenings()
   browsers = new Map() // By the names that the case gives them.
-  names = { hostname: hostname(), long: 'x'.repeat(257), deep: nested(60), large: { list: Array(200_000).fill(0) } }
+  names = {
+    hostname: hostname(),
+    unique: randomUUID(),
+    long: 'x'.repeat(257),
+    deep: nested(60),
+    large: { list: Array(200_000).fill(0) }
+  }
+
   #handshakes = 0
 
   // `set`: what the cases that are played here have in common (cases.js).

@@ -24,8 +24,8 @@ const (
 // Why a decision fell as it did, why a socket ended, or why a watcher was told of it: one list for all of them.
 //
 // Each value names the close code a WebSocket gateway sends (4000-4499: the client may come back; 4500-4999: it need
-// not) and, where passport.socketio had words for the case, the message that goes with it. The reasons of decisions are
-// also those of open sockets that end with their session, from the release on that ends them so.
+// not) and, where passport.socketio had words for the case, the message that goes with it. An open socket
+// ends with its session for the reason that the decision, asked again, gives.
 type Reason int32
 
 const (
@@ -69,8 +69,7 @@ const (
 	// The user has as many open sockets as `limits.max_sockets_per_user` allows.
 	// Message "Too many sockets"; close code 4002.
 	Reason_REASON_TOO_MANY_SOCKETS Reason = 13
-	// Only of open sockets: the session now belongs to somebody else. Close code 4502. Sent from the release on that ends
-	// sockets with their sessions.
+	// Only of open sockets: the session now belongs to somebody else. Close code 4502.
 	Reason_REASON_ANOTHER_USER Reason = 14
 	// Only of open sockets: an operator or a program disconnected it. Close code 4505.
 	Reason_REASON_DISCONNECTED Reason = 15

@@ -509,7 +509,7 @@ type Socket struct {
 	// The Socket.IO namespace, or the path of a plain WebSocket; at most 1,024 bytes. May be empty.
 	Namespace string `protobuf:"bytes,3,opt,name=namespace,proto3" json:"namespace,omitempty"`
 	// The session that it was opened with, as Authorize answered it; at most 1,024 bytes. Empty: none, and the socket does
-	// not end with a session. (Sockets end with theirs from a later release on.) As good as a login, so it is never
+	// not end with a session. As good as a login, so it is never
 	// answered: always empty in answers.
 	SessionId string `protobuf:"bytes,4,opt,name=session_id,json=sessionId,proto3" json:"session_id,omitempty"`
 	// The client's address as the gateway sees it; at most 256 bytes. May be empty.
@@ -994,8 +994,7 @@ type Command_Send struct {
 }
 
 type Command_UserChanged struct {
-	// The user behind them has changed. May come again, in order, and changes nothing then. Sent from the release on that
-	// ends sockets with their sessions.
+	// The user behind them has changed. May come again, in order, and changes nothing then.
 	UserChanged *UserChanged `protobuf:"bytes,4,opt,name=user_changed,json=userChanged,proto3,oneof"`
 }
 
@@ -1124,7 +1123,8 @@ func (x *Send) GetArgs() []*structpb.Value {
 	return nil
 }
 
-// The user behind sockets has changed. Sent from the release on that ends sockets with their sessions.
+// The user behind sockets has changed: the same person with another role or name, or somebody who has logged in where
+// nobody was. From now on the registry lists them so, whatever the gateway reports.
 type UserChanged struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Which, at most 1,000.
@@ -1805,8 +1805,7 @@ type WatchedSocketClosed struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Its names, `gateway_id` and `socket_id`; and what was last known of it.
 	Socket *Socket `protobuf:"bytes,1,opt,name=socket,proto3" json:"socket,omitempty"`
-	// CLOSED: the gateway's own doing. DISCONNECTED, GATEWAY_GONE, LEFT_FILTER, or why its session ended, from the release on
-	// that ends sockets with their sessions.
+	// CLOSED: the gateway's own doing. DISCONNECTED, GATEWAY_GONE, LEFT_FILTER, or why its session ended.
 	Reason        Reason `protobuf:"varint,2,opt,name=reason,proto3,enum=socketpass.v1.Reason" json:"reason,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -2166,6 +2165,255 @@ func (x *SendToSocketsResponse) GetView() *View {
 	return nil
 }
 
+// Whose sessions to end.
+type EndSessionsRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// CEL. Required.
+	Filter string `protobuf:"bytes,1,opt,name=filter,proto3" json:"filter,omitempty"`
+	// Values for the filter.
+	Params        *structpb.Struct `protobuf:"bytes,2,opt,name=params,proto3" json:"params,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *EndSessionsRequest) Reset() {
+	*x = EndSessionsRequest{}
+	mi := &file_socketpass_v1_registry_service_proto_msgTypes[29]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *EndSessionsRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*EndSessionsRequest) ProtoMessage() {}
+
+func (x *EndSessionsRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_socketpass_v1_registry_service_proto_msgTypes[29]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use EndSessionsRequest.ProtoReflect.Descriptor instead.
+func (*EndSessionsRequest) Descriptor() ([]byte, []int) {
+	return file_socketpass_v1_registry_service_proto_rawDescGZIP(), []int{29}
+}
+
+func (x *EndSessionsRequest) GetFilter() string {
+	if x != nil {
+		return x.Filter
+	}
+	return ""
+}
+
+func (x *EndSessionsRequest) GetParams() *structpb.Struct {
+	if x != nil {
+		return x.Params
+	}
+	return nil
+}
+
+// What was ended.
+type EndSessionsResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Sockets that matched. Those without a session are among them, and go on.
+	Matched uint64 `protobuf:"varint,1,opt,name=matched,proto3" json:"matched,omitempty"`
+	// How much the answer knows.
+	View          *View `protobuf:"bytes,2,opt,name=view,proto3" json:"view,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *EndSessionsResponse) Reset() {
+	*x = EndSessionsResponse{}
+	mi := &file_socketpass_v1_registry_service_proto_msgTypes[30]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *EndSessionsResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*EndSessionsResponse) ProtoMessage() {}
+
+func (x *EndSessionsResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_socketpass_v1_registry_service_proto_msgTypes[30]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use EndSessionsResponse.ProtoReflect.Descriptor instead.
+func (*EndSessionsResponse) Descriptor() ([]byte, []int) {
+	return file_socketpass_v1_registry_service_proto_rawDescGZIP(), []int{30}
+}
+
+func (x *EndSessionsResponse) GetMatched() uint64 {
+	if x != nil {
+		return x.Matched
+	}
+	return 0
+}
+
+func (x *EndSessionsResponse) GetView() *View {
+	if x != nil {
+		return x.View
+	}
+	return nil
+}
+
+// Where to begin.
+type WatchSessionEndsRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// `revision` of an earlier message, or `socketpass-revision` of an earlier answer's metadata: ends from there on. Empty:
+	// what comes next.
+	FromRevision  string `protobuf:"bytes,1,opt,name=from_revision,json=fromRevision,proto3" json:"from_revision,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *WatchSessionEndsRequest) Reset() {
+	*x = WatchSessionEndsRequest{}
+	mi := &file_socketpass_v1_registry_service_proto_msgTypes[31]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *WatchSessionEndsRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*WatchSessionEndsRequest) ProtoMessage() {}
+
+func (x *WatchSessionEndsRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_socketpass_v1_registry_service_proto_msgTypes[31]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use WatchSessionEndsRequest.ProtoReflect.Descriptor instead.
+func (*WatchSessionEndsRequest) Descriptor() ([]byte, []int) {
+	return file_socketpass_v1_registry_service_proto_rawDescGZIP(), []int{31}
+}
+
+func (x *WatchSessionEndsRequest) GetFromRevision() string {
+	if x != nil {
+		return x.FromRevision
+	}
+	return ""
+}
+
+// A session that has ended. Here alone is its id answered, to admins.
+type WatchSessionEndsResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Which. As good as a login for as long as it lives: after ANOTHER_USER, DENIED_BY_POLICY and USER_NOT_FOUND it does.
+	SessionId string `protobuf:"bytes,1,opt,name=session_id,json=sessionId,proto3" json:"session_id,omitempty"`
+	// Whose it was, as the registry last knew them.
+	User *structpb.Struct `protobuf:"bytes,2,opt,name=user,proto3" json:"user,omitempty"`
+	// Why: SESSION_NOT_FOUND (destroyed or expired), NOT_LOGGED_IN (logged out), ANOTHER_USER, DENIED_BY_POLICY,
+	// USER_NOT_FOUND, PASSPORT_NOT_INITIALIZED.
+	Reason Reason `protobuf:"varint,3,opt,name=reason,proto3,enum=socketpass.v1.Reason" json:"reason,omitempty"`
+	// How many of its sockets were open in the fleet. They are closed one by one after this.
+	Sockets uint64 `protobuf:"varint,4,opt,name=sockets,proto3" json:"sockets,omitempty"`
+	// When it was found to have ended.
+	At *timestamppb.Timestamp `protobuf:"bytes,5,opt,name=at,proto3" json:"at,omitempty"`
+	// Where a watch can go on from. Opaque.
+	Revision      string `protobuf:"bytes,6,opt,name=revision,proto3" json:"revision,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *WatchSessionEndsResponse) Reset() {
+	*x = WatchSessionEndsResponse{}
+	mi := &file_socketpass_v1_registry_service_proto_msgTypes[32]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *WatchSessionEndsResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*WatchSessionEndsResponse) ProtoMessage() {}
+
+func (x *WatchSessionEndsResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_socketpass_v1_registry_service_proto_msgTypes[32]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use WatchSessionEndsResponse.ProtoReflect.Descriptor instead.
+func (*WatchSessionEndsResponse) Descriptor() ([]byte, []int) {
+	return file_socketpass_v1_registry_service_proto_rawDescGZIP(), []int{32}
+}
+
+func (x *WatchSessionEndsResponse) GetSessionId() string {
+	if x != nil {
+		return x.SessionId
+	}
+	return ""
+}
+
+func (x *WatchSessionEndsResponse) GetUser() *structpb.Struct {
+	if x != nil {
+		return x.User
+	}
+	return nil
+}
+
+func (x *WatchSessionEndsResponse) GetReason() Reason {
+	if x != nil {
+		return x.Reason
+	}
+	return Reason_REASON_UNSPECIFIED
+}
+
+func (x *WatchSessionEndsResponse) GetSockets() uint64 {
+	if x != nil {
+		return x.Sockets
+	}
+	return 0
+}
+
+func (x *WatchSessionEndsResponse) GetAt() *timestamppb.Timestamp {
+	if x != nil {
+		return x.At
+	}
+	return nil
+}
+
+func (x *WatchSessionEndsResponse) GetRevision() string {
+	if x != nil {
+		return x.Revision
+	}
+	return ""
+}
+
 // What to explain.
 type ExplainFilterRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -2179,7 +2427,7 @@ type ExplainFilterRequest struct {
 
 func (x *ExplainFilterRequest) Reset() {
 	*x = ExplainFilterRequest{}
-	mi := &file_socketpass_v1_registry_service_proto_msgTypes[29]
+	mi := &file_socketpass_v1_registry_service_proto_msgTypes[33]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2191,7 +2439,7 @@ func (x *ExplainFilterRequest) String() string {
 func (*ExplainFilterRequest) ProtoMessage() {}
 
 func (x *ExplainFilterRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_socketpass_v1_registry_service_proto_msgTypes[29]
+	mi := &file_socketpass_v1_registry_service_proto_msgTypes[33]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2204,7 +2452,7 @@ func (x *ExplainFilterRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ExplainFilterRequest.ProtoReflect.Descriptor instead.
 func (*ExplainFilterRequest) Descriptor() ([]byte, []int) {
-	return file_socketpass_v1_registry_service_proto_rawDescGZIP(), []int{29}
+	return file_socketpass_v1_registry_service_proto_rawDescGZIP(), []int{33}
 }
 
 func (x *ExplainFilterRequest) GetFilter() string {
@@ -2232,7 +2480,7 @@ type ExplainFilterResponse struct {
 
 func (x *ExplainFilterResponse) Reset() {
 	*x = ExplainFilterResponse{}
-	mi := &file_socketpass_v1_registry_service_proto_msgTypes[30]
+	mi := &file_socketpass_v1_registry_service_proto_msgTypes[34]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2244,7 +2492,7 @@ func (x *ExplainFilterResponse) String() string {
 func (*ExplainFilterResponse) ProtoMessage() {}
 
 func (x *ExplainFilterResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_socketpass_v1_registry_service_proto_msgTypes[30]
+	mi := &file_socketpass_v1_registry_service_proto_msgTypes[34]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2257,7 +2505,7 @@ func (x *ExplainFilterResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ExplainFilterResponse.ProtoReflect.Descriptor instead.
 func (*ExplainFilterResponse) Descriptor() ([]byte, []int) {
-	return file_socketpass_v1_registry_service_proto_rawDescGZIP(), []int{30}
+	return file_socketpass_v1_registry_service_proto_rawDescGZIP(), []int{34}
 }
 
 func (x *ExplainFilterResponse) GetSteps() []*FilterStep {
@@ -2282,7 +2530,7 @@ type FilterStep struct {
 
 func (x *FilterStep) Reset() {
 	*x = FilterStep{}
-	mi := &file_socketpass_v1_registry_service_proto_msgTypes[31]
+	mi := &file_socketpass_v1_registry_service_proto_msgTypes[35]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2294,7 +2542,7 @@ func (x *FilterStep) String() string {
 func (*FilterStep) ProtoMessage() {}
 
 func (x *FilterStep) ProtoReflect() protoreflect.Message {
-	mi := &file_socketpass_v1_registry_service_proto_msgTypes[31]
+	mi := &file_socketpass_v1_registry_service_proto_msgTypes[35]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2307,7 +2555,7 @@ func (x *FilterStep) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FilterStep.ProtoReflect.Descriptor instead.
 func (*FilterStep) Descriptor() ([]byte, []int) {
-	return file_socketpass_v1_registry_service_proto_rawDescGZIP(), []int{31}
+	return file_socketpass_v1_registry_service_proto_rawDescGZIP(), []int{35}
 }
 
 func (x *FilterStep) GetExpression() string {
@@ -2340,7 +2588,7 @@ type ListGatewaysRequest struct {
 
 func (x *ListGatewaysRequest) Reset() {
 	*x = ListGatewaysRequest{}
-	mi := &file_socketpass_v1_registry_service_proto_msgTypes[32]
+	mi := &file_socketpass_v1_registry_service_proto_msgTypes[36]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2352,7 +2600,7 @@ func (x *ListGatewaysRequest) String() string {
 func (*ListGatewaysRequest) ProtoMessage() {}
 
 func (x *ListGatewaysRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_socketpass_v1_registry_service_proto_msgTypes[32]
+	mi := &file_socketpass_v1_registry_service_proto_msgTypes[36]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2365,7 +2613,7 @@ func (x *ListGatewaysRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListGatewaysRequest.ProtoReflect.Descriptor instead.
 func (*ListGatewaysRequest) Descriptor() ([]byte, []int) {
-	return file_socketpass_v1_registry_service_proto_rawDescGZIP(), []int{32}
+	return file_socketpass_v1_registry_service_proto_rawDescGZIP(), []int{36}
 }
 
 // Who reports.
@@ -2381,7 +2629,7 @@ type ListGatewaysResponse struct {
 
 func (x *ListGatewaysResponse) Reset() {
 	*x = ListGatewaysResponse{}
-	mi := &file_socketpass_v1_registry_service_proto_msgTypes[33]
+	mi := &file_socketpass_v1_registry_service_proto_msgTypes[37]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2393,7 +2641,7 @@ func (x *ListGatewaysResponse) String() string {
 func (*ListGatewaysResponse) ProtoMessage() {}
 
 func (x *ListGatewaysResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_socketpass_v1_registry_service_proto_msgTypes[33]
+	mi := &file_socketpass_v1_registry_service_proto_msgTypes[37]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2406,7 +2654,7 @@ func (x *ListGatewaysResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListGatewaysResponse.ProtoReflect.Descriptor instead.
 func (*ListGatewaysResponse) Descriptor() ([]byte, []int) {
-	return file_socketpass_v1_registry_service_proto_rawDescGZIP(), []int{33}
+	return file_socketpass_v1_registry_service_proto_rawDescGZIP(), []int{37}
 }
 
 func (x *ListGatewaysResponse) GetGateways() []*Gateway {
@@ -2444,7 +2692,7 @@ type Gateway struct {
 
 func (x *Gateway) Reset() {
 	*x = Gateway{}
-	mi := &file_socketpass_v1_registry_service_proto_msgTypes[34]
+	mi := &file_socketpass_v1_registry_service_proto_msgTypes[38]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2456,7 +2704,7 @@ func (x *Gateway) String() string {
 func (*Gateway) ProtoMessage() {}
 
 func (x *Gateway) ProtoReflect() protoreflect.Message {
-	mi := &file_socketpass_v1_registry_service_proto_msgTypes[34]
+	mi := &file_socketpass_v1_registry_service_proto_msgTypes[38]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2469,7 +2717,7 @@ func (x *Gateway) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Gateway.ProtoReflect.Descriptor instead.
 func (*Gateway) Descriptor() ([]byte, []int) {
-	return file_socketpass_v1_registry_service_proto_rawDescGZIP(), []int{34}
+	return file_socketpass_v1_registry_service_proto_rawDescGZIP(), []int{38}
 }
 
 func (x *Gateway) GetGatewayId() string {
@@ -2659,7 +2907,23 @@ const file_socketpass_v1_registry_service_proto_rawDesc = "" +
 	"\x04done\x18\x02 \x01(\x04R\x04done\x12\x16\n" +
 	"\x06failed\x18\x03 \x01(\x04R\x06failed\x12 \n" +
 	"\vunreachable\x18\x04 \x01(\x04R\vunreachable\x12'\n" +
-	"\x04view\x18\x05 \x01(\v2\x13.socketpass.v1.ViewR\x04view\"_\n" +
+	"\x04view\x18\x05 \x01(\v2\x13.socketpass.v1.ViewR\x04view\"]\n" +
+	"\x12EndSessionsRequest\x12\x16\n" +
+	"\x06filter\x18\x01 \x01(\tR\x06filter\x12/\n" +
+	"\x06params\x18\x02 \x01(\v2\x17.google.protobuf.StructR\x06params\"X\n" +
+	"\x13EndSessionsResponse\x12\x18\n" +
+	"\amatched\x18\x01 \x01(\x04R\amatched\x12'\n" +
+	"\x04view\x18\x02 \x01(\v2\x13.socketpass.v1.ViewR\x04view\">\n" +
+	"\x17WatchSessionEndsRequest\x12#\n" +
+	"\rfrom_revision\x18\x01 \x01(\tR\ffromRevision\"\xf7\x01\n" +
+	"\x18WatchSessionEndsResponse\x12\x1d\n" +
+	"\n" +
+	"session_id\x18\x01 \x01(\tR\tsessionId\x12+\n" +
+	"\x04user\x18\x02 \x01(\v2\x17.google.protobuf.StructR\x04user\x12-\n" +
+	"\x06reason\x18\x03 \x01(\x0e2\x15.socketpass.v1.ReasonR\x06reason\x12\x18\n" +
+	"\asockets\x18\x04 \x01(\x04R\asockets\x12*\n" +
+	"\x02at\x18\x05 \x01(\v2\x1a.google.protobuf.TimestampR\x02at\x12\x1a\n" +
+	"\brevision\x18\x06 \x01(\tR\brevision\"_\n" +
 	"\x14ExplainFilterRequest\x12\x16\n" +
 	"\x06filter\x18\x01 \x01(\tR\x06filter\x12/\n" +
 	"\x06params\x18\x02 \x01(\v2\x17.google.protobuf.StructR\x06params\"H\n" +
@@ -2690,14 +2954,16 @@ const file_socketpass_v1_registry_service_proto_rawDesc = "" +
 	"\fGatewayState\x12\x1d\n" +
 	"\x19GATEWAY_STATE_UNSPECIFIED\x10\x00\x12\x16\n" +
 	"\x12GATEWAY_STATE_LIVE\x10\x01\x12\x16\n" +
-	"\x12GATEWAY_STATE_LATE\x10\x022\xeb\x05\n" +
+	"\x12GATEWAY_STATE_LATE\x10\x022\xa8\a\n" +
 	"\x0fRegistryService\x12I\n" +
 	"\x06Report\x12\x1c.socketpass.v1.ReportRequest\x1a\x1d.socketpass.v1.ReportResponse(\x010\x01\x12\\\n" +
 	"\rFilterSockets\x12#.socketpass.v1.FilterSocketsRequest\x1a$.socketpass.v1.FilterSocketsResponse0\x01\x12W\n" +
 	"\fCountSockets\x12\".socketpass.v1.CountSocketsRequest\x1a#.socketpass.v1.CountSocketsResponse\x12Y\n" +
 	"\fWatchSockets\x12\".socketpass.v1.WatchSocketsRequest\x1a#.socketpass.v1.WatchSocketsResponse0\x01\x12h\n" +
 	"\x11DisconnectSockets\x12'.socketpass.v1.DisconnectSocketsRequest\x1a(.socketpass.v1.DisconnectSocketsResponse0\x01\x12\\\n" +
-	"\rSendToSockets\x12#.socketpass.v1.SendToSocketsRequest\x1a$.socketpass.v1.SendToSocketsResponse0\x01\x12Z\n" +
+	"\rSendToSockets\x12#.socketpass.v1.SendToSocketsRequest\x1a$.socketpass.v1.SendToSocketsResponse0\x01\x12T\n" +
+	"\vEndSessions\x12!.socketpass.v1.EndSessionsRequest\x1a\".socketpass.v1.EndSessionsResponse\x12e\n" +
+	"\x10WatchSessionEnds\x12&.socketpass.v1.WatchSessionEndsRequest\x1a'.socketpass.v1.WatchSessionEndsResponse0\x01\x12Z\n" +
 	"\rExplainFilter\x12#.socketpass.v1.ExplainFilterRequest\x1a$.socketpass.v1.ExplainFilterResponse\x12W\n" +
 	"\fListGateways\x12\".socketpass.v1.ListGatewaysRequest\x1a#.socketpass.v1.ListGatewaysResponseB\xb8\x01\n" +
 	"\x11com.socketpass.v1B\x14RegistryServiceProtoP\x01Z8github.com/socketpass/socketpass/clients/go/socketpassv1\xa2\x02\x03SXX\xaa\x02\rSocketpass.V1\xca\x02\rSocketpass\\V1\xe2\x02\x19Socketpass\\V1\\GPBMetadata\xea\x02\x0eSocketpass::V1b\x06proto3"
@@ -2715,7 +2981,7 @@ func file_socketpass_v1_registry_service_proto_rawDescGZIP() []byte {
 }
 
 var file_socketpass_v1_registry_service_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_socketpass_v1_registry_service_proto_msgTypes = make([]protoimpl.MessageInfo, 37)
+var file_socketpass_v1_registry_service_proto_msgTypes = make([]protoimpl.MessageInfo, 41)
 var file_socketpass_v1_registry_service_proto_goTypes = []any{
 	(GatewayState)(0),                 // 0: socketpass.v1.GatewayState
 	(*ReportRequest)(nil),             // 1: socketpass.v1.ReportRequest
@@ -2747,92 +3013,105 @@ var file_socketpass_v1_registry_service_proto_goTypes = []any{
 	(*DisconnectSocketsResponse)(nil), // 27: socketpass.v1.DisconnectSocketsResponse
 	(*SendToSocketsRequest)(nil),      // 28: socketpass.v1.SendToSocketsRequest
 	(*SendToSocketsResponse)(nil),     // 29: socketpass.v1.SendToSocketsResponse
-	(*ExplainFilterRequest)(nil),      // 30: socketpass.v1.ExplainFilterRequest
-	(*ExplainFilterResponse)(nil),     // 31: socketpass.v1.ExplainFilterResponse
-	(*FilterStep)(nil),                // 32: socketpass.v1.FilterStep
-	(*ListGatewaysRequest)(nil),       // 33: socketpass.v1.ListGatewaysRequest
-	(*ListGatewaysResponse)(nil),      // 34: socketpass.v1.ListGatewaysResponse
-	(*Gateway)(nil),                   // 35: socketpass.v1.Gateway
-	nil,                               // 36: socketpass.v1.Hello.LabelsEntry
-	nil,                               // 37: socketpass.v1.Gateway.LabelsEntry
-	(*structpb.Struct)(nil),           // 38: google.protobuf.Struct
-	(*timestamppb.Timestamp)(nil),     // 39: google.protobuf.Timestamp
-	(*durationpb.Duration)(nil),       // 40: google.protobuf.Duration
-	(*Close)(nil),                     // 41: socketpass.v1.Close
-	(*structpb.Value)(nil),            // 42: google.protobuf.Value
-	(Reason)(0),                       // 43: socketpass.v1.Reason
+	(*EndSessionsRequest)(nil),        // 30: socketpass.v1.EndSessionsRequest
+	(*EndSessionsResponse)(nil),       // 31: socketpass.v1.EndSessionsResponse
+	(*WatchSessionEndsRequest)(nil),   // 32: socketpass.v1.WatchSessionEndsRequest
+	(*WatchSessionEndsResponse)(nil),  // 33: socketpass.v1.WatchSessionEndsResponse
+	(*ExplainFilterRequest)(nil),      // 34: socketpass.v1.ExplainFilterRequest
+	(*ExplainFilterResponse)(nil),     // 35: socketpass.v1.ExplainFilterResponse
+	(*FilterStep)(nil),                // 36: socketpass.v1.FilterStep
+	(*ListGatewaysRequest)(nil),       // 37: socketpass.v1.ListGatewaysRequest
+	(*ListGatewaysResponse)(nil),      // 38: socketpass.v1.ListGatewaysResponse
+	(*Gateway)(nil),                   // 39: socketpass.v1.Gateway
+	nil,                               // 40: socketpass.v1.Hello.LabelsEntry
+	nil,                               // 41: socketpass.v1.Gateway.LabelsEntry
+	(*structpb.Struct)(nil),           // 42: google.protobuf.Struct
+	(*timestamppb.Timestamp)(nil),     // 43: google.protobuf.Timestamp
+	(*durationpb.Duration)(nil),       // 44: google.protobuf.Duration
+	(*Close)(nil),                     // 45: socketpass.v1.Close
+	(*structpb.Value)(nil),            // 46: google.protobuf.Value
+	(Reason)(0),                       // 47: socketpass.v1.Reason
 }
 var file_socketpass_v1_registry_service_proto_depIdxs = []int32{
 	2,  // 0: socketpass.v1.ReportRequest.hello:type_name -> socketpass.v1.Hello
 	3,  // 1: socketpass.v1.ReportRequest.batch:type_name -> socketpass.v1.Batch
 	16, // 2: socketpass.v1.ReportRequest.command_result:type_name -> socketpass.v1.CommandResult
 	6,  // 3: socketpass.v1.ReportRequest.goodbye:type_name -> socketpass.v1.Goodbye
-	36, // 4: socketpass.v1.Hello.labels:type_name -> socketpass.v1.Hello.LabelsEntry
+	40, // 4: socketpass.v1.Hello.labels:type_name -> socketpass.v1.Hello.LabelsEntry
 	4,  // 5: socketpass.v1.Batch.events:type_name -> socketpass.v1.Event
 	7,  // 6: socketpass.v1.Event.opened:type_name -> socketpass.v1.Socket
 	5,  // 7: socketpass.v1.Event.closed:type_name -> socketpass.v1.SocketClosed
-	38, // 8: socketpass.v1.Socket.user:type_name -> google.protobuf.Struct
-	38, // 9: socketpass.v1.Socket.data:type_name -> google.protobuf.Struct
-	39, // 10: socketpass.v1.Socket.connected_at:type_name -> google.protobuf.Timestamp
+	42, // 8: socketpass.v1.Socket.user:type_name -> google.protobuf.Struct
+	42, // 9: socketpass.v1.Socket.data:type_name -> google.protobuf.Struct
+	43, // 10: socketpass.v1.Socket.connected_at:type_name -> google.protobuf.Timestamp
 	9,  // 11: socketpass.v1.ReportResponse.welcome:type_name -> socketpass.v1.Welcome
 	10, // 12: socketpass.v1.ReportResponse.ack:type_name -> socketpass.v1.Ack
 	12, // 13: socketpass.v1.ReportResponse.command:type_name -> socketpass.v1.Command
-	40, // 14: socketpass.v1.Welcome.lease:type_name -> google.protobuf.Duration
+	44, // 14: socketpass.v1.Welcome.lease:type_name -> google.protobuf.Duration
 	11, // 15: socketpass.v1.Ack.rejected:type_name -> socketpass.v1.Rejection
 	13, // 16: socketpass.v1.Command.disconnect:type_name -> socketpass.v1.Disconnect
 	14, // 17: socketpass.v1.Command.send:type_name -> socketpass.v1.Send
 	15, // 18: socketpass.v1.Command.user_changed:type_name -> socketpass.v1.UserChanged
-	41, // 19: socketpass.v1.Disconnect.close:type_name -> socketpass.v1.Close
-	42, // 20: socketpass.v1.Send.args:type_name -> google.protobuf.Value
-	38, // 21: socketpass.v1.UserChanged.user:type_name -> google.protobuf.Struct
-	40, // 22: socketpass.v1.View.age:type_name -> google.protobuf.Duration
-	38, // 23: socketpass.v1.FilterSocketsRequest.params:type_name -> google.protobuf.Struct
+	45, // 19: socketpass.v1.Disconnect.close:type_name -> socketpass.v1.Close
+	46, // 20: socketpass.v1.Send.args:type_name -> google.protobuf.Value
+	42, // 21: socketpass.v1.UserChanged.user:type_name -> google.protobuf.Struct
+	44, // 22: socketpass.v1.View.age:type_name -> google.protobuf.Duration
+	42, // 23: socketpass.v1.FilterSocketsRequest.params:type_name -> google.protobuf.Struct
 	7,  // 24: socketpass.v1.FilterSocketsResponse.sockets:type_name -> socketpass.v1.Socket
 	17, // 25: socketpass.v1.FilterSocketsResponse.view:type_name -> socketpass.v1.View
-	38, // 26: socketpass.v1.CountSocketsRequest.params:type_name -> google.protobuf.Struct
+	42, // 26: socketpass.v1.CountSocketsRequest.params:type_name -> google.protobuf.Struct
 	22, // 27: socketpass.v1.CountSocketsResponse.groups:type_name -> socketpass.v1.Group
 	17, // 28: socketpass.v1.CountSocketsResponse.view:type_name -> socketpass.v1.View
-	42, // 29: socketpass.v1.Group.key:type_name -> google.protobuf.Value
-	38, // 30: socketpass.v1.WatchSocketsRequest.params:type_name -> google.protobuf.Struct
+	46, // 29: socketpass.v1.Group.key:type_name -> google.protobuf.Value
+	42, // 30: socketpass.v1.WatchSocketsRequest.params:type_name -> google.protobuf.Struct
 	7,  // 31: socketpass.v1.WatchSocketsResponse.opened:type_name -> socketpass.v1.Socket
 	25, // 32: socketpass.v1.WatchSocketsResponse.closed:type_name -> socketpass.v1.WatchedSocketClosed
 	17, // 33: socketpass.v1.WatchSocketsResponse.checkpoint:type_name -> socketpass.v1.View
 	7,  // 34: socketpass.v1.WatchedSocketClosed.socket:type_name -> socketpass.v1.Socket
-	43, // 35: socketpass.v1.WatchedSocketClosed.reason:type_name -> socketpass.v1.Reason
-	38, // 36: socketpass.v1.DisconnectSocketsRequest.params:type_name -> google.protobuf.Struct
-	41, // 37: socketpass.v1.DisconnectSocketsRequest.close:type_name -> socketpass.v1.Close
+	47, // 35: socketpass.v1.WatchedSocketClosed.reason:type_name -> socketpass.v1.Reason
+	42, // 36: socketpass.v1.DisconnectSocketsRequest.params:type_name -> google.protobuf.Struct
+	45, // 37: socketpass.v1.DisconnectSocketsRequest.close:type_name -> socketpass.v1.Close
 	17, // 38: socketpass.v1.DisconnectSocketsResponse.view:type_name -> socketpass.v1.View
-	38, // 39: socketpass.v1.SendToSocketsRequest.params:type_name -> google.protobuf.Struct
-	42, // 40: socketpass.v1.SendToSocketsRequest.args:type_name -> google.protobuf.Value
+	42, // 39: socketpass.v1.SendToSocketsRequest.params:type_name -> google.protobuf.Struct
+	46, // 40: socketpass.v1.SendToSocketsRequest.args:type_name -> google.protobuf.Value
 	17, // 41: socketpass.v1.SendToSocketsResponse.view:type_name -> socketpass.v1.View
-	38, // 42: socketpass.v1.ExplainFilterRequest.params:type_name -> google.protobuf.Struct
-	32, // 43: socketpass.v1.ExplainFilterResponse.steps:type_name -> socketpass.v1.FilterStep
-	35, // 44: socketpass.v1.ListGatewaysResponse.gateways:type_name -> socketpass.v1.Gateway
-	17, // 45: socketpass.v1.ListGatewaysResponse.view:type_name -> socketpass.v1.View
-	37, // 46: socketpass.v1.Gateway.labels:type_name -> socketpass.v1.Gateway.LabelsEntry
-	0,  // 47: socketpass.v1.Gateway.state:type_name -> socketpass.v1.GatewayState
-	39, // 48: socketpass.v1.Gateway.last_seen:type_name -> google.protobuf.Timestamp
-	1,  // 49: socketpass.v1.RegistryService.Report:input_type -> socketpass.v1.ReportRequest
-	18, // 50: socketpass.v1.RegistryService.FilterSockets:input_type -> socketpass.v1.FilterSocketsRequest
-	20, // 51: socketpass.v1.RegistryService.CountSockets:input_type -> socketpass.v1.CountSocketsRequest
-	23, // 52: socketpass.v1.RegistryService.WatchSockets:input_type -> socketpass.v1.WatchSocketsRequest
-	26, // 53: socketpass.v1.RegistryService.DisconnectSockets:input_type -> socketpass.v1.DisconnectSocketsRequest
-	28, // 54: socketpass.v1.RegistryService.SendToSockets:input_type -> socketpass.v1.SendToSocketsRequest
-	30, // 55: socketpass.v1.RegistryService.ExplainFilter:input_type -> socketpass.v1.ExplainFilterRequest
-	33, // 56: socketpass.v1.RegistryService.ListGateways:input_type -> socketpass.v1.ListGatewaysRequest
-	8,  // 57: socketpass.v1.RegistryService.Report:output_type -> socketpass.v1.ReportResponse
-	19, // 58: socketpass.v1.RegistryService.FilterSockets:output_type -> socketpass.v1.FilterSocketsResponse
-	21, // 59: socketpass.v1.RegistryService.CountSockets:output_type -> socketpass.v1.CountSocketsResponse
-	24, // 60: socketpass.v1.RegistryService.WatchSockets:output_type -> socketpass.v1.WatchSocketsResponse
-	27, // 61: socketpass.v1.RegistryService.DisconnectSockets:output_type -> socketpass.v1.DisconnectSocketsResponse
-	29, // 62: socketpass.v1.RegistryService.SendToSockets:output_type -> socketpass.v1.SendToSocketsResponse
-	31, // 63: socketpass.v1.RegistryService.ExplainFilter:output_type -> socketpass.v1.ExplainFilterResponse
-	34, // 64: socketpass.v1.RegistryService.ListGateways:output_type -> socketpass.v1.ListGatewaysResponse
-	57, // [57:65] is the sub-list for method output_type
-	49, // [49:57] is the sub-list for method input_type
-	49, // [49:49] is the sub-list for extension type_name
-	49, // [49:49] is the sub-list for extension extendee
-	0,  // [0:49] is the sub-list for field type_name
+	42, // 42: socketpass.v1.EndSessionsRequest.params:type_name -> google.protobuf.Struct
+	17, // 43: socketpass.v1.EndSessionsResponse.view:type_name -> socketpass.v1.View
+	42, // 44: socketpass.v1.WatchSessionEndsResponse.user:type_name -> google.protobuf.Struct
+	47, // 45: socketpass.v1.WatchSessionEndsResponse.reason:type_name -> socketpass.v1.Reason
+	43, // 46: socketpass.v1.WatchSessionEndsResponse.at:type_name -> google.protobuf.Timestamp
+	42, // 47: socketpass.v1.ExplainFilterRequest.params:type_name -> google.protobuf.Struct
+	36, // 48: socketpass.v1.ExplainFilterResponse.steps:type_name -> socketpass.v1.FilterStep
+	39, // 49: socketpass.v1.ListGatewaysResponse.gateways:type_name -> socketpass.v1.Gateway
+	17, // 50: socketpass.v1.ListGatewaysResponse.view:type_name -> socketpass.v1.View
+	41, // 51: socketpass.v1.Gateway.labels:type_name -> socketpass.v1.Gateway.LabelsEntry
+	0,  // 52: socketpass.v1.Gateway.state:type_name -> socketpass.v1.GatewayState
+	43, // 53: socketpass.v1.Gateway.last_seen:type_name -> google.protobuf.Timestamp
+	1,  // 54: socketpass.v1.RegistryService.Report:input_type -> socketpass.v1.ReportRequest
+	18, // 55: socketpass.v1.RegistryService.FilterSockets:input_type -> socketpass.v1.FilterSocketsRequest
+	20, // 56: socketpass.v1.RegistryService.CountSockets:input_type -> socketpass.v1.CountSocketsRequest
+	23, // 57: socketpass.v1.RegistryService.WatchSockets:input_type -> socketpass.v1.WatchSocketsRequest
+	26, // 58: socketpass.v1.RegistryService.DisconnectSockets:input_type -> socketpass.v1.DisconnectSocketsRequest
+	28, // 59: socketpass.v1.RegistryService.SendToSockets:input_type -> socketpass.v1.SendToSocketsRequest
+	30, // 60: socketpass.v1.RegistryService.EndSessions:input_type -> socketpass.v1.EndSessionsRequest
+	32, // 61: socketpass.v1.RegistryService.WatchSessionEnds:input_type -> socketpass.v1.WatchSessionEndsRequest
+	34, // 62: socketpass.v1.RegistryService.ExplainFilter:input_type -> socketpass.v1.ExplainFilterRequest
+	37, // 63: socketpass.v1.RegistryService.ListGateways:input_type -> socketpass.v1.ListGatewaysRequest
+	8,  // 64: socketpass.v1.RegistryService.Report:output_type -> socketpass.v1.ReportResponse
+	19, // 65: socketpass.v1.RegistryService.FilterSockets:output_type -> socketpass.v1.FilterSocketsResponse
+	21, // 66: socketpass.v1.RegistryService.CountSockets:output_type -> socketpass.v1.CountSocketsResponse
+	24, // 67: socketpass.v1.RegistryService.WatchSockets:output_type -> socketpass.v1.WatchSocketsResponse
+	27, // 68: socketpass.v1.RegistryService.DisconnectSockets:output_type -> socketpass.v1.DisconnectSocketsResponse
+	29, // 69: socketpass.v1.RegistryService.SendToSockets:output_type -> socketpass.v1.SendToSocketsResponse
+	31, // 70: socketpass.v1.RegistryService.EndSessions:output_type -> socketpass.v1.EndSessionsResponse
+	33, // 71: socketpass.v1.RegistryService.WatchSessionEnds:output_type -> socketpass.v1.WatchSessionEndsResponse
+	35, // 72: socketpass.v1.RegistryService.ExplainFilter:output_type -> socketpass.v1.ExplainFilterResponse
+	38, // 73: socketpass.v1.RegistryService.ListGateways:output_type -> socketpass.v1.ListGatewaysResponse
+	64, // [64:74] is the sub-list for method output_type
+	54, // [54:64] is the sub-list for method input_type
+	54, // [54:54] is the sub-list for extension type_name
+	54, // [54:54] is the sub-list for extension extendee
+	0,  // [0:54] is the sub-list for field type_name
 }
 
 func init() { file_socketpass_v1_registry_service_proto_init() }
@@ -2873,7 +3152,7 @@ func file_socketpass_v1_registry_service_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_socketpass_v1_registry_service_proto_rawDesc), len(file_socketpass_v1_registry_service_proto_rawDesc)),
 			NumEnums:      1,
-			NumMessages:   37,
+			NumMessages:   41,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

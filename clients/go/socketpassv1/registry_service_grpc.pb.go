@@ -25,6 +25,8 @@ const (
 	RegistryService_WatchSockets_FullMethodName      = "/socketpass.v1.RegistryService/WatchSockets"
 	RegistryService_DisconnectSockets_FullMethodName = "/socketpass.v1.RegistryService/DisconnectSockets"
 	RegistryService_SendToSockets_FullMethodName     = "/socketpass.v1.RegistryService/SendToSockets"
+	RegistryService_EndSessions_FullMethodName       = "/socketpass.v1.RegistryService/EndSessions"
+	RegistryService_WatchSessionEnds_FullMethodName  = "/socketpass.v1.RegistryService/WatchSessionEnds"
 	RegistryService_ExplainFilter_FullMethodName     = "/socketpass.v1.RegistryService/ExplainFilter"
 	RegistryService_ListGateways_FullMethodName      = "/socketpass.v1.RegistryService/ListGateways"
 )
@@ -74,6 +76,17 @@ type RegistryServiceClient interface {
 	// Has the gateways emit an event to the sockets that match now, each once or never: what the fleet's
 	// `filterSocketsByUser(io, filter).forEach(socket => socket.emit(...))` would do.
 	SendToSockets(ctx context.Context, in *SendToSocketsRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[SendToSocketsResponse], error)
+	// Destroys the sessions behind the sockets that match, in the session store: the web app logs out too, and all sockets of
+	// these sessions end. A session that is back 2 s later, written by a request that was under way, is destroyed again. Safe
+	// to repeat. FAILED_PRECONDITION: sessions are in cookies (`cookie-session:`), which nobody can destroy from here.
+	// UNAVAILABLE: the store does not answer, and some of the sessions may be left: call again.
+	EndSessions(ctx context.Context, in *EndSessionsRequest, opts ...grpc.CallOption) (*EndSessionsResponse, error)
+	// Which sessions end, for whom and why: what has ended behind open sockets, in the whole fleet, each once. A stream of
+	// what is revoked, for proxies and audit. It begins with what comes next; `socketpass-revision` of the answer's metadata
+	// is where it begins. It ends with UNAVAILABLE when the replica goes: go on from the last revision at another.
+	// OUT_OF_RANGE when this watcher is slower than the ends, or `from_revision` cannot be gone on from: start afresh.
+	// RESOURCE_EXHAUSTED: as many watches are open at this replica as may be (`limits.max_watches`).
+	WatchSessionEnds(ctx context.Context, in *WatchSessionEndsRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[WatchSessionEndsResponse], error)
 	// How a filter is answered: what comes from an index, with how many sockets, and what is evaluated one by one.
 	ExplainFilter(ctx context.Context, in *ExplainFilterRequest, opts ...grpc.CallOption) (*ExplainFilterResponse, error)
 	// The gateways that hold sockets or have told of themselves, ordered by gateway id.
@@ -187,6 +200,35 @@ func (c *registryServiceClient) SendToSockets(ctx context.Context, in *SendToSoc
 // This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
 type RegistryService_SendToSocketsClient = grpc.ServerStreamingClient[SendToSocketsResponse]
 
+func (c *registryServiceClient) EndSessions(ctx context.Context, in *EndSessionsRequest, opts ...grpc.CallOption) (*EndSessionsResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(EndSessionsResponse)
+	err := c.cc.Invoke(ctx, RegistryService_EndSessions_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *registryServiceClient) WatchSessionEnds(ctx context.Context, in *WatchSessionEndsRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[WatchSessionEndsResponse], error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	stream, err := c.cc.NewStream(ctx, &RegistryService_ServiceDesc.Streams[5], RegistryService_WatchSessionEnds_FullMethodName, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	x := &grpc.GenericClientStream[WatchSessionEndsRequest, WatchSessionEndsResponse]{ClientStream: stream}
+	if err := x.ClientStream.SendMsg(in); err != nil {
+		return nil, err
+	}
+	if err := x.ClientStream.CloseSend(); err != nil {
+		return nil, err
+	}
+	return x, nil
+}
+
+// This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
+type RegistryService_WatchSessionEndsClient = grpc.ServerStreamingClient[WatchSessionEndsResponse]
+
 func (c *registryServiceClient) ExplainFilter(ctx context.Context, in *ExplainFilterRequest, opts ...grpc.CallOption) (*ExplainFilterResponse, error) {
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(ExplainFilterResponse)
@@ -252,6 +294,17 @@ type RegistryServiceServer interface {
 	// Has the gateways emit an event to the sockets that match now, each once or never: what the fleet's
 	// `filterSocketsByUser(io, filter).forEach(socket => socket.emit(...))` would do.
 	SendToSockets(*SendToSocketsRequest, grpc.ServerStreamingServer[SendToSocketsResponse]) error
+	// Destroys the sessions behind the sockets that match, in the session store: the web app logs out too, and all sockets of
+	// these sessions end. A session that is back 2 s later, written by a request that was under way, is destroyed again. Safe
+	// to repeat. FAILED_PRECONDITION: sessions are in cookies (`cookie-session:`), which nobody can destroy from here.
+	// UNAVAILABLE: the store does not answer, and some of the sessions may be left: call again.
+	EndSessions(context.Context, *EndSessionsRequest) (*EndSessionsResponse, error)
+	// Which sessions end, for whom and why: what has ended behind open sockets, in the whole fleet, each once. A stream of
+	// what is revoked, for proxies and audit. It begins with what comes next; `socketpass-revision` of the answer's metadata
+	// is where it begins. It ends with UNAVAILABLE when the replica goes: go on from the last revision at another.
+	// OUT_OF_RANGE when this watcher is slower than the ends, or `from_revision` cannot be gone on from: start afresh.
+	// RESOURCE_EXHAUSTED: as many watches are open at this replica as may be (`limits.max_watches`).
+	WatchSessionEnds(*WatchSessionEndsRequest, grpc.ServerStreamingServer[WatchSessionEndsResponse]) error
 	// How a filter is answered: what comes from an index, with how many sockets, and what is evaluated one by one.
 	ExplainFilter(context.Context, *ExplainFilterRequest) (*ExplainFilterResponse, error)
 	// The gateways that hold sockets or have told of themselves, ordered by gateway id.
@@ -283,6 +336,12 @@ func (UnimplementedRegistryServiceServer) DisconnectSockets(*DisconnectSocketsRe
 }
 func (UnimplementedRegistryServiceServer) SendToSockets(*SendToSocketsRequest, grpc.ServerStreamingServer[SendToSocketsResponse]) error {
 	return status.Error(codes.Unimplemented, "method SendToSockets not implemented")
+}
+func (UnimplementedRegistryServiceServer) EndSessions(context.Context, *EndSessionsRequest) (*EndSessionsResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method EndSessions not implemented")
+}
+func (UnimplementedRegistryServiceServer) WatchSessionEnds(*WatchSessionEndsRequest, grpc.ServerStreamingServer[WatchSessionEndsResponse]) error {
+	return status.Error(codes.Unimplemented, "method WatchSessionEnds not implemented")
 }
 func (UnimplementedRegistryServiceServer) ExplainFilter(context.Context, *ExplainFilterRequest) (*ExplainFilterResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method ExplainFilter not implemented")
@@ -380,6 +439,35 @@ func _RegistryService_SendToSockets_Handler(srv interface{}, stream grpc.ServerS
 // This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
 type RegistryService_SendToSocketsServer = grpc.ServerStreamingServer[SendToSocketsResponse]
 
+func _RegistryService_EndSessions_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(EndSessionsRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(RegistryServiceServer).EndSessions(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: RegistryService_EndSessions_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(RegistryServiceServer).EndSessions(ctx, req.(*EndSessionsRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _RegistryService_WatchSessionEnds_Handler(srv interface{}, stream grpc.ServerStream) error {
+	m := new(WatchSessionEndsRequest)
+	if err := stream.RecvMsg(m); err != nil {
+		return err
+	}
+	return srv.(RegistryServiceServer).WatchSessionEnds(m, &grpc.GenericServerStream[WatchSessionEndsRequest, WatchSessionEndsResponse]{ServerStream: stream})
+}
+
+// This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
+type RegistryService_WatchSessionEndsServer = grpc.ServerStreamingServer[WatchSessionEndsResponse]
+
 func _RegistryService_ExplainFilter_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
 	in := new(ExplainFilterRequest)
 	if err := dec(in); err != nil {
@@ -428,6 +516,10 @@ var RegistryService_ServiceDesc = grpc.ServiceDesc{
 			Handler:    _RegistryService_CountSockets_Handler,
 		},
 		{
+			MethodName: "EndSessions",
+			Handler:    _RegistryService_EndSessions_Handler,
+		},
+		{
 			MethodName: "ExplainFilter",
 			Handler:    _RegistryService_ExplainFilter_Handler,
 		},
@@ -461,6 +553,11 @@ var RegistryService_ServiceDesc = grpc.ServiceDesc{
 		{
 			StreamName:    "SendToSockets",
 			Handler:       _RegistryService_SendToSockets_Handler,
+			ServerStreams: true,
+		},
+		{
+			StreamName:    "WatchSessionEnds",
+			Handler:       _RegistryService_WatchSessionEnds_Handler,
 			ServerStreams: true,
 		},
 	},

@@ -15,8 +15,8 @@ pub struct Close {
 /// Why a decision fell as it did, why a socket ended, or why a watcher was told of it: one list for all of them.
 ///
 /// Each value names the close code a WebSocket gateway sends (4000-4499: the client may come back; 4500-4999: it need
-/// not) and, where passport.socketio had words for the case, the message that goes with it. The reasons of decisions are
-/// also those of open sockets that end with their session, from the release on that ends them so.
+/// not) and, where passport.socketio had words for the case, the message that goes with it. An open socket
+/// ends with its session for the reason that the decision, asked again, gives.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
 #[repr(i32)]
 pub enum Reason {
@@ -60,8 +60,7 @@ pub enum Reason {
     /// The user has as many open sockets as `limits.max_sockets_per_user` allows.
     /// Message "Too many sockets"; close code 4002.
     TooManySockets = 13,
-    /// Only of open sockets: the session now belongs to somebody else. Close code 4502. Sent from the release on that ends
-    /// sockets with their sessions.
+    /// Only of open sockets: the session now belongs to somebody else. Close code 4502.
     AnotherUser = 14,
     /// Only of open sockets: an operator or a program disconnected it. Close code 4505.
     Disconnected = 15,
@@ -496,7 +495,7 @@ pub struct Socket {
     #[prost(string, tag = "3")]
     pub namespace: ::prost::alloc::string::String,
     /// The session that it was opened with, as Authorize answered it; at most 1,024 bytes. Empty: none, and the socket does
-    /// not end with a session. (Sockets end with theirs from a later release on.) As good as a login, so it is never
+    /// not end with a session. As good as a login, so it is never
     /// answered: always empty in answers.
     #[prost(string, tag = "4")]
     pub session_id: ::prost::alloc::string::String,
@@ -593,8 +592,7 @@ pub mod command {
         /// Emit an event to them. Comes once or never.
         #[prost(message, tag = "3")]
         Send(super::Send),
-        /// The user behind them has changed. May come again, in order, and changes nothing then. Sent from the release on that
-        /// ends sockets with their sessions.
+        /// The user behind them has changed. May come again, in order, and changes nothing then.
         #[prost(message, tag = "4")]
         UserChanged(super::UserChanged),
     }
@@ -622,7 +620,8 @@ pub struct Send {
     #[prost(message, repeated, tag = "3")]
     pub args: ::prost::alloc::vec::Vec<::prost_types::Value>,
 }
-/// The user behind sockets has changed. Sent from the release on that ends sockets with their sessions.
+/// The user behind sockets has changed: the same person with another role or name, or somebody who has logged in where
+/// nobody was. From now on the registry lists them so, whatever the gateway reports.
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct UserChanged {
     /// Which, at most 1,000.
@@ -770,8 +769,7 @@ pub struct WatchedSocketClosed {
     /// Its names, `gateway_id` and `socket_id`; and what was last known of it.
     #[prost(message, optional, tag = "1")]
     pub socket: ::core::option::Option<Socket>,
-    /// CLOSED: the gateway's own doing. DISCONNECTED, GATEWAY_GONE, LEFT_FILTER, or why its session ended, from the release on
-    /// that ends sockets with their sessions.
+    /// CLOSED: the gateway's own doing. DISCONNECTED, GATEWAY_GONE, LEFT_FILTER, or why its session ended.
     #[prost(enumeration = "Reason", tag = "2")]
     pub reason: i32,
 }
@@ -844,6 +842,57 @@ pub struct SendToSocketsResponse {
     /// How much the answer knows.
     #[prost(message, optional, tag = "5")]
     pub view: ::core::option::Option<View>,
+}
+/// Whose sessions to end.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct EndSessionsRequest {
+    /// CEL. Required.
+    #[prost(string, tag = "1")]
+    pub filter: ::prost::alloc::string::String,
+    /// Values for the filter.
+    #[prost(message, optional, tag = "2")]
+    pub params: ::core::option::Option<::prost_types::Struct>,
+}
+/// What was ended.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct EndSessionsResponse {
+    /// Sockets that matched. Those without a session are among them, and go on.
+    #[prost(uint64, tag = "1")]
+    pub matched: u64,
+    /// How much the answer knows.
+    #[prost(message, optional, tag = "2")]
+    pub view: ::core::option::Option<View>,
+}
+/// Where to begin.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct WatchSessionEndsRequest {
+    /// `revision` of an earlier message, or `socketpass-revision` of an earlier answer's metadata: ends from there on. Empty:
+    /// what comes next.
+    #[prost(string, tag = "1")]
+    pub from_revision: ::prost::alloc::string::String,
+}
+/// A session that has ended. Here alone is its id answered, to admins.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct WatchSessionEndsResponse {
+    /// Which. As good as a login for as long as it lives: after ANOTHER_USER, DENIED_BY_POLICY and USER_NOT_FOUND it does.
+    #[prost(string, tag = "1")]
+    pub session_id: ::prost::alloc::string::String,
+    /// Whose it was, as the registry last knew them.
+    #[prost(message, optional, tag = "2")]
+    pub user: ::core::option::Option<::prost_types::Struct>,
+    /// Why: SESSION_NOT_FOUND (destroyed or expired), NOT_LOGGED_IN (logged out), ANOTHER_USER, DENIED_BY_POLICY,
+    /// USER_NOT_FOUND, PASSPORT_NOT_INITIALIZED.
+    #[prost(enumeration = "Reason", tag = "3")]
+    pub reason: i32,
+    /// How many of its sockets were open in the fleet. They are closed one by one after this.
+    #[prost(uint64, tag = "4")]
+    pub sockets: u64,
+    /// When it was found to have ended.
+    #[prost(message, optional, tag = "5")]
+    pub at: ::core::option::Option<::prost_types::Timestamp>,
+    /// Where a watch can go on from. Opaque.
+    #[prost(string, tag = "6")]
+    pub revision: ::prost::alloc::string::String,
 }
 /// What to explain.
 #[derive(Clone, PartialEq, ::prost::Message)]
@@ -1221,6 +1270,65 @@ pub mod registry_service_client {
             req.extensions_mut()
                 .insert(
                     GrpcMethod::new("socketpass.v1.RegistryService", "SendToSockets"),
+                );
+            self.inner.server_streaming(req, path, codec).await
+        }
+        /// Destroys the sessions behind the sockets that match, in the session store: the web app logs out too, and all sockets of
+        /// these sessions end. A session that is back 2 s later, written by a request that was under way, is destroyed again. Safe
+        /// to repeat. FAILED_PRECONDITION: sessions are in cookies (`cookie-session:`), which nobody can destroy from here.
+        /// UNAVAILABLE: the store does not answer, and some of the sessions may be left: call again.
+        pub async fn end_sessions(
+            &mut self,
+            request: impl tonic::IntoRequest<super::EndSessionsRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::EndSessionsResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/socketpass.v1.RegistryService/EndSessions",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("socketpass.v1.RegistryService", "EndSessions"));
+            self.inner.unary(req, path, codec).await
+        }
+        /// Which sessions end, for whom and why: what has ended behind open sockets, in the whole fleet, each once. A stream of
+        /// what is revoked, for proxies and audit. It begins with what comes next; `socketpass-revision` of the answer's metadata
+        /// is where it begins. It ends with UNAVAILABLE when the replica goes: go on from the last revision at another.
+        /// OUT_OF_RANGE when this watcher is slower than the ends, or `from_revision` cannot be gone on from: start afresh.
+        /// RESOURCE_EXHAUSTED: as many watches are open at this replica as may be (`limits.max_watches`).
+        pub async fn watch_session_ends(
+            &mut self,
+            request: impl tonic::IntoRequest<super::WatchSessionEndsRequest>,
+        ) -> std::result::Result<
+            tonic::Response<tonic::codec::Streaming<super::WatchSessionEndsResponse>>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/socketpass.v1.RegistryService/WatchSessionEnds",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new("socketpass.v1.RegistryService", "WatchSessionEnds"),
                 );
             self.inner.server_streaming(req, path, codec).await
         }

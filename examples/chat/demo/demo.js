@@ -1,14 +1,16 @@
 // `make demo-chat`: all side by side, until Ctrl-C.
 import { Fleet } from './fleet.js'
 
-const { PORT = '3000', SOCKETPASS_ADDR = '127.0.0.1:50051', REDIS_URL = 'redis://127.0.0.1:6379' } = process.env
+const {
+  PORT = '3000', SOCKETPASS_ADDR = '127.0.0.1:50051', REDIS_URL = 'redis://127.0.0.1:6379', SESSION_SECONDS
+} = process.env
 
 // What the programs print while they start is of interest if one of them does not.
 const early = []
 let show = line => early.push(line)
 
 const fleet = new Fleet(
-  { port: Number(PORT), address: SOCKETPASS_ADDR, redis: REDIS_URL },
+  { port: Number(PORT), address: SOCKETPASS_ADDR, redis: REDIS_URL, sessionSeconds: SESSION_SECONDS },
   { say: line => console.log(line), log: (name, line) => show(`${name.padEnd(10)} | ${line}`) }
 )
 

@@ -19,10 +19,11 @@ export class Fleet {
 
   /**
    * `port` is the page's, the rooms have those that follow; `address` is where socketpass listens; `redis` is a URL, where
-   * a Redis is started if there is none. `say` is told what goes on, `log` what the programs print.
+   * a Redis is started if there is none; `sessionSeconds` is how long a login lasts without a request, by default as long as
+   * Express' sessions do. `say` is told what goes on, `log` what the programs print.
    */
-  constructor ({ port, address, redis }, { say, log }) {
-    this.#settings = { port, address, redis }
+  constructor ({ port, address, redis, sessionSeconds }, { say, log }) {
+    this.#settings = { port, address, redis, sessionSeconds }
     this.#say = say
     this.#log = log
     this.url = `http://127.0.0.1:${port}/`
@@ -30,7 +31,7 @@ export class Fleet {
 
   /** Answers which rooms are there, and which are left out and why. */
   async start () {
-    const { port, address } = this.#settings
+    const { port, address, sessionSeconds } = this.#settings
     const at = /^[^:[\]]+:(\d+)$/.exec(address)
     if (!at) throw new Error(`SOCKETPASS_ADDR takes HOST:PORT; it is ${address}`)
     if (!(port >= 1 && port + rooms.length <= 65_535)) {
@@ -48,7 +49,7 @@ was stopped the system can hold its port for a minute.`)
     }
     const { built, left } = await this.#build()
     await this.#startRedis()
-    await this.#startExpress()
+    await this.startExpress(port, sessionSeconds)
     const tokens = await this.#startSocketpass()
     await Promise.all(built.map(room => this.#startRoom(room, tokens)))
     return { rooms: built.map(({ name }) => name), left }
@@ -93,15 +94,17 @@ was stopped the system can hold its port for a minute.`)
     await this.#run({ name: 'redis', folder: this.#temporary, run, port })
   }
 
-  async #startExpress () {
+  /** The web app. Another one, at another port, has the same people and the same sessions. */
+  async startExpress (port, sessionSeconds) {
     const env = {
-      PORT: `${this.#settings.port}`,
+      PORT: `${port}`,
       REDIS_URL: this.#settings.redis,
       SESSION_SECRET: this.#secret,
-      PUBLIC_FOLDER: join(chat, 'page')
+      PUBLIC_FOLDER: join(chat, 'page'),
+      ...(sessionSeconds && { SESSION_SECONDS: `${sessionSeconds}` })
     }
     const run = ['node', 'app.js']
-    await this.#run({ name: 'express', folder: join(repository, 'examples/express-app'), run, env, port: this.#settings.port })
+    await this.#run({ name: 'express', folder: join(repository, 'examples/express-app'), run, env, port })
   }
 
   async #startSocketpass () {

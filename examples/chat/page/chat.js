@@ -9,6 +9,12 @@ const rooms = [
   { name: 'rust', server: 'axum', connect: overWebSocket, scheme: 'ws' }
 ].map((room, index) => ({ ...room, address: `${location.hostname}:${Number(location.port) + 1 + index}`, open: false }))
 
+// The codes of sockets whose session ended: it is gone, nobody is logged in with it any more, or somebody else is.
+const sessionEnds = [4500, 4501, 4502]
+
+// When somebody logged out in this tab.
+let loggedOutAt
+
 const find = selector => document.querySelector(selector)
 const { user } = await (await fetch('/whoami')).json()
 if (user) enter()
@@ -48,10 +54,33 @@ async function enter () {
     ask()
   })
   find('#again').addEventListener('click', () => location.reload())
+  find('#logout').addEventListener('submit', event => {
+    event.preventDefault()
+    logOut(event.target.action)
+  })
 
   await socketIoClient()
   rooms.forEach(connect)
   setInterval(ask, 1_000)
+}
+
+// Nothing here closes a socket: their servers do, in whichever tab they were opened.
+async function logOut (url) {
+  loggedOutAt = performance.now()
+  find('#logout button').hidden = true
+  const response = await fetch(url, { method: 'POST' }).catch(() => ({ ok: false }))
+  if (response.ok) return
+  loggedOutAt = undefined
+  find('#logout button').hidden = false
+  note('You are not logged out: the web app does not answer.')
+}
+
+function sessionEnded () {
+  find('#logout button').hidden = true
+  if (rooms.some(room => room.open)) return
+  find('#ended').textContent = loggedOutAt === undefined
+    ? 'Your session has ended, and your sockets with it.'
+    : `You are logged out, and your sockets were closed within ${Math.ceil(performance.now() - loggedOutAt)} ms.`
 }
 
 // The Node server gives away the client of Socket.IO.
@@ -82,6 +111,7 @@ function connect (room) {
       // From 4500 on there is no use in coming back by oneself.
       if (code < 4500) setTimeout(connect, 2_000, room)
       else find('#again').hidden = false
+      if (sessionEnds.includes(code)) sessionEnded()
       if (!rooms.some(room => room.open)) online([])
     }
   })

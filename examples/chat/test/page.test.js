@@ -1,11 +1,13 @@
 // The page in a real browser, with everything behind it real: Redis, Express, socketpass and the five servers.
 import assert from 'node:assert/strict'
+import { execFile } from 'node:child_process'
 import { randomInt } from 'node:crypto'
 import { once } from 'node:events'
 import { existsSync } from 'node:fs'
 import { createServer } from 'node:http'
 import { join } from 'node:path'
 import { after, before, test } from 'node:test'
+import { promisify } from 'node:util'
 import { chromium } from 'playwright-core'
 import { Fleet } from '../demo/fleet.js'
 import { isFree, isListening } from '../demo/process.js'
@@ -175,23 +177,65 @@ test('whoever was thrown out is still logged in, and may come back', async () =>
   await lists(ana, { 'ana (admin)': ROOMS, jose: ROOMS })
 })
 
-test('whoever logs out is off the list, after a talk too', async () => {
+test('whoever logs out in one tab has no sockets left in any, a second later', async () => {
   for (const room of ROOMS) {
     await say(jose, room, `bye, ${room}`)
     await shows(jose.locator('#said li').last(), `${room}jose: bye, ${room}`)
   }
+  const other = await openTab(jose.context())
+  await isInAllRooms(other)
+  await lists(ana, { 'ana (admin)': ROOMS, jose: ROOMS.map(room => `${room} × 2`) })
+
+  const loggedOut = Date.now()
   await jose.getByText('Log out').click()
-  await jose.locator('#login').waitFor({ timeout: PATIENCE })
+  for (const page of [jose, other]) {
+    // Passport saves the session without its user, and then destroys it: whichever is seen first.
+    for (const room of ROOMS) await shows(state(page, room), /^closed: (4500 session_not_found|4501 not_logged_in)$/)
+    for (const closed of await closedAt(page)) assert(closed - loggedOut < 1_000, `closed after ${closed - loggedOut} ms`)
+  }
+  assert.match(await jose.locator('#ended').textContent(), /^You are logged out, and your sockets were closed within \d{1,3} ms\.$/)
+  await shows(other.locator('#ended'), 'Your session has ended, and your sockets with it.')
   await lists(ana, { 'ana (admin)': ROOMS })
+  await jose.getByText('Come back').click()
+  await jose.locator('#login').waitFor({ timeout: PATIENCE })
+})
+
+test('whose session runs out has no sockets left a second later', async () => {
+  // The web app once more, with sessions that are short: its cookie is good at the other port, too.
+  const short = await freePorts(1)
+  await fleet.startExpress(short, 12)
+  const zoe = await visit()
+  await zoe.context().request.post(`http://127.0.0.1:${short}/login`, {
+    form: { username: 'zoe', password: 'correct horse zoe' }, maxRedirects: 0
+  })
+  await zoe.goto(fleet.url)
+  await isInAllRooms(zoe)
+  await lists(ana, { 'ana (admin)': ROOMS, zoe: ROOMS })
+
+  const ends = Date.now() + await milliseconds(zoe.context())
+  for (const room of ROOMS) await shows(state(zoe, room), 'closed: 4500 session_not_found')
+  for (const closed of await closedAt(zoe)) {
+    assert(Math.abs(closed - ends) < 1_000, `closed ${closed - ends} ms after the session's end`)
+  }
+  await shows(zoe.locator('#ended'), 'Your session has ended, and your sockets with it.')
+  await lists(ana, { 'ana (admin)': ROOMS })
+  await isInAllRooms(ana)
+  await zoe.context().close()
 })
 
 // A person's own browser, as it were: with cookies of its own. `sockets` are the page's since it was loaded.
 async function visit () {
-  const context = await browser.newContext({ colorScheme: 'light' })
+  return openTab(await browser.newContext({ colorScheme: 'light' }))
+}
+
+async function openTab (context) {
   const page = await context.newPage()
   page.setDefaultTimeout(PATIENCE)
   page.on('framenavigated', () => { page.sockets = [] })
-  page.on('websocket', socket => page.sockets.push(socket))
+  page.on('websocket', socket => {
+    page.sockets.push(socket)
+    socket.on('close', () => { socket.closedAt = Date.now() })
+  })
   page.on('pageerror', error => { throw error })
   await page.goto(fleet.url)
   return page
@@ -214,6 +258,21 @@ async function say (page, room, text) {
   await page.click('#say button')
 }
 
+// When each of the page's sockets was closed.
+async function closedAt (page) {
+  await until(() => page.sockets.every(socket => socket.isClosed()), 'all WebSockets are closed')
+  assert.equal(page.sockets.length, ROOMS.length)
+  return page.sockets.map(socket => socket.closedAt)
+}
+
+// For how long the session behind a browser's cookie still lives.
+async function milliseconds (context) {
+  const { value } = (await context.cookies()).find(({ name }) => name === 'connect.sid')
+  const [, id] = /^s:(.*)\./.exec(decodeURIComponent(value))
+  const { stdout } = await promisify(execFile)('redis-cli', ['-p', `${port + PORTS - 1}`, 'pttl', `sess:${id}`])
+  return Number(stdout)
+}
+
 function state (page, room) {
   return page.locator('#rooms tr').nth(ROOMS.indexOf(room)).locator('td').last()
 }
@@ -223,7 +282,8 @@ async function isInAllRooms (page) {
 }
 
 async function shows (locator, text) {
-  await until(async () => (await locator.textContent({ timeout: 1_000 }).catch(() => ''))?.trim() === text,
+  const fits = shown => text instanceof RegExp ? text.test(shown) : shown === text
+  await until(async () => fits((await locator.textContent({ timeout: 1_000 }).catch(() => ''))?.trim()),
     async () => `"${text}" is shown, not "${await locator.textContent({ timeout: 1_000 }).catch(error => error.message)}"`)
 }
 

@@ -35,15 +35,15 @@ pub struct ConnectArgs {
 
 /// A service that answers.
 #[derive(Clone, Debug)]
-pub(super) struct Connection {
+pub(in crate::cli) struct Connection {
     /// Calls its methods; cheap to clone.
-    pub(super) client: RegistryServiceClient<Service>,
+    pub(in crate::cli) client: RegistryServiceClient<Service>,
     url: String,
     timeout: Duration,
 }
 
 impl ConnectArgs {
-    pub(super) async fn connect(self) -> Result<Connection, Error> {
+    pub(in crate::cli) async fn connect(self) -> Result<Connection, Error> {
         let Self { addr, timeout, caller, settings } = self;
         let url = service::url_or_settings(addr, &settings)?;
         let endpoint = caller
@@ -60,7 +60,7 @@ impl ConnectArgs {
 
 impl Connection {
     /// Waits for an answer that is one message.
-    pub(super) async fn answer<T>(
+    pub(in crate::cli) async fn answer<T>(
         &self,
         call: impl Future<Output = Result<tonic::Response<T>, Status>>,
     ) -> Result<T, Error> {
@@ -72,13 +72,13 @@ impl Connection {
     }
 
     /// What a status means to whoever typed the command.
-    pub(super) fn refused(&self, status: &Status) -> Error {
+    pub(in crate::cli) fn refused(&self, status: &Status) -> Error {
         service::refused("RegistryService", &self.url, status)
     }
 }
 
 /// Whether the connection or the replica went, and not the request: another attempt may well succeed.
-pub(super) fn is_lost(status: &Status) -> bool {
+pub(in crate::cli) fn is_lost(status: &Status) -> bool {
     match status.code() {
         Code::Unavailable => true,
         // How a connection's end reads to a stream that was open on it.

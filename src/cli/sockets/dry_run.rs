@@ -12,7 +12,10 @@ use crate::{
 };
 
 /// How many sockets match now.
-pub(super) async fn count(connection: &Connection, question: &FilterSocketsRequest) -> Result<u64, Error> {
+pub(in crate::cli) async fn count(
+    connection: &Connection,
+    question: &FilterSocketsRequest,
+) -> Result<u64, Error> {
     let request = CountSocketsRequest {
         filter: question.filter.clone(),
         params: question.params.clone(),
@@ -23,7 +26,7 @@ pub(super) async fn count(connection: &Connection, question: &FilterSocketsReque
 }
 
 /// Counts and lists the sockets that match, and does nothing to them.
-pub(super) async fn show(
+pub(in crate::cli) async fn show(
     connection: Connection,
     question: FilterSocketsRequest,
     would_be: &str,

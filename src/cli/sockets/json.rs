@@ -9,7 +9,7 @@ use crate::grpc::{
 };
 
 /// A message's user or data; absent: empty.
-pub(super) fn object(object: Option<&prost_types::Struct>) -> Map<String, Value> {
+pub(in crate::cli) fn object(object: Option<&prost_types::Struct>) -> Map<String, Value> {
     match object.map(convert::json_object) {
         Some(Value::Object(object)) => object,
         _ => Map::new(),
@@ -41,7 +41,7 @@ pub(super) fn socket(socket: &Socket) -> Value {
     })
 }
 
-pub(super) fn view(view: &View) -> Value {
+pub(in crate::cli) fn view(view: &View) -> Value {
     let View { age, incomplete_gateways, warming_up } = view;
     let age = age.as_ref().map(ToString::to_string);
     json!({"age": age, "incomplete_gateways": incomplete_gateways, "warming_up": warming_up})
@@ -70,7 +70,7 @@ pub(super) fn step(step: &FilterStep) -> Value {
     json!({"expression": expression, "index": index, "sockets": sockets})
 }
 
-fn time(time: &prost_types::Timestamp) -> String {
+pub(in crate::cli) fn time(time: &prost_types::Timestamp) -> String {
     time.to_string()
 }
 

@@ -104,7 +104,7 @@ fn as_json(event: &Event) -> serde_json::Map<String, Value> {
 }
 
 /// A reason's name; of one that a newer service knows, its number's.
-pub(super) fn reason_name(reason: i32) -> String {
+pub(in crate::cli) fn reason_name(reason: i32) -> String {
     crate::grpc::pb::Reason::try_from(reason)
         .map_or_else(|_unknown| reason.to_string(), |reason| convert::reason_name(reason).into_owned())
 }

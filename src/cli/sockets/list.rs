@@ -126,7 +126,7 @@ impl Pages {
 }
 
 /// How long to wait before another attempt: longer each time, and not the same for all who were cut off at once.
-pub(super) fn backoff(attempt: u32) -> Duration {
+pub(in crate::cli) fn backoff(attempt: u32) -> Duration {
     let longest = Duration::from_millis(200).saturating_mul(1 << attempt.min(4));
     longest.mul_f64(rand::rng().random_range(0.5..1.0))
 }

@@ -143,7 +143,7 @@ fn colours(pipe: ChildStdin) -> Box<dyn Write + Send> {
 }
 
 /// A question to the person at the terminal; yes only when it is answered so.
-pub(super) fn confirm(question: &str) -> io::Result<bool> {
+pub(in crate::cli) fn confirm(question: &str) -> io::Result<bool> {
     write!(anstream::stderr(), "{} [y/N] ", style::plain(question))?;
     let mut answer = String::new();
     io::stdin().read_line(&mut answer)?;

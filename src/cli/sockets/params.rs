@@ -20,7 +20,7 @@ pub struct ParamArgs {
 impl ParamArgs {
     /// The question that these and a filter are. An error if the filter needs another one: it would match nothing, without
     /// a word.
-    pub(super) fn with_filter(self, filter: String) -> Result<FilterSocketsRequest, Error> {
+    pub(in crate::cli) fn with_filter(self, filter: String) -> Result<FilterSocketsRequest, Error> {
         let params: Map<_, _> = self.params.into_iter().collect();
         if let Some(name) = missing(&filter, &params) {
             return Err(Error::Input(format!(

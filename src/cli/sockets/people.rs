@@ -18,7 +18,7 @@ pub(super) fn number(number: u64) -> String {
 }
 
 /// `1 socket`, `1,234 sockets`
-pub(super) fn sockets(count: u64) -> String {
+pub(in crate::cli) fn sockets(count: u64) -> String {
     format!("{} {}", number(count), if count == 1 { "socket" } else { "sockets" })
 }
 
@@ -47,7 +47,7 @@ const IDENTITIES: [&str; 8] = ["id", "_id", "user_id", "userId", "sub", "usernam
 const NAMES: [&str; 7] = ["name", "display_name", "displayName", "username", "login", "email", "nickname"];
 
 /// A user in a few words, `4711 Ana Kowalska`; as JSON when nothing in it says who it is.
-pub(super) fn user(user: &Map<String, Value>) -> String {
+pub(in crate::cli) fn user(user: &Map<String, Value>) -> String {
     let first = |names: &[&str]| names.iter().find_map(|name| user.get(*name).and_then(scalar));
     match (first(&IDENTITIES), first(&NAMES)) {
         (Some(identity), Some(name)) if identity != name => format!("{identity} {name}"),

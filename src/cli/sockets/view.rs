@@ -45,7 +45,7 @@ pub(super) fn warnings(view: &View) -> Vec<String> {
 }
 
 /// Tells them on standard error, so that what programs read is not disturbed.
-pub(super) fn warn(view: Option<&View>) {
+pub(in crate::cli) fn warn(view: Option<&View>) {
     for warning in view.map(warnings).unwrap_or_default() {
         // Where even this cannot be written, there is nobody to be warned.
         let _ = writeln!(anstream::stderr(), "{HINT}warning:{HINT:#} {warning}");

@@ -30,6 +30,7 @@ export async function handshake (stage, step) {
 // Keeps the session that the person has, and puts it under its names. Who comes beside another has the other's.
 export async function arrive (stage, { session = SESSION, stored = true, beside } = {}) {
   if (session === null) return
+  session = stage.fill(session)
   if (beside) {
     stage.names.sid = stage.names[`${beside}.sid`]
     return session

@@ -346,6 +346,7 @@ impl RegistryService for Registry {
     type WatchSocketsStream = Answered<proto::WatchSocketsResponse>;
     type DisconnectSocketsStream = Answered<proto::DisconnectSocketsResponse>;
     type SendToSocketsStream = Answered<proto::SendToSocketsResponse>;
+    type WatchSessionEndsStream = Answered<proto::WatchSessionEndsResponse>;
 
     async fn report(
         &self,
@@ -408,6 +409,20 @@ impl RegistryService for Registry {
         _: Request<proto::WatchSocketsRequest>,
     ) -> Result<Response<Self::WatchSocketsStream>, Status> {
         Err(Status::unimplemented("watch"))
+    }
+
+    async fn end_sessions(
+        &self,
+        _: Request<proto::EndSessionsRequest>,
+    ) -> Result<Response<proto::EndSessionsResponse>, Status> {
+        Err(Status::unimplemented("end_sessions"))
+    }
+
+    async fn watch_session_ends(
+        &self,
+        _: Request<proto::WatchSessionEndsRequest>,
+    ) -> Result<Response<Self::WatchSessionEndsStream>, Status> {
+        Err(Status::unimplemented("watch_session_ends"))
     }
 
     async fn disconnect_sockets(

@@ -367,6 +367,38 @@ pub mod registry_service_server {
             tonic::Response<Self::SendToSocketsStream>,
             tonic::Status,
         >;
+        /// Destroys the sessions behind the sockets that match, in the session store: the web app logs out too, and all sockets of
+        /// these sessions end. A session that is back 2 s later, written by a request that was under way, is destroyed again. Safe
+        /// to repeat. FAILED_PRECONDITION: sessions are in cookies (`cookie-session:`), which nobody can destroy from here.
+        /// UNAVAILABLE: the store does not answer, and some of the sessions may be left: call again.
+        async fn end_sessions(
+            &self,
+            request: tonic::Request<::socketpass_client::proto::EndSessionsRequest>,
+        ) -> std::result::Result<
+            tonic::Response<::socketpass_client::proto::EndSessionsResponse>,
+            tonic::Status,
+        >;
+        /// Server streaming response type for the WatchSessionEnds method.
+        type WatchSessionEndsStream: tonic::codegen::tokio_stream::Stream<
+                Item = std::result::Result<
+                    ::socketpass_client::proto::WatchSessionEndsResponse,
+                    tonic::Status,
+                >,
+            >
+            + std::marker::Send
+            + 'static;
+        /// Which sessions end, for whom and why: what has ended behind open sockets, in the whole fleet, each once. A stream of
+        /// what is revoked, for proxies and audit. It begins with what comes next; `socketpass-revision` of the answer's metadata
+        /// is where it begins. It ends with UNAVAILABLE when the replica goes: go on from the last revision at another.
+        /// OUT_OF_RANGE when this watcher is slower than the ends, or `from_revision` cannot be gone on from: start afresh.
+        /// RESOURCE_EXHAUSTED: as many watches are open at this replica as may be (`limits.max_watches`).
+        async fn watch_session_ends(
+            &self,
+            request: tonic::Request<::socketpass_client::proto::WatchSessionEndsRequest>,
+        ) -> std::result::Result<
+            tonic::Response<Self::WatchSessionEndsStream>,
+            tonic::Status,
+        >;
         /// How a filter is answered: what comes from an index, with how many sockets, and what is evaluated one by one.
         async fn explain_filter(
             &self,
@@ -755,6 +787,104 @@ pub mod registry_service_server {
                     let inner = self.inner.clone();
                     let fut = async move {
                         let method = SendToSocketsSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.server_streaming(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/socketpass.v1.RegistryService/EndSessions" => {
+                    #[allow(non_camel_case_types)]
+                    struct EndSessionsSvc<T: RegistryService>(pub Arc<T>);
+                    impl<
+                        T: RegistryService,
+                    > tonic::server::UnaryService<
+                        ::socketpass_client::proto::EndSessionsRequest,
+                    > for EndSessionsSvc<T> {
+                        type Response = ::socketpass_client::proto::EndSessionsResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<
+                                ::socketpass_client::proto::EndSessionsRequest,
+                            >,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as RegistryService>::end_sessions(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = EndSessionsSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/socketpass.v1.RegistryService/WatchSessionEnds" => {
+                    #[allow(non_camel_case_types)]
+                    struct WatchSessionEndsSvc<T: RegistryService>(pub Arc<T>);
+                    impl<
+                        T: RegistryService,
+                    > tonic::server::ServerStreamingService<
+                        ::socketpass_client::proto::WatchSessionEndsRequest,
+                    > for WatchSessionEndsSvc<T> {
+                        type Response = ::socketpass_client::proto::WatchSessionEndsResponse;
+                        type ResponseStream = T::WatchSessionEndsStream;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::ResponseStream>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<
+                                ::socketpass_client::proto::WatchSessionEndsRequest,
+                            >,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as RegistryService>::watch_session_ends(&inner, request)
+                                    .await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = WatchSessionEndsSvc(inner);
                         let codec = tonic_prost::ProstCodec::default();
                         let mut grpc = tonic::server::Grpc::new(codec)
                             .apply_compression_config(

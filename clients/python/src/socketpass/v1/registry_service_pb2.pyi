@@ -324,6 +324,44 @@ class SendToSocketsResponse(_message.Message):
     view: View
     def __init__(self, matched: _Optional[int] = ..., done: _Optional[int] = ..., failed: _Optional[int] = ..., unreachable: _Optional[int] = ..., view: _Optional[_Union[View, _Mapping]] = ...) -> None: ...
 
+class EndSessionsRequest(_message.Message):
+    __slots__ = ("filter", "params")
+    FILTER_FIELD_NUMBER: _ClassVar[int]
+    PARAMS_FIELD_NUMBER: _ClassVar[int]
+    filter: str
+    params: _struct_pb2.Struct
+    def __init__(self, filter: _Optional[str] = ..., params: _Optional[_Union[_struct_pb2.Struct, _Mapping]] = ...) -> None: ...
+
+class EndSessionsResponse(_message.Message):
+    __slots__ = ("matched", "view")
+    MATCHED_FIELD_NUMBER: _ClassVar[int]
+    VIEW_FIELD_NUMBER: _ClassVar[int]
+    matched: int
+    view: View
+    def __init__(self, matched: _Optional[int] = ..., view: _Optional[_Union[View, _Mapping]] = ...) -> None: ...
+
+class WatchSessionEndsRequest(_message.Message):
+    __slots__ = ("from_revision",)
+    FROM_REVISION_FIELD_NUMBER: _ClassVar[int]
+    from_revision: str
+    def __init__(self, from_revision: _Optional[str] = ...) -> None: ...
+
+class WatchSessionEndsResponse(_message.Message):
+    __slots__ = ("session_id", "user", "reason", "sockets", "at", "revision")
+    SESSION_ID_FIELD_NUMBER: _ClassVar[int]
+    USER_FIELD_NUMBER: _ClassVar[int]
+    REASON_FIELD_NUMBER: _ClassVar[int]
+    SOCKETS_FIELD_NUMBER: _ClassVar[int]
+    AT_FIELD_NUMBER: _ClassVar[int]
+    REVISION_FIELD_NUMBER: _ClassVar[int]
+    session_id: str
+    user: _struct_pb2.Struct
+    reason: _reason_pb2.Reason
+    sockets: int
+    at: _timestamp_pb2.Timestamp
+    revision: str
+    def __init__(self, session_id: _Optional[str] = ..., user: _Optional[_Union[_struct_pb2.Struct, _Mapping]] = ..., reason: _Optional[_Union[_reason_pb2.Reason, str]] = ..., sockets: _Optional[int] = ..., at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., revision: _Optional[str] = ...) -> None: ...
+
 class ExplainFilterRequest(_message.Message):
     __slots__ = ("filter", "params")
     FILTER_FIELD_NUMBER: _ClassVar[int]

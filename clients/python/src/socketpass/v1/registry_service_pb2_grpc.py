@@ -79,6 +79,16 @@ class RegistryServiceStub(object):
                 request_serializer=socketpass_dot_v1_dot_registry__service__pb2.SendToSocketsRequest.SerializeToString,
                 response_deserializer=socketpass_dot_v1_dot_registry__service__pb2.SendToSocketsResponse.FromString,
                 _registered_method=True)
+        self.EndSessions = channel.unary_unary(
+                '/socketpass.v1.RegistryService/EndSessions',
+                request_serializer=socketpass_dot_v1_dot_registry__service__pb2.EndSessionsRequest.SerializeToString,
+                response_deserializer=socketpass_dot_v1_dot_registry__service__pb2.EndSessionsResponse.FromString,
+                _registered_method=True)
+        self.WatchSessionEnds = channel.unary_stream(
+                '/socketpass.v1.RegistryService/WatchSessionEnds',
+                request_serializer=socketpass_dot_v1_dot_registry__service__pb2.WatchSessionEndsRequest.SerializeToString,
+                response_deserializer=socketpass_dot_v1_dot_registry__service__pb2.WatchSessionEndsResponse.FromString,
+                _registered_method=True)
         self.ExplainFilter = channel.unary_unary(
                 '/socketpass.v1.RegistryService/ExplainFilter',
                 request_serializer=socketpass_dot_v1_dot_registry__service__pb2.ExplainFilterRequest.SerializeToString,
@@ -164,6 +174,27 @@ class RegistryServiceServicer(object):
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def EndSessions(self, request, context):
+        """Destroys the sessions behind the sockets that match, in the session store: the web app logs out too, and all sockets of
+        these sessions end. A session that is back 2 s later, written by a request that was under way, is destroyed again. Safe
+        to repeat. FAILED_PRECONDITION: sessions are in cookies (`cookie-session:`), which nobody can destroy from here.
+        UNAVAILABLE: the store does not answer, and some of the sessions may be left: call again.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def WatchSessionEnds(self, request, context):
+        """Which sessions end, for whom and why: what has ended behind open sockets, in the whole fleet, each once. A stream of
+        what is revoked, for proxies and audit. It begins with what comes next; `socketpass-revision` of the answer's metadata
+        is where it begins. It ends with UNAVAILABLE when the replica goes: go on from the last revision at another.
+        OUT_OF_RANGE when this watcher is slower than the ends, or `from_revision` cannot be gone on from: start afresh.
+        RESOURCE_EXHAUSTED: as many watches are open at this replica as may be (`limits.max_watches`).
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def ExplainFilter(self, request, context):
         """How a filter is answered: what comes from an index, with how many sockets, and what is evaluated one by one.
         """
@@ -210,6 +241,16 @@ def add_RegistryServiceServicer_to_server(servicer, server):
                     servicer.SendToSockets,
                     request_deserializer=socketpass_dot_v1_dot_registry__service__pb2.SendToSocketsRequest.FromString,
                     response_serializer=socketpass_dot_v1_dot_registry__service__pb2.SendToSocketsResponse.SerializeToString,
+            ),
+            'EndSessions': grpc.unary_unary_rpc_method_handler(
+                    servicer.EndSessions,
+                    request_deserializer=socketpass_dot_v1_dot_registry__service__pb2.EndSessionsRequest.FromString,
+                    response_serializer=socketpass_dot_v1_dot_registry__service__pb2.EndSessionsResponse.SerializeToString,
+            ),
+            'WatchSessionEnds': grpc.unary_stream_rpc_method_handler(
+                    servicer.WatchSessionEnds,
+                    request_deserializer=socketpass_dot_v1_dot_registry__service__pb2.WatchSessionEndsRequest.FromString,
+                    response_serializer=socketpass_dot_v1_dot_registry__service__pb2.WatchSessionEndsResponse.SerializeToString,
             ),
             'ExplainFilter': grpc.unary_unary_rpc_method_handler(
                     servicer.ExplainFilter,
@@ -399,6 +440,60 @@ class RegistryService(object):
             '/socketpass.v1.RegistryService/SendToSockets',
             socketpass_dot_v1_dot_registry__service__pb2.SendToSocketsRequest.SerializeToString,
             socketpass_dot_v1_dot_registry__service__pb2.SendToSocketsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def EndSessions(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/socketpass.v1.RegistryService/EndSessions',
+            socketpass_dot_v1_dot_registry__service__pb2.EndSessionsRequest.SerializeToString,
+            socketpass_dot_v1_dot_registry__service__pb2.EndSessionsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def WatchSessionEnds(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_stream(
+            request,
+            target,
+            '/socketpass.v1.RegistryService/WatchSessionEnds',
+            socketpass_dot_v1_dot_registry__service__pb2.WatchSessionEndsRequest.SerializeToString,
+            socketpass_dot_v1_dot_registry__service__pb2.WatchSessionEndsResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -14,8 +14,8 @@ export const protobufFileName = "socketpass/v1/reason.proto";
  * Why a decision fell as it did, why a socket ended, or why a watcher was told of it: one list for all of them.
  *
  * Each value names the close code a WebSocket gateway sends (4000-4499: the client may come back; 4500-4999: it need
- * not) and, where passport.socketio had words for the case, the message that goes with it. The reasons of decisions are
- * also those of open sockets that end with their session, from the release on that ends them so.
+ * not) and, where passport.socketio had words for the case, the message that goes with it. An open socket
+ * ends with its session for the reason that the decision, asked again, gives.
  */
 export enum Reason {
   /** REASON_UNSPECIFIED - Never sent. A client that reads it talks to a newer service than itself and treats it as a rejection. */
@@ -82,10 +82,7 @@ export enum Reason {
    * Message "Too many sockets"; close code 4002.
    */
   REASON_TOO_MANY_SOCKETS = "REASON_TOO_MANY_SOCKETS",
-  /**
-   * REASON_ANOTHER_USER - Only of open sockets: the session now belongs to somebody else. Close code 4502. Sent from the release on that ends
-   * sockets with their sessions.
-   */
+  /** REASON_ANOTHER_USER - Only of open sockets: the session now belongs to somebody else. Close code 4502. */
   REASON_ANOTHER_USER = "REASON_ANOTHER_USER",
   /** REASON_DISCONNECTED - Only of open sockets: an operator or a program disconnected it. Close code 4505. */
   REASON_DISCONNECTED = "REASON_DISCONNECTED",

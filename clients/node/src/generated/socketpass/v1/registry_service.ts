@@ -161,7 +161,7 @@ export interface Socket {
   namespace: string;
   /**
    * The session that it was opened with, as Authorize answered it; at most 1,024 bytes. Empty: none, and the socket does
-   * not end with a session. (Sockets end with theirs from a later release on.) As good as a login, so it is never
+   * not end with a session. As good as a login, so it is never
    * answered: always empty in answers.
    */
   sessionId: string;
@@ -243,10 +243,7 @@ export interface Command {
     /** Emit an event to them. Comes once or never. */
     { $case: "send"; value: Send }
     | //
-    /**
-     * The user behind them has changed. May come again, in order, and changes nothing then. Sent from the release on that
-     * ends sockets with their sessions.
-     */
+    /** The user behind them has changed. May come again, in order, and changes nothing then. */
     { $case: "userChanged"; value: UserChanged }
     | undefined;
 }
@@ -269,7 +266,10 @@ export interface Send {
   args: any[];
 }
 
-/** The user behind sockets has changed. Sent from the release on that ends sockets with their sessions. */
+/**
+ * The user behind sockets has changed: the same person with another role or name, or somebody who has logged in where
+ * nobody was. From now on the registry lists them so, whatever the gateway reports.
+ */
 export interface UserChanged {
   /** Which, at most 1,000. */
   socketIds: string[];
@@ -404,10 +404,7 @@ export interface WatchedSocketClosed {
   socket:
     | Socket
     | undefined;
-  /**
-   * CLOSED: the gateway's own doing. DISCONNECTED, GATEWAY_GONE, LEFT_FILTER, or why its session ended, from the release on
-   * that ends sockets with their sessions.
-   */
+  /** CLOSED: the gateway's own doing. DISCONNECTED, GATEWAY_GONE, LEFT_FILTER, or why its session ended. */
   reason: Reason;
 }
 
@@ -467,6 +464,54 @@ export interface SendToSocketsResponse {
   unreachable: number;
   /** How much the answer knows. */
   view: View | undefined;
+}
+
+/** Whose sessions to end. */
+export interface EndSessionsRequest {
+  /** CEL. Required. */
+  filter: string;
+  /** Values for the filter. */
+  params: { [key: string]: any } | undefined;
+}
+
+/** What was ended. */
+export interface EndSessionsResponse {
+  /** Sockets that matched. Those without a session are among them, and go on. */
+  matched: number;
+  /** How much the answer knows. */
+  view: View | undefined;
+}
+
+/** Where to begin. */
+export interface WatchSessionEndsRequest {
+  /**
+   * `revision` of an earlier message, or `socketpass-revision` of an earlier answer's metadata: ends from there on. Empty:
+   * what comes next.
+   */
+  fromRevision: string;
+}
+
+/** A session that has ended. Here alone is its id answered, to admins. */
+export interface WatchSessionEndsResponse {
+  /** Which. As good as a login for as long as it lives: after ANOTHER_USER, DENIED_BY_POLICY and USER_NOT_FOUND it does. */
+  sessionId: string;
+  /** Whose it was, as the registry last knew them. */
+  user:
+    | { [key: string]: any }
+    | undefined;
+  /**
+   * Why: SESSION_NOT_FOUND (destroyed or expired), NOT_LOGGED_IN (logged out), ANOTHER_USER, DENIED_BY_POLICY,
+   * USER_NOT_FOUND, PASSPORT_NOT_INITIALIZED.
+   */
+  reason: Reason;
+  /** How many of its sockets were open in the fleet. They are closed one by one after this. */
+  sockets: number;
+  /** When it was found to have ended. */
+  at:
+    | Date
+    | undefined;
+  /** Where a watch can go on from. Opaque. */
+  revision: string;
 }
 
 /** What to explain. */
@@ -2600,6 +2645,267 @@ export const SendToSocketsResponse: MessageFns<SendToSocketsResponse> = {
   },
 };
 
+function createBaseEndSessionsRequest(): EndSessionsRequest {
+  return { filter: "", params: undefined };
+}
+
+export const EndSessionsRequest: MessageFns<EndSessionsRequest> = {
+  encode(message: EndSessionsRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.filter !== "") {
+      writer.uint32(10).string(message.filter);
+    }
+    if (message.params !== undefined) {
+      Struct.encode(Struct.wrap(message.params), writer.uint32(18).fork()).join();
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): EndSessionsRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseEndSessionsRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.filter = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.params = Struct.unwrap(Struct.decode(reader, reader.uint32()));
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+};
+
+function createBaseEndSessionsResponse(): EndSessionsResponse {
+  return { matched: 0, view: undefined };
+}
+
+export const EndSessionsResponse: MessageFns<EndSessionsResponse> = {
+  encode(message: EndSessionsResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.matched !== 0) {
+      writer.uint32(8).uint64(message.matched);
+    }
+    if (message.view !== undefined) {
+      View.encode(message.view, writer.uint32(18).fork()).join();
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): EndSessionsResponse {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseEndSessionsResponse();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 8) {
+              break;
+            }
+
+            message.matched = longToNumber(reader.uint64());
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.view = View.decode(reader, reader.uint32());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+};
+
+function createBaseWatchSessionEndsRequest(): WatchSessionEndsRequest {
+  return { fromRevision: "" };
+}
+
+export const WatchSessionEndsRequest: MessageFns<WatchSessionEndsRequest> = {
+  encode(message: WatchSessionEndsRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.fromRevision !== "") {
+      writer.uint32(10).string(message.fromRevision);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): WatchSessionEndsRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseWatchSessionEndsRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.fromRevision = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+};
+
+function createBaseWatchSessionEndsResponse(): WatchSessionEndsResponse {
+  return { sessionId: "", user: undefined, reason: Reason.REASON_UNSPECIFIED, sockets: 0, at: undefined, revision: "" };
+}
+
+export const WatchSessionEndsResponse: MessageFns<WatchSessionEndsResponse> = {
+  encode(message: WatchSessionEndsResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.sessionId !== "") {
+      writer.uint32(10).string(message.sessionId);
+    }
+    if (message.user !== undefined) {
+      Struct.encode(Struct.wrap(message.user), writer.uint32(18).fork()).join();
+    }
+    if (message.reason !== Reason.REASON_UNSPECIFIED) {
+      writer.uint32(24).int32(reasonToNumber(message.reason));
+    }
+    if (message.sockets !== 0) {
+      writer.uint32(32).uint64(message.sockets);
+    }
+    if (message.at !== undefined) {
+      Timestamp.encode(toTimestamp(message.at), writer.uint32(42).fork()).join();
+    }
+    if (message.revision !== "") {
+      writer.uint32(50).string(message.revision);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): WatchSessionEndsResponse {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseWatchSessionEndsResponse();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.sessionId = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.user = Struct.unwrap(Struct.decode(reader, reader.uint32()));
+            continue;
+          }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.reason = reasonFromJSON(reader.int32());
+            continue;
+          }
+          case 4: {
+            if (tag !== 32) {
+              break;
+            }
+
+            message.sockets = longToNumber(reader.uint64());
+            continue;
+          }
+          case 5: {
+            if (tag !== 42) {
+              break;
+            }
+
+            message.at = fromTimestamp(Timestamp.decode(reader, reader.uint32()));
+            continue;
+          }
+          case 6: {
+            if (tag !== 50) {
+              break;
+            }
+
+            message.revision = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+};
+
 function createBaseExplainFilterRequest(): ExplainFilterRequest {
   return { filter: "", params: undefined };
 }
@@ -3137,6 +3443,39 @@ export const RegistryServiceService = {
       Buffer.from(SendToSocketsResponse.encode(value).finish()),
     responseDeserialize: (value: Buffer): SendToSocketsResponse => SendToSocketsResponse.decode(value),
   },
+  /**
+   * Destroys the sessions behind the sockets that match, in the session store: the web app logs out too, and all sockets of
+   * these sessions end. A session that is back 2 s later, written by a request that was under way, is destroyed again. Safe
+   * to repeat. FAILED_PRECONDITION: sessions are in cookies (`cookie-session:`), which nobody can destroy from here.
+   * UNAVAILABLE: the store does not answer, and some of the sessions may be left: call again.
+   */
+  endSessions: {
+    path: "/socketpass.v1.RegistryService/EndSessions" as const,
+    requestStream: false as const,
+    responseStream: false as const,
+    requestSerialize: (value: EndSessionsRequest): Buffer => Buffer.from(EndSessionsRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): EndSessionsRequest => EndSessionsRequest.decode(value),
+    responseSerialize: (value: EndSessionsResponse): Buffer => Buffer.from(EndSessionsResponse.encode(value).finish()),
+    responseDeserialize: (value: Buffer): EndSessionsResponse => EndSessionsResponse.decode(value),
+  },
+  /**
+   * Which sessions end, for whom and why: what has ended behind open sockets, in the whole fleet, each once. A stream of
+   * what is revoked, for proxies and audit. It begins with what comes next; `socketpass-revision` of the answer's metadata
+   * is where it begins. It ends with UNAVAILABLE when the replica goes: go on from the last revision at another.
+   * OUT_OF_RANGE when this watcher is slower than the ends, or `from_revision` cannot be gone on from: start afresh.
+   * RESOURCE_EXHAUSTED: as many watches are open at this replica as may be (`limits.max_watches`).
+   */
+  watchSessionEnds: {
+    path: "/socketpass.v1.RegistryService/WatchSessionEnds" as const,
+    requestStream: false as const,
+    responseStream: true as const,
+    requestSerialize: (value: WatchSessionEndsRequest): Buffer =>
+      Buffer.from(WatchSessionEndsRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): WatchSessionEndsRequest => WatchSessionEndsRequest.decode(value),
+    responseSerialize: (value: WatchSessionEndsResponse): Buffer =>
+      Buffer.from(WatchSessionEndsResponse.encode(value).finish()),
+    responseDeserialize: (value: Buffer): WatchSessionEndsResponse => WatchSessionEndsResponse.decode(value),
+  },
   /** How a filter is answered: what comes from an index, with how many sockets, and what is evaluated one by one. */
   explainFilter: {
     path: "/socketpass.v1.RegistryService/ExplainFilter" as const,
@@ -3195,6 +3534,21 @@ export interface RegistryServiceServer extends UntypedServiceImplementation {
    * `filterSocketsByUser(io, filter).forEach(socket => socket.emit(...))` would do.
    */
   sendToSockets: handleServerStreamingCall<SendToSocketsRequest, SendToSocketsResponse>;
+  /**
+   * Destroys the sessions behind the sockets that match, in the session store: the web app logs out too, and all sockets of
+   * these sessions end. A session that is back 2 s later, written by a request that was under way, is destroyed again. Safe
+   * to repeat. FAILED_PRECONDITION: sessions are in cookies (`cookie-session:`), which nobody can destroy from here.
+   * UNAVAILABLE: the store does not answer, and some of the sessions may be left: call again.
+   */
+  endSessions: handleUnaryCall<EndSessionsRequest, EndSessionsResponse>;
+  /**
+   * Which sessions end, for whom and why: what has ended behind open sockets, in the whole fleet, each once. A stream of
+   * what is revoked, for proxies and audit. It begins with what comes next; `socketpass-revision` of the answer's metadata
+   * is where it begins. It ends with UNAVAILABLE when the replica goes: go on from the last revision at another.
+   * OUT_OF_RANGE when this watcher is slower than the ends, or `from_revision` cannot be gone on from: start afresh.
+   * RESOURCE_EXHAUSTED: as many watches are open at this replica as may be (`limits.max_watches`).
+   */
+  watchSessionEnds: handleServerStreamingCall<WatchSessionEndsRequest, WatchSessionEndsResponse>;
   /** How a filter is answered: what comes from an index, with how many sockets, and what is evaluated one by one. */
   explainFilter: handleUnaryCall<ExplainFilterRequest, ExplainFilterResponse>;
   /** The gateways that hold sockets or have told of themselves, ordered by gateway id. */
@@ -3283,6 +3637,43 @@ export interface RegistryServiceClient extends Client {
     metadata?: Metadata,
     options?: Partial<CallOptions>,
   ): ClientReadableStream<SendToSocketsResponse>;
+  /**
+   * Destroys the sessions behind the sockets that match, in the session store: the web app logs out too, and all sockets of
+   * these sessions end. A session that is back 2 s later, written by a request that was under way, is destroyed again. Safe
+   * to repeat. FAILED_PRECONDITION: sessions are in cookies (`cookie-session:`), which nobody can destroy from here.
+   * UNAVAILABLE: the store does not answer, and some of the sessions may be left: call again.
+   */
+  endSessions(
+    request: EndSessionsRequest,
+    callback: (error: ServiceError | null, response: EndSessionsResponse) => void,
+  ): ClientUnaryCall;
+  endSessions(
+    request: EndSessionsRequest,
+    metadata: Metadata,
+    callback: (error: ServiceError | null, response: EndSessionsResponse) => void,
+  ): ClientUnaryCall;
+  endSessions(
+    request: EndSessionsRequest,
+    metadata: Metadata,
+    options: Partial<CallOptions>,
+    callback: (error: ServiceError | null, response: EndSessionsResponse) => void,
+  ): ClientUnaryCall;
+  /**
+   * Which sessions end, for whom and why: what has ended behind open sockets, in the whole fleet, each once. A stream of
+   * what is revoked, for proxies and audit. It begins with what comes next; `socketpass-revision` of the answer's metadata
+   * is where it begins. It ends with UNAVAILABLE when the replica goes: go on from the last revision at another.
+   * OUT_OF_RANGE when this watcher is slower than the ends, or `from_revision` cannot be gone on from: start afresh.
+   * RESOURCE_EXHAUSTED: as many watches are open at this replica as may be (`limits.max_watches`).
+   */
+  watchSessionEnds(
+    request: WatchSessionEndsRequest,
+    options?: Partial<CallOptions>,
+  ): ClientReadableStream<WatchSessionEndsResponse>;
+  watchSessionEnds(
+    request: WatchSessionEndsRequest,
+    metadata?: Metadata,
+    options?: Partial<CallOptions>,
+  ): ClientReadableStream<WatchSessionEndsResponse>;
   /** How a filter is answered: what comes from an index, with how many sockets, and what is evaluated one by one. */
   explainFilter(
     request: ExplainFilterRequest,

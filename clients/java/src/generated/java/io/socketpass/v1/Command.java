@@ -224,8 +224,7 @@ private static final long serialVersionUID = 0L;
   public static final int USER_CHANGED_FIELD_NUMBER = 4;
   /**
    * <pre>
-   * The user behind them has changed. May come again, in order, and changes nothing then. Sent from the release on that
-   * ends sockets with their sessions.
+   * The user behind them has changed. May come again, in order, and changes nothing then.
    * </pre>
    *
    * <code>.socketpass.v1.UserChanged user_changed = 4 [json_name = "userChanged"];</code>
@@ -237,8 +236,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * The user behind them has changed. May come again, in order, and changes nothing then. Sent from the release on that
-   * ends sockets with their sessions.
+   * The user behind them has changed. May come again, in order, and changes nothing then.
    * </pre>
    *
    * <code>.socketpass.v1.UserChanged user_changed = 4 [json_name = "userChanged"];</code>
@@ -253,8 +251,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * The user behind them has changed. May come again, in order, and changes nothing then. Sent from the release on that
-   * ends sockets with their sessions.
+   * The user behind them has changed. May come again, in order, and changes nothing then.
    * </pre>
    *
    * <code>.socketpass.v1.UserChanged user_changed = 4 [json_name = "userChanged"];</code>
@@ -1185,8 +1182,7 @@ private static final long serialVersionUID = 0L;
         io.socketpass.v1.UserChanged, io.socketpass.v1.UserChanged.Builder, io.socketpass.v1.UserChangedOrBuilder> userChangedBuilder_;
     /**
      * <pre>
-     * The user behind them has changed. May come again, in order, and changes nothing then. Sent from the release on that
-     * ends sockets with their sessions.
+     * The user behind them has changed. May come again, in order, and changes nothing then.
      * </pre>
      *
      * <code>.socketpass.v1.UserChanged user_changed = 4 [json_name = "userChanged"];</code>
@@ -1198,8 +1194,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The user behind them has changed. May come again, in order, and changes nothing then. Sent from the release on that
-     * ends sockets with their sessions.
+     * The user behind them has changed. May come again, in order, and changes nothing then.
      * </pre>
      *
      * <code>.socketpass.v1.UserChanged user_changed = 4 [json_name = "userChanged"];</code>
@@ -1221,8 +1216,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The user behind them has changed. May come again, in order, and changes nothing then. Sent from the release on that
-     * ends sockets with their sessions.
+     * The user behind them has changed. May come again, in order, and changes nothing then.
      * </pre>
      *
      * <code>.socketpass.v1.UserChanged user_changed = 4 [json_name = "userChanged"];</code>
@@ -1242,8 +1236,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The user behind them has changed. May come again, in order, and changes nothing then. Sent from the release on that
-     * ends sockets with their sessions.
+     * The user behind them has changed. May come again, in order, and changes nothing then.
      * </pre>
      *
      * <code>.socketpass.v1.UserChanged user_changed = 4 [json_name = "userChanged"];</code>
@@ -1261,8 +1254,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The user behind them has changed. May come again, in order, and changes nothing then. Sent from the release on that
-     * ends sockets with their sessions.
+     * The user behind them has changed. May come again, in order, and changes nothing then.
      * </pre>
      *
      * <code>.socketpass.v1.UserChanged user_changed = 4 [json_name = "userChanged"];</code>
@@ -1289,8 +1281,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The user behind them has changed. May come again, in order, and changes nothing then. Sent from the release on that
-     * ends sockets with their sessions.
+     * The user behind them has changed. May come again, in order, and changes nothing then.
      * </pre>
      *
      * <code>.socketpass.v1.UserChanged user_changed = 4 [json_name = "userChanged"];</code>
@@ -1313,8 +1304,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The user behind them has changed. May come again, in order, and changes nothing then. Sent from the release on that
-     * ends sockets with their sessions.
+     * The user behind them has changed. May come again, in order, and changes nothing then.
      * </pre>
      *
      * <code>.socketpass.v1.UserChanged user_changed = 4 [json_name = "userChanged"];</code>
@@ -1324,8 +1314,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The user behind them has changed. May come again, in order, and changes nothing then. Sent from the release on that
-     * ends sockets with their sessions.
+     * The user behind them has changed. May come again, in order, and changes nothing then.
      * </pre>
      *
      * <code>.socketpass.v1.UserChanged user_changed = 4 [json_name = "userChanged"];</code>
@@ -1343,8 +1332,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The user behind them has changed. May come again, in order, and changes nothing then. Sent from the release on that
-     * ends sockets with their sessions.
+     * The user behind them has changed. May come again, in order, and changes nothing then.
      * </pre>
      *
      * <code>.socketpass.v1.UserChanged user_changed = 4 [json_name = "userChanged"];</code>

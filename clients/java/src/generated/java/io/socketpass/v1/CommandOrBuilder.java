@@ -84,8 +84,7 @@ public interface CommandOrBuilder extends
 
   /**
    * <pre>
-   * The user behind them has changed. May come again, in order, and changes nothing then. Sent from the release on that
-   * ends sockets with their sessions.
+   * The user behind them has changed. May come again, in order, and changes nothing then.
    * </pre>
    *
    * <code>.socketpass.v1.UserChanged user_changed = 4 [json_name = "userChanged"];</code>
@@ -94,8 +93,7 @@ public interface CommandOrBuilder extends
   boolean hasUserChanged();
   /**
    * <pre>
-   * The user behind them has changed. May come again, in order, and changes nothing then. Sent from the release on that
-   * ends sockets with their sessions.
+   * The user behind them has changed. May come again, in order, and changes nothing then.
    * </pre>
    *
    * <code>.socketpass.v1.UserChanged user_changed = 4 [json_name = "userChanged"];</code>
@@ -104,8 +102,7 @@ public interface CommandOrBuilder extends
   io.socketpass.v1.UserChanged getUserChanged();
   /**
    * <pre>
-   * The user behind them has changed. May come again, in order, and changes nothing then. Sent from the release on that
-   * ends sockets with their sessions.
+   * The user behind them has changed. May come again, in order, and changes nothing then.
    * </pre>
    *
    * <code>.socketpass.v1.UserChanged user_changed = 4 [json_name = "userChanged"];</code>

@@ -9,8 +9,8 @@ package io.socketpass.v1;
  * Why a decision fell as it did, why a socket ended, or why a watcher was told of it: one list for all of them.
  *
  * Each value names the close code a WebSocket gateway sends (4000-4499: the client may come back; 4500-4999: it need
- * not) and, where passport.socketio had words for the case, the message that goes with it. The reasons of decisions are
- * also those of open sockets that end with their session, from the release on that ends them so.
+ * not) and, where passport.socketio had words for the case, the message that goes with it. An open socket
+ * ends with its session for the reason that the decision, asked again, gives.
  * </pre>
  *
  * Protobuf enum {@code socketpass.v1.Reason}
@@ -143,8 +143,7 @@ public enum Reason
   REASON_TOO_MANY_SOCKETS(13),
   /**
    * <pre>
-   * Only of open sockets: the session now belongs to somebody else. Close code 4502. Sent from the release on that ends
-   * sockets with their sessions.
+   * Only of open sockets: the session now belongs to somebody else. Close code 4502.
    * </pre>
    *
    * <code>REASON_ANOTHER_USER = 14;</code>
@@ -327,8 +326,7 @@ public enum Reason
   public static final int REASON_TOO_MANY_SOCKETS_VALUE = 13;
   /**
    * <pre>
-   * Only of open sockets: the session now belongs to somebody else. Close code 4502. Sent from the release on that ends
-   * sockets with their sessions.
+   * Only of open sockets: the session now belongs to somebody else. Close code 4502.
    * </pre>
    *
    * <code>REASON_ANOTHER_USER = 14;</code>

@@ -212,6 +212,68 @@ public final class RegistryServiceGrpc {
     return getSendToSocketsMethod;
   }
 
+  private static volatile io.grpc.MethodDescriptor<io.socketpass.v1.EndSessionsRequest,
+      io.socketpass.v1.EndSessionsResponse> getEndSessionsMethod;
+
+  @io.grpc.stub.annotations.RpcMethod(
+      fullMethodName = SERVICE_NAME + '/' + "EndSessions",
+      requestType = io.socketpass.v1.EndSessionsRequest.class,
+      responseType = io.socketpass.v1.EndSessionsResponse.class,
+      methodType = io.grpc.MethodDescriptor.MethodType.UNARY)
+  public static io.grpc.MethodDescriptor<io.socketpass.v1.EndSessionsRequest,
+      io.socketpass.v1.EndSessionsResponse> getEndSessionsMethod() {
+    io.grpc.MethodDescriptor<io.socketpass.v1.EndSessionsRequest, io.socketpass.v1.EndSessionsResponse> getEndSessionsMethod;
+    if ((getEndSessionsMethod = RegistryServiceGrpc.getEndSessionsMethod) == null) {
+      synchronized (RegistryServiceGrpc.class) {
+        if ((getEndSessionsMethod = RegistryServiceGrpc.getEndSessionsMethod) == null) {
+          RegistryServiceGrpc.getEndSessionsMethod = getEndSessionsMethod =
+              io.grpc.MethodDescriptor.<io.socketpass.v1.EndSessionsRequest, io.socketpass.v1.EndSessionsResponse>newBuilder()
+              .setType(io.grpc.MethodDescriptor.MethodType.UNARY)
+              .setFullMethodName(generateFullMethodName(SERVICE_NAME, "EndSessions"))
+              .setSampledToLocalTracing(true)
+              .setRequestMarshaller(io.grpc.protobuf.ProtoUtils.marshaller(
+                  io.socketpass.v1.EndSessionsRequest.getDefaultInstance()))
+              .setResponseMarshaller(io.grpc.protobuf.ProtoUtils.marshaller(
+                  io.socketpass.v1.EndSessionsResponse.getDefaultInstance()))
+              .setSchemaDescriptor(new RegistryServiceMethodDescriptorSupplier("EndSessions"))
+              .build();
+        }
+      }
+    }
+    return getEndSessionsMethod;
+  }
+
+  private static volatile io.grpc.MethodDescriptor<io.socketpass.v1.WatchSessionEndsRequest,
+      io.socketpass.v1.WatchSessionEndsResponse> getWatchSessionEndsMethod;
+
+  @io.grpc.stub.annotations.RpcMethod(
+      fullMethodName = SERVICE_NAME + '/' + "WatchSessionEnds",
+      requestType = io.socketpass.v1.WatchSessionEndsRequest.class,
+      responseType = io.socketpass.v1.WatchSessionEndsResponse.class,
+      methodType = io.grpc.MethodDescriptor.MethodType.SERVER_STREAMING)
+  public static io.grpc.MethodDescriptor<io.socketpass.v1.WatchSessionEndsRequest,
+      io.socketpass.v1.WatchSessionEndsResponse> getWatchSessionEndsMethod() {
+    io.grpc.MethodDescriptor<io.socketpass.v1.WatchSessionEndsRequest, io.socketpass.v1.WatchSessionEndsResponse> getWatchSessionEndsMethod;
+    if ((getWatchSessionEndsMethod = RegistryServiceGrpc.getWatchSessionEndsMethod) == null) {
+      synchronized (RegistryServiceGrpc.class) {
+        if ((getWatchSessionEndsMethod = RegistryServiceGrpc.getWatchSessionEndsMethod) == null) {
+          RegistryServiceGrpc.getWatchSessionEndsMethod = getWatchSessionEndsMethod =
+              io.grpc.MethodDescriptor.<io.socketpass.v1.WatchSessionEndsRequest, io.socketpass.v1.WatchSessionEndsResponse>newBuilder()
+              .setType(io.grpc.MethodDescriptor.MethodType.SERVER_STREAMING)
+              .setFullMethodName(generateFullMethodName(SERVICE_NAME, "WatchSessionEnds"))
+              .setSampledToLocalTracing(true)
+              .setRequestMarshaller(io.grpc.protobuf.ProtoUtils.marshaller(
+                  io.socketpass.v1.WatchSessionEndsRequest.getDefaultInstance()))
+              .setResponseMarshaller(io.grpc.protobuf.ProtoUtils.marshaller(
+                  io.socketpass.v1.WatchSessionEndsResponse.getDefaultInstance()))
+              .setSchemaDescriptor(new RegistryServiceMethodDescriptorSupplier("WatchSessionEnds"))
+              .build();
+        }
+      }
+    }
+    return getWatchSessionEndsMethod;
+  }
+
   private static volatile io.grpc.MethodDescriptor<io.socketpass.v1.ExplainFilterRequest,
       io.socketpass.v1.ExplainFilterResponse> getExplainFilterMethod;
 
@@ -425,6 +487,33 @@ public final class RegistryServiceGrpc {
 
     /**
      * <pre>
+     * Destroys the sessions behind the sockets that match, in the session store: the web app logs out too, and all sockets of
+     * these sessions end. A session that is back 2 s later, written by a request that was under way, is destroyed again. Safe
+     * to repeat. FAILED_PRECONDITION: sessions are in cookies (`cookie-session:`), which nobody can destroy from here.
+     * UNAVAILABLE: the store does not answer, and some of the sessions may be left: call again.
+     * </pre>
+     */
+    default void endSessions(io.socketpass.v1.EndSessionsRequest request,
+        io.grpc.stub.StreamObserver<io.socketpass.v1.EndSessionsResponse> responseObserver) {
+      io.grpc.stub.ServerCalls.asyncUnimplementedUnaryCall(getEndSessionsMethod(), responseObserver);
+    }
+
+    /**
+     * <pre>
+     * Which sessions end, for whom and why: what has ended behind open sockets, in the whole fleet, each once. A stream of
+     * what is revoked, for proxies and audit. It begins with what comes next; `socketpass-revision` of the answer's metadata
+     * is where it begins. It ends with UNAVAILABLE when the replica goes: go on from the last revision at another.
+     * OUT_OF_RANGE when this watcher is slower than the ends, or `from_revision` cannot be gone on from: start afresh.
+     * RESOURCE_EXHAUSTED: as many watches are open at this replica as may be (`limits.max_watches`).
+     * </pre>
+     */
+    default void watchSessionEnds(io.socketpass.v1.WatchSessionEndsRequest request,
+        io.grpc.stub.StreamObserver<io.socketpass.v1.WatchSessionEndsResponse> responseObserver) {
+      io.grpc.stub.ServerCalls.asyncUnimplementedUnaryCall(getWatchSessionEndsMethod(), responseObserver);
+    }
+
+    /**
+     * <pre>
      * How a filter is answered: what comes from an index, with how many sockets, and what is evaluated one by one.
      * </pre>
      */
@@ -579,6 +668,35 @@ public final class RegistryServiceGrpc {
 
     /**
      * <pre>
+     * Destroys the sessions behind the sockets that match, in the session store: the web app logs out too, and all sockets of
+     * these sessions end. A session that is back 2 s later, written by a request that was under way, is destroyed again. Safe
+     * to repeat. FAILED_PRECONDITION: sessions are in cookies (`cookie-session:`), which nobody can destroy from here.
+     * UNAVAILABLE: the store does not answer, and some of the sessions may be left: call again.
+     * </pre>
+     */
+    public void endSessions(io.socketpass.v1.EndSessionsRequest request,
+        io.grpc.stub.StreamObserver<io.socketpass.v1.EndSessionsResponse> responseObserver) {
+      io.grpc.stub.ClientCalls.asyncUnaryCall(
+          getChannel().newCall(getEndSessionsMethod(), getCallOptions()), request, responseObserver);
+    }
+
+    /**
+     * <pre>
+     * Which sessions end, for whom and why: what has ended behind open sockets, in the whole fleet, each once. A stream of
+     * what is revoked, for proxies and audit. It begins with what comes next; `socketpass-revision` of the answer's metadata
+     * is where it begins. It ends with UNAVAILABLE when the replica goes: go on from the last revision at another.
+     * OUT_OF_RANGE when this watcher is slower than the ends, or `from_revision` cannot be gone on from: start afresh.
+     * RESOURCE_EXHAUSTED: as many watches are open at this replica as may be (`limits.max_watches`).
+     * </pre>
+     */
+    public void watchSessionEnds(io.socketpass.v1.WatchSessionEndsRequest request,
+        io.grpc.stub.StreamObserver<io.socketpass.v1.WatchSessionEndsResponse> responseObserver) {
+      io.grpc.stub.ClientCalls.asyncServerStreamingCall(
+          getChannel().newCall(getWatchSessionEndsMethod(), getCallOptions()), request, responseObserver);
+    }
+
+    /**
+     * <pre>
      * How a filter is answered: what comes from an index, with how many sockets, and what is evaluated one by one.
      * </pre>
      */
@@ -714,6 +832,35 @@ public final class RegistryServiceGrpc {
 
     /**
      * <pre>
+     * Destroys the sessions behind the sockets that match, in the session store: the web app logs out too, and all sockets of
+     * these sessions end. A session that is back 2 s later, written by a request that was under way, is destroyed again. Safe
+     * to repeat. FAILED_PRECONDITION: sessions are in cookies (`cookie-session:`), which nobody can destroy from here.
+     * UNAVAILABLE: the store does not answer, and some of the sessions may be left: call again.
+     * </pre>
+     */
+    public io.socketpass.v1.EndSessionsResponse endSessions(io.socketpass.v1.EndSessionsRequest request) throws io.grpc.StatusException {
+      return io.grpc.stub.ClientCalls.blockingV2UnaryCall(
+          getChannel(), getEndSessionsMethod(), getCallOptions(), request);
+    }
+
+    /**
+     * <pre>
+     * Which sessions end, for whom and why: what has ended behind open sockets, in the whole fleet, each once. A stream of
+     * what is revoked, for proxies and audit. It begins with what comes next; `socketpass-revision` of the answer's metadata
+     * is where it begins. It ends with UNAVAILABLE when the replica goes: go on from the last revision at another.
+     * OUT_OF_RANGE when this watcher is slower than the ends, or `from_revision` cannot be gone on from: start afresh.
+     * RESOURCE_EXHAUSTED: as many watches are open at this replica as may be (`limits.max_watches`).
+     * </pre>
+     */
+    @io.grpc.ExperimentalApi("https://github.com/grpc/grpc-java/issues/10918")
+    public io.grpc.stub.BlockingClientCall<?, io.socketpass.v1.WatchSessionEndsResponse>
+        watchSessionEnds(io.socketpass.v1.WatchSessionEndsRequest request) {
+      return io.grpc.stub.ClientCalls.blockingV2ServerStreamingCall(
+          getChannel(), getWatchSessionEndsMethod(), getCallOptions(), request);
+    }
+
+    /**
+     * <pre>
      * How a filter is answered: what comes from an index, with how many sockets, and what is evaluated one by one.
      * </pre>
      */
@@ -825,6 +972,34 @@ public final class RegistryServiceGrpc {
 
     /**
      * <pre>
+     * Destroys the sessions behind the sockets that match, in the session store: the web app logs out too, and all sockets of
+     * these sessions end. A session that is back 2 s later, written by a request that was under way, is destroyed again. Safe
+     * to repeat. FAILED_PRECONDITION: sessions are in cookies (`cookie-session:`), which nobody can destroy from here.
+     * UNAVAILABLE: the store does not answer, and some of the sessions may be left: call again.
+     * </pre>
+     */
+    public io.socketpass.v1.EndSessionsResponse endSessions(io.socketpass.v1.EndSessionsRequest request) {
+      return io.grpc.stub.ClientCalls.blockingUnaryCall(
+          getChannel(), getEndSessionsMethod(), getCallOptions(), request);
+    }
+
+    /**
+     * <pre>
+     * Which sessions end, for whom and why: what has ended behind open sockets, in the whole fleet, each once. A stream of
+     * what is revoked, for proxies and audit. It begins with what comes next; `socketpass-revision` of the answer's metadata
+     * is where it begins. It ends with UNAVAILABLE when the replica goes: go on from the last revision at another.
+     * OUT_OF_RANGE when this watcher is slower than the ends, or `from_revision` cannot be gone on from: start afresh.
+     * RESOURCE_EXHAUSTED: as many watches are open at this replica as may be (`limits.max_watches`).
+     * </pre>
+     */
+    public java.util.Iterator<io.socketpass.v1.WatchSessionEndsResponse> watchSessionEnds(
+        io.socketpass.v1.WatchSessionEndsRequest request) {
+      return io.grpc.stub.ClientCalls.blockingServerStreamingCall(
+          getChannel(), getWatchSessionEndsMethod(), getCallOptions(), request);
+    }
+
+    /**
+     * <pre>
      * How a filter is answered: what comes from an index, with how many sockets, and what is evaluated one by one.
      * </pre>
      */
@@ -887,6 +1062,20 @@ public final class RegistryServiceGrpc {
 
     /**
      * <pre>
+     * Destroys the sessions behind the sockets that match, in the session store: the web app logs out too, and all sockets of
+     * these sessions end. A session that is back 2 s later, written by a request that was under way, is destroyed again. Safe
+     * to repeat. FAILED_PRECONDITION: sessions are in cookies (`cookie-session:`), which nobody can destroy from here.
+     * UNAVAILABLE: the store does not answer, and some of the sessions may be left: call again.
+     * </pre>
+     */
+    public com.google.common.util.concurrent.ListenableFuture<io.socketpass.v1.EndSessionsResponse> endSessions(
+        io.socketpass.v1.EndSessionsRequest request) {
+      return io.grpc.stub.ClientCalls.futureUnaryCall(
+          getChannel().newCall(getEndSessionsMethod(), getCallOptions()), request);
+    }
+
+    /**
+     * <pre>
      * How a filter is answered: what comes from an index, with how many sockets, and what is evaluated one by one.
      * </pre>
      */
@@ -913,9 +1102,11 @@ public final class RegistryServiceGrpc {
   private static final int METHODID_WATCH_SOCKETS = 2;
   private static final int METHODID_DISCONNECT_SOCKETS = 3;
   private static final int METHODID_SEND_TO_SOCKETS = 4;
-  private static final int METHODID_EXPLAIN_FILTER = 5;
-  private static final int METHODID_LIST_GATEWAYS = 6;
-  private static final int METHODID_REPORT = 7;
+  private static final int METHODID_END_SESSIONS = 5;
+  private static final int METHODID_WATCH_SESSION_ENDS = 6;
+  private static final int METHODID_EXPLAIN_FILTER = 7;
+  private static final int METHODID_LIST_GATEWAYS = 8;
+  private static final int METHODID_REPORT = 9;
 
   private static final class MethodHandlers<Req, Resp> implements
       io.grpc.stub.ServerCalls.UnaryMethod<Req, Resp>,
@@ -953,6 +1144,14 @@ public final class RegistryServiceGrpc {
         case METHODID_SEND_TO_SOCKETS:
           serviceImpl.sendToSockets((io.socketpass.v1.SendToSocketsRequest) request,
               (io.grpc.stub.StreamObserver<io.socketpass.v1.SendToSocketsResponse>) responseObserver);
+          break;
+        case METHODID_END_SESSIONS:
+          serviceImpl.endSessions((io.socketpass.v1.EndSessionsRequest) request,
+              (io.grpc.stub.StreamObserver<io.socketpass.v1.EndSessionsResponse>) responseObserver);
+          break;
+        case METHODID_WATCH_SESSION_ENDS:
+          serviceImpl.watchSessionEnds((io.socketpass.v1.WatchSessionEndsRequest) request,
+              (io.grpc.stub.StreamObserver<io.socketpass.v1.WatchSessionEndsResponse>) responseObserver);
           break;
         case METHODID_EXPLAIN_FILTER:
           serviceImpl.explainFilter((io.socketpass.v1.ExplainFilterRequest) request,
@@ -1026,6 +1225,20 @@ public final class RegistryServiceGrpc {
               io.socketpass.v1.SendToSocketsResponse>(
                 service, METHODID_SEND_TO_SOCKETS)))
         .addMethod(
+          getEndSessionsMethod(),
+          io.grpc.stub.ServerCalls.asyncUnaryCall(
+            new MethodHandlers<
+              io.socketpass.v1.EndSessionsRequest,
+              io.socketpass.v1.EndSessionsResponse>(
+                service, METHODID_END_SESSIONS)))
+        .addMethod(
+          getWatchSessionEndsMethod(),
+          io.grpc.stub.ServerCalls.asyncServerStreamingCall(
+            new MethodHandlers<
+              io.socketpass.v1.WatchSessionEndsRequest,
+              io.socketpass.v1.WatchSessionEndsResponse>(
+                service, METHODID_WATCH_SESSION_ENDS)))
+        .addMethod(
           getExplainFilterMethod(),
           io.grpc.stub.ServerCalls.asyncUnaryCall(
             new MethodHandlers<
@@ -1093,6 +1306,8 @@ public final class RegistryServiceGrpc {
               .addMethod(getWatchSocketsMethod())
               .addMethod(getDisconnectSocketsMethod())
               .addMethod(getSendToSocketsMethod())
+              .addMethod(getEndSessionsMethod())
+              .addMethod(getWatchSessionEndsMethod())
               .addMethod(getExplainFilterMethod())
               .addMethod(getListGatewaysMethod())
               .build();

@@ -166,6 +166,26 @@ public final class RegistryServiceProto {
     com.google.protobuf.GeneratedMessageV3.FieldAccessorTable
       internal_static_socketpass_v1_SendToSocketsResponse_fieldAccessorTable;
   static final com.google.protobuf.Descriptors.Descriptor
+    internal_static_socketpass_v1_EndSessionsRequest_descriptor;
+  static final 
+    com.google.protobuf.GeneratedMessageV3.FieldAccessorTable
+      internal_static_socketpass_v1_EndSessionsRequest_fieldAccessorTable;
+  static final com.google.protobuf.Descriptors.Descriptor
+    internal_static_socketpass_v1_EndSessionsResponse_descriptor;
+  static final 
+    com.google.protobuf.GeneratedMessageV3.FieldAccessorTable
+      internal_static_socketpass_v1_EndSessionsResponse_fieldAccessorTable;
+  static final com.google.protobuf.Descriptors.Descriptor
+    internal_static_socketpass_v1_WatchSessionEndsRequest_descriptor;
+  static final 
+    com.google.protobuf.GeneratedMessageV3.FieldAccessorTable
+      internal_static_socketpass_v1_WatchSessionEndsRequest_fieldAccessorTable;
+  static final com.google.protobuf.Descriptors.Descriptor
+    internal_static_socketpass_v1_WatchSessionEndsResponse_descriptor;
+  static final 
+    com.google.protobuf.GeneratedMessageV3.FieldAccessorTable
+      internal_static_socketpass_v1_WatchSessionEndsResponse_fieldAccessorTable;
+  static final com.google.protobuf.Descriptors.Descriptor
     internal_static_socketpass_v1_ExplainFilterRequest_descriptor;
   static final 
     com.google.protobuf.GeneratedMessageV3.FieldAccessorTable
@@ -313,50 +333,67 @@ public final class RegistryServiceProto {
       "tsResponse\022\030\n\007matched\030\001 \001(\004R\007matched\022\022\n\004" +
       "done\030\002 \001(\004R\004done\022\026\n\006failed\030\003 \001(\004R\006failed" +
       "\022 \n\013unreachable\030\004 \001(\004R\013unreachable\022\'\n\004vi" +
-      "ew\030\005 \001(\0132\023.socketpass.v1.ViewR\004view\"_\n\024E" +
-      "xplainFilterRequest\022\026\n\006filter\030\001 \001(\tR\006fil" +
-      "ter\022/\n\006params\030\002 \001(\0132\027.google.protobuf.St" +
-      "ructR\006params\"H\n\025ExplainFilterResponse\022/\n" +
-      "\005steps\030\001 \003(\0132\031.socketpass.v1.FilterStepR" +
-      "\005steps\"\\\n\nFilterStep\022\036\n\nexpression\030\001 \001(\t" +
-      "R\nexpression\022\024\n\005index\030\002 \001(\tR\005index\022\030\n\007so" +
-      "ckets\030\003 \001(\004R\007sockets\"\025\n\023ListGatewaysRequ" +
-      "est\"s\n\024ListGatewaysResponse\0222\n\010gateways\030" +
-      "\001 \003(\0132\026.socketpass.v1.GatewayR\010gateways\022" +
-      "\'\n\004view\030\002 \001(\0132\023.socketpass.v1.ViewR\004view" +
-      "\"\307\002\n\007Gateway\022\035\n\ngateway_id\030\001 \001(\tR\tgatewa" +
-      "yId\022 \n\013incarnation\030\002 \001(\tR\013incarnation\022:\n" +
-      "\006labels\030\003 \003(\0132\".socketpass.v1.Gateway.La" +
-      "belsEntryR\006labels\0221\n\005state\030\004 \001(\0162\033.socke" +
-      "tpass.v1.GatewayStateR\005state\022\030\n\007sockets\030" +
-      "\005 \001(\004R\007sockets\0227\n\tlast_seen\030\006 \001(\0132\032.goog" +
-      "le.protobuf.TimestampR\010lastSeen\0329\n\013Label" +
-      "sEntry\022\020\n\003key\030\001 \001(\tR\003key\022\024\n\005value\030\002 \001(\tR" +
-      "\005value:\0028\001*]\n\014GatewayState\022\035\n\031GATEWAY_ST" +
-      "ATE_UNSPECIFIED\020\000\022\026\n\022GATEWAY_STATE_LIVE\020" +
-      "\001\022\026\n\022GATEWAY_STATE_LATE\020\0022\353\005\n\017RegistrySe" +
-      "rvice\022I\n\006Report\022\034.socketpass.v1.ReportRe" +
-      "quest\032\035.socketpass.v1.ReportResponse(\0010\001" +
-      "\022\\\n\rFilterSockets\022#.socketpass.v1.Filter" +
-      "SocketsRequest\032$.socketpass.v1.FilterSoc" +
-      "ketsResponse0\001\022W\n\014CountSockets\022\".socketp" +
-      "ass.v1.CountSocketsRequest\032#.socketpass." +
-      "v1.CountSocketsResponse\022Y\n\014WatchSockets\022" +
-      "\".socketpass.v1.WatchSocketsRequest\032#.so" +
-      "cketpass.v1.WatchSocketsResponse0\001\022h\n\021Di" +
-      "sconnectSockets\022\'.socketpass.v1.Disconne" +
-      "ctSocketsRequest\032(.socketpass.v1.Disconn" +
-      "ectSocketsResponse0\001\022\\\n\rSendToSockets\022#." +
-      "socketpass.v1.SendToSocketsRequest\032$.soc" +
-      "ketpass.v1.SendToSocketsResponse0\001\022Z\n\rEx" +
-      "plainFilter\022#.socketpass.v1.ExplainFilte" +
-      "rRequest\032$.socketpass.v1.ExplainFilterRe" +
-      "sponse\022W\n\014ListGateways\022\".socketpass.v1.L" +
-      "istGatewaysRequest\032#.socketpass.v1.ListG" +
-      "atewaysResponseB}\n\020io.socketpass.v1B\024Reg" +
-      "istryServiceProtoP\001\242\002\003SXX\252\002\rSocketpass.V" +
-      "1\312\002\rSocketpass\\V1\342\002\031Socketpass\\V1\\GPBMet" +
-      "adata\352\002\016Socketpass::V1b\006proto3"
+      "ew\030\005 \001(\0132\023.socketpass.v1.ViewR\004view\"]\n\022E" +
+      "ndSessionsRequest\022\026\n\006filter\030\001 \001(\tR\006filte" +
+      "r\022/\n\006params\030\002 \001(\0132\027.google.protobuf.Stru" +
+      "ctR\006params\"X\n\023EndSessionsResponse\022\030\n\007mat" +
+      "ched\030\001 \001(\004R\007matched\022\'\n\004view\030\002 \001(\0132\023.sock" +
+      "etpass.v1.ViewR\004view\">\n\027WatchSessionEnds" +
+      "Request\022#\n\rfrom_revision\030\001 \001(\tR\014fromRevi" +
+      "sion\"\367\001\n\030WatchSessionEndsResponse\022\035\n\nses" +
+      "sion_id\030\001 \001(\tR\tsessionId\022+\n\004user\030\002 \001(\0132\027" +
+      ".google.protobuf.StructR\004user\022-\n\006reason\030" +
+      "\003 \001(\0162\025.socketpass.v1.ReasonR\006reason\022\030\n\007" +
+      "sockets\030\004 \001(\004R\007sockets\022*\n\002at\030\005 \001(\0132\032.goo" +
+      "gle.protobuf.TimestampR\002at\022\032\n\010revision\030\006" +
+      " \001(\tR\010revision\"_\n\024ExplainFilterRequest\022\026" +
+      "\n\006filter\030\001 \001(\tR\006filter\022/\n\006params\030\002 \001(\0132\027" +
+      ".google.protobuf.StructR\006params\"H\n\025Expla" +
+      "inFilterResponse\022/\n\005steps\030\001 \003(\0132\031.socket" +
+      "pass.v1.FilterStepR\005steps\"\\\n\nFilterStep\022" +
+      "\036\n\nexpression\030\001 \001(\tR\nexpression\022\024\n\005index" +
+      "\030\002 \001(\tR\005index\022\030\n\007sockets\030\003 \001(\004R\007sockets\"" +
+      "\025\n\023ListGatewaysRequest\"s\n\024ListGatewaysRe" +
+      "sponse\0222\n\010gateways\030\001 \003(\0132\026.socketpass.v1" +
+      ".GatewayR\010gateways\022\'\n\004view\030\002 \001(\0132\023.socke" +
+      "tpass.v1.ViewR\004view\"\307\002\n\007Gateway\022\035\n\ngatew" +
+      "ay_id\030\001 \001(\tR\tgatewayId\022 \n\013incarnation\030\002 " +
+      "\001(\tR\013incarnation\022:\n\006labels\030\003 \003(\0132\".socke" +
+      "tpass.v1.Gateway.LabelsEntryR\006labels\0221\n\005" +
+      "state\030\004 \001(\0162\033.socketpass.v1.GatewayState" +
+      "R\005state\022\030\n\007sockets\030\005 \001(\004R\007sockets\0227\n\tlas" +
+      "t_seen\030\006 \001(\0132\032.google.protobuf.Timestamp" +
+      "R\010lastSeen\0329\n\013LabelsEntry\022\020\n\003key\030\001 \001(\tR\003" +
+      "key\022\024\n\005value\030\002 \001(\tR\005value:\0028\001*]\n\014Gateway" +
+      "State\022\035\n\031GATEWAY_STATE_UNSPECIFIED\020\000\022\026\n\022" +
+      "GATEWAY_STATE_LIVE\020\001\022\026\n\022GATEWAY_STATE_LA" +
+      "TE\020\0022\250\007\n\017RegistryService\022I\n\006Report\022\034.soc" +
+      "ketpass.v1.ReportRequest\032\035.socketpass.v1" +
+      ".ReportResponse(\0010\001\022\\\n\rFilterSockets\022#.s" +
+      "ocketpass.v1.FilterSocketsRequest\032$.sock" +
+      "etpass.v1.FilterSocketsResponse0\001\022W\n\014Cou" +
+      "ntSockets\022\".socketpass.v1.CountSocketsRe" +
+      "quest\032#.socketpass.v1.CountSocketsRespon" +
+      "se\022Y\n\014WatchSockets\022\".socketpass.v1.Watch" +
+      "SocketsRequest\032#.socketpass.v1.WatchSock" +
+      "etsResponse0\001\022h\n\021DisconnectSockets\022\'.soc" +
+      "ketpass.v1.DisconnectSocketsRequest\032(.so" +
+      "cketpass.v1.DisconnectSocketsResponse0\001\022" +
+      "\\\n\rSendToSockets\022#.socketpass.v1.SendToS" +
+      "ocketsRequest\032$.socketpass.v1.SendToSock" +
+      "etsResponse0\001\022T\n\013EndSessions\022!.socketpas" +
+      "s.v1.EndSessionsRequest\032\".socketpass.v1." +
+      "EndSessionsResponse\022e\n\020WatchSessionEnds\022" +
+      "&.socketpass.v1.WatchSessionEndsRequest\032" +
+      "\'.socketpass.v1.WatchSessionEndsResponse" +
+      "0\001\022Z\n\rExplainFilter\022#.socketpass.v1.Expl" +
+      "ainFilterRequest\032$.socketpass.v1.Explain" +
+      "FilterResponse\022W\n\014ListGateways\022\".socketp" +
+      "ass.v1.ListGatewaysRequest\032#.socketpass." +
+      "v1.ListGatewaysResponseB}\n\020io.socketpass" +
+      ".v1B\024RegistryServiceProtoP\001\242\002\003SXX\252\002\rSock" +
+      "etpass.V1\312\002\rSocketpass\\V1\342\002\031Socketpass\\V" +
+      "1\\GPBMetadata\352\002\016Socketpass::V1b\006proto3"
     };
     descriptor = com.google.protobuf.Descriptors.FileDescriptor
       .internalBuildGeneratedFileFrom(descriptorData,
@@ -547,38 +584,62 @@ public final class RegistryServiceProto {
       com.google.protobuf.GeneratedMessageV3.FieldAccessorTable(
         internal_static_socketpass_v1_SendToSocketsResponse_descriptor,
         new java.lang.String[] { "Matched", "Done", "Failed", "Unreachable", "View", });
-    internal_static_socketpass_v1_ExplainFilterRequest_descriptor =
+    internal_static_socketpass_v1_EndSessionsRequest_descriptor =
       getDescriptor().getMessageTypes().get(29);
+    internal_static_socketpass_v1_EndSessionsRequest_fieldAccessorTable = new
+      com.google.protobuf.GeneratedMessageV3.FieldAccessorTable(
+        internal_static_socketpass_v1_EndSessionsRequest_descriptor,
+        new java.lang.String[] { "Filter", "Params", });
+    internal_static_socketpass_v1_EndSessionsResponse_descriptor =
+      getDescriptor().getMessageTypes().get(30);
+    internal_static_socketpass_v1_EndSessionsResponse_fieldAccessorTable = new
+      com.google.protobuf.GeneratedMessageV3.FieldAccessorTable(
+        internal_static_socketpass_v1_EndSessionsResponse_descriptor,
+        new java.lang.String[] { "Matched", "View", });
+    internal_static_socketpass_v1_WatchSessionEndsRequest_descriptor =
+      getDescriptor().getMessageTypes().get(31);
+    internal_static_socketpass_v1_WatchSessionEndsRequest_fieldAccessorTable = new
+      com.google.protobuf.GeneratedMessageV3.FieldAccessorTable(
+        internal_static_socketpass_v1_WatchSessionEndsRequest_descriptor,
+        new java.lang.String[] { "FromRevision", });
+    internal_static_socketpass_v1_WatchSessionEndsResponse_descriptor =
+      getDescriptor().getMessageTypes().get(32);
+    internal_static_socketpass_v1_WatchSessionEndsResponse_fieldAccessorTable = new
+      com.google.protobuf.GeneratedMessageV3.FieldAccessorTable(
+        internal_static_socketpass_v1_WatchSessionEndsResponse_descriptor,
+        new java.lang.String[] { "SessionId", "User", "Reason", "Sockets", "At", "Revision", });
+    internal_static_socketpass_v1_ExplainFilterRequest_descriptor =
+      getDescriptor().getMessageTypes().get(33);
     internal_static_socketpass_v1_ExplainFilterRequest_fieldAccessorTable = new
       com.google.protobuf.GeneratedMessageV3.FieldAccessorTable(
         internal_static_socketpass_v1_ExplainFilterRequest_descriptor,
         new java.lang.String[] { "Filter", "Params", });
     internal_static_socketpass_v1_ExplainFilterResponse_descriptor =
-      getDescriptor().getMessageTypes().get(30);
+      getDescriptor().getMessageTypes().get(34);
     internal_static_socketpass_v1_ExplainFilterResponse_fieldAccessorTable = new
       com.google.protobuf.GeneratedMessageV3.FieldAccessorTable(
         internal_static_socketpass_v1_ExplainFilterResponse_descriptor,
         new java.lang.String[] { "Steps", });
     internal_static_socketpass_v1_FilterStep_descriptor =
-      getDescriptor().getMessageTypes().get(31);
+      getDescriptor().getMessageTypes().get(35);
     internal_static_socketpass_v1_FilterStep_fieldAccessorTable = new
       com.google.protobuf.GeneratedMessageV3.FieldAccessorTable(
         internal_static_socketpass_v1_FilterStep_descriptor,
         new java.lang.String[] { "Expression", "Index", "Sockets", });
     internal_static_socketpass_v1_ListGatewaysRequest_descriptor =
-      getDescriptor().getMessageTypes().get(32);
+      getDescriptor().getMessageTypes().get(36);
     internal_static_socketpass_v1_ListGatewaysRequest_fieldAccessorTable = new
       com.google.protobuf.GeneratedMessageV3.FieldAccessorTable(
         internal_static_socketpass_v1_ListGatewaysRequest_descriptor,
         new java.lang.String[] { });
     internal_static_socketpass_v1_ListGatewaysResponse_descriptor =
-      getDescriptor().getMessageTypes().get(33);
+      getDescriptor().getMessageTypes().get(37);
     internal_static_socketpass_v1_ListGatewaysResponse_fieldAccessorTable = new
       com.google.protobuf.GeneratedMessageV3.FieldAccessorTable(
         internal_static_socketpass_v1_ListGatewaysResponse_descriptor,
         new java.lang.String[] { "Gateways", "View", });
     internal_static_socketpass_v1_Gateway_descriptor =
-      getDescriptor().getMessageTypes().get(34);
+      getDescriptor().getMessageTypes().get(38);
     internal_static_socketpass_v1_Gateway_fieldAccessorTable = new
       com.google.protobuf.GeneratedMessageV3.FieldAccessorTable(
         internal_static_socketpass_v1_Gateway_descriptor,

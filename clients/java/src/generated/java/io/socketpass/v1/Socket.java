@@ -197,7 +197,7 @@ private static final long serialVersionUID = 0L;
   /**
    * <pre>
    * The session that it was opened with, as Authorize answered it; at most 1,024 bytes. Empty: none, and the socket does
-   * not end with a session. (Sockets end with theirs from a later release on.) As good as a login, so it is never
+   * not end with a session. As good as a login, so it is never
    * answered: always empty in answers.
    * </pre>
    *
@@ -220,7 +220,7 @@ private static final long serialVersionUID = 0L;
   /**
    * <pre>
    * The session that it was opened with, as Authorize answered it; at most 1,024 bytes. Empty: none, and the socket does
-   * not end with a session. (Sockets end with theirs from a later release on.) As good as a login, so it is never
+   * not end with a session. As good as a login, so it is never
    * answered: always empty in answers.
    * </pre>
    *
@@ -1304,7 +1304,7 @@ private static final long serialVersionUID = 0L;
     /**
      * <pre>
      * The session that it was opened with, as Authorize answered it; at most 1,024 bytes. Empty: none, and the socket does
-     * not end with a session. (Sockets end with theirs from a later release on.) As good as a login, so it is never
+     * not end with a session. As good as a login, so it is never
      * answered: always empty in answers.
      * </pre>
      *
@@ -1326,7 +1326,7 @@ private static final long serialVersionUID = 0L;
     /**
      * <pre>
      * The session that it was opened with, as Authorize answered it; at most 1,024 bytes. Empty: none, and the socket does
-     * not end with a session. (Sockets end with theirs from a later release on.) As good as a login, so it is never
+     * not end with a session. As good as a login, so it is never
      * answered: always empty in answers.
      * </pre>
      *
@@ -1349,7 +1349,7 @@ private static final long serialVersionUID = 0L;
     /**
      * <pre>
      * The session that it was opened with, as Authorize answered it; at most 1,024 bytes. Empty: none, and the socket does
-     * not end with a session. (Sockets end with theirs from a later release on.) As good as a login, so it is never
+     * not end with a session. As good as a login, so it is never
      * answered: always empty in answers.
      * </pre>
      *
@@ -1368,7 +1368,7 @@ private static final long serialVersionUID = 0L;
     /**
      * <pre>
      * The session that it was opened with, as Authorize answered it; at most 1,024 bytes. Empty: none, and the socket does
-     * not end with a session. (Sockets end with theirs from a later release on.) As good as a login, so it is never
+     * not end with a session. As good as a login, so it is never
      * answered: always empty in answers.
      * </pre>
      *
@@ -1384,7 +1384,7 @@ private static final long serialVersionUID = 0L;
     /**
      * <pre>
      * The session that it was opened with, as Authorize answered it; at most 1,024 bytes. Empty: none, and the socket does
-     * not end with a session. (Sockets end with theirs from a later release on.) As good as a login, so it is never
+     * not end with a session. As good as a login, so it is never
      * answered: always empty in answers.
      * </pre>
      *

@@ -71,7 +71,7 @@ public interface SocketOrBuilder extends
   /**
    * <pre>
    * The session that it was opened with, as Authorize answered it; at most 1,024 bytes. Empty: none, and the socket does
-   * not end with a session. (Sockets end with theirs from a later release on.) As good as a login, so it is never
+   * not end with a session. As good as a login, so it is never
    * answered: always empty in answers.
    * </pre>
    *
@@ -82,7 +82,7 @@ public interface SocketOrBuilder extends
   /**
    * <pre>
    * The session that it was opened with, as Authorize answered it; at most 1,024 bytes. Empty: none, and the socket does
-   * not end with a session. (Sockets end with theirs from a later release on.) As good as a login, so it is never
+   * not end with a session. As good as a login, so it is never
    * answered: always empty in answers.
    * </pre>
    *

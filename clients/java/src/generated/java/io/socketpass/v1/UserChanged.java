@@ -6,7 +6,8 @@ package io.socketpass.v1;
 
 /**
  * <pre>
- * The user behind sockets has changed. Sent from the release on that ends sockets with their sessions.
+ * The user behind sockets has changed: the same person with another role or name, or somebody who has logged in where
+ * nobody was. From now on the registry lists them so, whatever the gateway reports.
  * </pre>
  *
  * Protobuf type {@code socketpass.v1.UserChanged}
@@ -318,7 +319,8 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * The user behind sockets has changed. Sent from the release on that ends sockets with their sessions.
+   * The user behind sockets has changed: the same person with another role or name, or somebody who has logged in where
+   * nobody was. From now on the registry lists them so, whatever the gateway reports.
    * </pre>
    *
    * Protobuf type {@code socketpass.v1.UserChanged}

@@ -87,8 +87,7 @@ private static final long serialVersionUID = 0L;
   private int reason_ = 0;
   /**
    * <pre>
-   * CLOSED: the gateway's own doing. DISCONNECTED, GATEWAY_GONE, LEFT_FILTER, or why its session ended, from the release on
-   * that ends sockets with their sessions.
+   * CLOSED: the gateway's own doing. DISCONNECTED, GATEWAY_GONE, LEFT_FILTER, or why its session ended.
    * </pre>
    *
    * <code>.socketpass.v1.Reason reason = 2 [json_name = "reason"];</code>
@@ -99,8 +98,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * CLOSED: the gateway's own doing. DISCONNECTED, GATEWAY_GONE, LEFT_FILTER, or why its session ended, from the release on
-   * that ends sockets with their sessions.
+   * CLOSED: the gateway's own doing. DISCONNECTED, GATEWAY_GONE, LEFT_FILTER, or why its session ended.
    * </pre>
    *
    * <code>.socketpass.v1.Reason reason = 2 [json_name = "reason"];</code>
@@ -644,8 +642,7 @@ private static final long serialVersionUID = 0L;
     private int reason_ = 0;
     /**
      * <pre>
-     * CLOSED: the gateway's own doing. DISCONNECTED, GATEWAY_GONE, LEFT_FILTER, or why its session ended, from the release on
-     * that ends sockets with their sessions.
+     * CLOSED: the gateway's own doing. DISCONNECTED, GATEWAY_GONE, LEFT_FILTER, or why its session ended.
      * </pre>
      *
      * <code>.socketpass.v1.Reason reason = 2 [json_name = "reason"];</code>
@@ -656,8 +653,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * CLOSED: the gateway's own doing. DISCONNECTED, GATEWAY_GONE, LEFT_FILTER, or why its session ended, from the release on
-     * that ends sockets with their sessions.
+     * CLOSED: the gateway's own doing. DISCONNECTED, GATEWAY_GONE, LEFT_FILTER, or why its session ended.
      * </pre>
      *
      * <code>.socketpass.v1.Reason reason = 2 [json_name = "reason"];</code>
@@ -672,8 +668,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * CLOSED: the gateway's own doing. DISCONNECTED, GATEWAY_GONE, LEFT_FILTER, or why its session ended, from the release on
-     * that ends sockets with their sessions.
+     * CLOSED: the gateway's own doing. DISCONNECTED, GATEWAY_GONE, LEFT_FILTER, or why its session ended.
      * </pre>
      *
      * <code>.socketpass.v1.Reason reason = 2 [json_name = "reason"];</code>
@@ -686,8 +681,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * CLOSED: the gateway's own doing. DISCONNECTED, GATEWAY_GONE, LEFT_FILTER, or why its session ended, from the release on
-     * that ends sockets with their sessions.
+     * CLOSED: the gateway's own doing. DISCONNECTED, GATEWAY_GONE, LEFT_FILTER, or why its session ended.
      * </pre>
      *
      * <code>.socketpass.v1.Reason reason = 2 [json_name = "reason"];</code>
@@ -705,8 +699,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * CLOSED: the gateway's own doing. DISCONNECTED, GATEWAY_GONE, LEFT_FILTER, or why its session ended, from the release on
-     * that ends sockets with their sessions.
+     * CLOSED: the gateway's own doing. DISCONNECTED, GATEWAY_GONE, LEFT_FILTER, or why its session ended.
      * </pre>
      *
      * <code>.socketpass.v1.Reason reason = 2 [json_name = "reason"];</code>

@@ -37,8 +37,7 @@ public interface WatchedSocketClosedOrBuilder extends
 
   /**
    * <pre>
-   * CLOSED: the gateway's own doing. DISCONNECTED, GATEWAY_GONE, LEFT_FILTER, or why its session ended, from the release on
-   * that ends sockets with their sessions.
+   * CLOSED: the gateway's own doing. DISCONNECTED, GATEWAY_GONE, LEFT_FILTER, or why its session ended.
    * </pre>
    *
    * <code>.socketpass.v1.Reason reason = 2 [json_name = "reason"];</code>
@@ -47,8 +46,7 @@ public interface WatchedSocketClosedOrBuilder extends
   int getReasonValue();
   /**
    * <pre>
-   * CLOSED: the gateway's own doing. DISCONNECTED, GATEWAY_GONE, LEFT_FILTER, or why its session ended, from the release on
-   * that ends sockets with their sessions.
+   * CLOSED: the gateway's own doing. DISCONNECTED, GATEWAY_GONE, LEFT_FILTER, or why its session ended.
    * </pre>
    *
    * <code>.socketpass.v1.Reason reason = 2 [json_name = "reason"];</code>
