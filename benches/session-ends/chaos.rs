@@ -20,10 +20,12 @@ pub async fn cut_pushes(redis: &mut MultiplexedConnection) -> usize {
     let clients: String = cmd("CLIENT").arg("LIST").query_async(redis).await.unwrap();
     let mut cut = 0;
     for client in clients.lines() {
-        let field = |name: &str| client.split(' ').find_map(|field| field.strip_prefix(name)).unwrap_or_default();
+        let field =
+            |name: &str| client.split(' ').find_map(|field| field.strip_prefix(name)).unwrap_or_default();
         // Those that track keys, and subscribers.
         if field("flags=").contains(['t', 'P']) {
-            let killed: i64 = cmd("CLIENT").arg(&["KILL", "ID", field("id=")]).query_async(redis).await.unwrap();
+            let killed: i64 =
+                cmd("CLIENT").arg(&["KILL", "ID", field("id=")]).query_async(redis).await.unwrap();
             cut += usize::try_from(killed).unwrap();
         }
     }
@@ -31,7 +33,11 @@ pub async fn cut_pushes(redis: &mut MultiplexedConnection) -> usize {
 }
 
 /// Breaks something now and then. One replica lives at any time, and so does the first gateway at all times.
-pub async fn reign(fleet: &mut Fleet, redis: &mut MultiplexedConnection, is_over: impl Fn() -> bool) -> Broken {
+pub async fn reign(
+    fleet: &mut Fleet,
+    redis: &mut MultiplexedConnection,
+    is_over: impl Fn() -> bool,
+) -> Broken {
     let mut broken = Broken::default();
     while !is_over() {
         pause(200..800).await;

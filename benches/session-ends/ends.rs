@@ -64,7 +64,8 @@ pub async fn expire(
 ) -> Instant {
     const TOGETHER: usize = 1_000;
     const MILLISECOND: u64 = 1_000_000;
-    let (begin, begin_here) = (now() / MILLISECOND + u64::try_from(after.as_millis()).unwrap(), Instant::now() + after);
+    let (begin, begin_here) =
+        (now() / MILLISECOND + u64::try_from(after.as_millis()).unwrap(), Instant::now() + after);
     let mut last = Duration::ZERO;
     for (part, clients) in clients.chunks(TOGETHER).enumerate() {
         let mut together = pipe();

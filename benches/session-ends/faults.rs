@@ -54,7 +54,10 @@ pub async fn run(logouts: usize, only: Option<&str>) {
     let (mut passed, mut failed) = (0, 0);
     let mut count = |holds: bool| *(if holds { &mut passed } else { &mut failed }) += 1;
     if is_wanted("touched") {
-        count(touched("touched 1,000 times a second, notifications", &["--notify-keyspace-events", "Kg$x"]).await);
+        count(
+            touched("touched 1,000 times a second, notifications", &["--notify-keyspace-events", "Kg$x"])
+                .await,
+        );
         count(touched("touched 1,000 times a second, invalidations", &[]).await);
     }
     if is_wanted("failover") {
@@ -180,7 +183,10 @@ async fn everything(logouts: usize) -> bool {
     let a_second = (logouts as f64 / 15.0).min(200.0);
     let (as_now, as_before) = ending.split_at(logouts / 2);
     let (book, begun) = (Arc::clone(&fleet.book), Instant::now());
-    let ways = [(as_now.to_vec(), Way::Delete(connection.clone())), (as_before.to_vec(), Way::Empty(connection.clone()))];
+    let ways = [
+        (as_now.to_vec(), Way::Delete(connection.clone())),
+        (as_before.to_vec(), Way::Empty(connection.clone())),
+    ];
     let mut logging_out = JoinSet::new();
     for (clients, way) in ways {
         let book = Arc::clone(&book);

@@ -82,7 +82,8 @@ impl Fleet {
         let settings: Vec<(&str, &str)> =
             self.settings.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
         let started = ServiceProcess::start(&settings).await;
-        until("a replica is ready", || async { http::get(&started.http, "/readyz").await.status == 200 }).await;
+        until("a replica is ready", || async { http::get(&started.http, "/readyz").await.status == 200 })
+            .await;
         self.replicas[replica] = Some(started);
         self.lead();
     }

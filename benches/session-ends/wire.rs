@@ -73,7 +73,8 @@ async fn connect(client: TcpStream, state: Arc<Mutex<State>>) {
     for address in servers {
         if let Ok(server) = TcpStream::connect(&address).await {
             let _ = (client.set_nodelay(true), server.set_nodelay(true));
-            let ((from_client, to_client), (from_server, to_server)) = (client.into_split(), server.into_split());
+            let ((from_client, to_client), (from_server, to_server)) =
+                (client.into_split(), server.into_split());
             let mut ways = JoinSet::new();
             ways.spawn(flow(from_client, to_server, None));
             ways.spawn(flow(from_server, to_client, Some(state)));
