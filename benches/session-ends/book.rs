@@ -2,11 +2,15 @@
 
 use std::{
     collections::HashMap,
+    fmt,
     sync::{Mutex, MutexGuard},
     time::Duration,
 };
 
-use crate::told::{Told, What};
+use crate::{
+    figures::seconds,
+    told::{Told, What},
+};
 
 /// A client, its session and its socket.
 #[derive(Clone, Debug)]
@@ -30,6 +34,19 @@ pub enum Socket {
     Closed(u64, u64, u16),
     /// At the door.
     Rejected,
+}
+
+impl fmt::Display for Socket {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Coming => f.write_str("on its way in"),
+            Self::Open(since) => write!(f, "open since {}", seconds(*since)),
+            Self::Closed(since, at, code) => {
+                write!(f, "open from {} to {}, closed with {code}", seconds(*since), seconds(*at))
+            }
+            Self::Rejected => f.write_str("turned away"),
+        }
+    }
 }
 
 /// All of them. Clients are known by their number.
@@ -122,6 +139,11 @@ impl Entry {
     pub fn is_wronged(&self) -> bool {
         self.ended.is_none()
             && (matches!(self.socket, Socket::Rejected) || self.code().is_some_and(|code| code >= 4_500))
+    }
+
+    /// Something about it is not as it should be.
+    pub fn is_amiss(&self, bound: Duration) -> bool {
+        self.is_left() || self.is_wronged() || self.outlived().is_some_and(|outlived| outlived > bound)
     }
 
     pub fn code(&self) -> Option<u16> {

@@ -5,7 +5,11 @@ use std::time::Duration;
 use redis::{aio::MultiplexedConnection, cmd};
 use tokio::time::sleep;
 
-use crate::fleet::{Fleet, REPLICAS};
+use crate::{
+    figures::seconds,
+    fleet::{Fleet, REPLICAS},
+    told::now,
+};
 
 /// How often each broke.
 #[derive(Debug, Default)]
@@ -42,24 +46,36 @@ pub async fn reign(
     while !is_over() {
         pause(200..800).await;
         match rand::random_range(0..3) {
-            0 => broken.pushes += cut_pushes(redis).await,
+            0 => {
+                told("push connections are cut");
+                broken.pushes += cut_pushes(redis).await;
+            }
             1 => {
                 broken.replicas += 1;
                 let replica = rand::random_range(0..REPLICAS);
+                told(&format!("replica {replica} is killed"));
                 fleet.end_replica(replica, "KILL").await;
                 pause(100..1_500).await;
                 fleet.start_replica(replica).await;
+                told(&format!("replica {replica} is back"));
             }
             _ => {
                 broken.gateways += 1;
                 let gateway = rand::random_range(1..fleet.gateways());
+                told(&format!("gateway {gateway} is killed"));
                 fleet.kill_gateway(gateway).await;
                 pause(100..1_500).await;
                 fleet.start_gateway(gateway).await;
+                told(&format!("gateway {gateway} is back"));
             }
         }
     }
     broken
+}
+
+/// For whoever has to find out what went wrong.
+fn told(what: &str) {
+    eprintln!("{} {what}", seconds(now()));
 }
 
 async fn pause(milliseconds: std::ops::Range<u64>) {

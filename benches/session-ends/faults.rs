@@ -14,7 +14,7 @@ use crate::{
     book::Entry,
     chaos,
     ends::{self, Way},
-    figures::{Times, milliseconds},
+    figures::{Times, milliseconds, seconds},
     fleet::{Fleet, REPLICAS},
     people,
     support::{
@@ -241,5 +241,14 @@ async fn settled(name: &str, fleet: &Fleet, has_lived: impl Fn(usize) -> bool) -
         milliseconds(latest),
         milliseconds(bound()),
     );
+    let gateways = fleet.gateways();
+    for (client, entry) in entries.iter().enumerate().filter(|(_, entry)| entry.is_amiss(bound())) {
+        let ended = entry.ended.map(seconds);
+        eprintln!(
+            "client {client} of gateway {}: session ended {ended:?}, {}",
+            client % gateways,
+            entry.socket
+        );
+    }
     left == 0 && wronged == 0 && broken == 0 && latest <= bound()
 }

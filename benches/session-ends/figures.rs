@@ -43,3 +43,9 @@ pub fn milliseconds(time: Duration) -> String {
     let milliseconds = time.as_secs_f64() * 1e3;
     if milliseconds < 100.0 { format!("{milliseconds:.1} ms") } else { format!("{milliseconds:.0} ms") }
 }
+
+/// A point of time, to the millisecond, within the hour.
+pub fn seconds(at: u64) -> String {
+    let milliseconds = at / 1_000_000 % 3_600_000;
+    format!("{}.{:03}", milliseconds / 1_000, milliseconds % 1_000)
+}

@@ -15,7 +15,7 @@ use crate::{
     apps::App,
     book::{Book, Entry},
     ends::{self, Way},
-    figures::{Times, milliseconds},
+    figures::{Times, milliseconds, seconds},
     fleet::{Fleet, REPLICAS},
     people,
     support::redis::Redis,
@@ -173,8 +173,8 @@ async fn tell_of_left(fleet: &Fleet, redis: &Redis) {
     for entry in left.iter().take(FEW) {
         let key = people::key(&entry.session_id);
         let lives: i64 = cmd("PTTL").arg(key).query_async(&mut redis.connection().await).await.unwrap();
-        let since = entry.ended.map(|ended| Duration::from_nanos(now().saturating_sub(ended)));
-        println!("left of {}: {:?}, ended {since:?} ago, PTTL {lives}", left.len(), entry.socket);
+        let (ended, now) = (entry.ended.map(seconds), seconds(now()));
+        println!("one of {}: session ended {ended:?}, {}, now {now}, PTTL {lives}", left.len(), entry.socket);
     }
     if !left.is_empty() {
         for name in [

@@ -132,10 +132,12 @@ async fn watch_connection(
     doubt: Arc<Doubt>,
 ) {
     const LOOK_EVERY: Duration = Duration::from_millis(250);
+    // Soon, so that sockets that come right after the start are not taken for some that were there before.
+    const LOOK_AT_FIRST_EVERY: Duration = Duration::from_millis(10);
     let sockets_were_there = loop {
         match registry.has_sockets() {
             Some(any) => break any,
-            None => sleep(LOOK_EVERY).await,
+            None => sleep(LOOK_AT_FIRST_EVERY).await,
         }
     };
     doubt.begins(sockets_were_there);
