@@ -142,8 +142,8 @@ impl Entry {
     }
 
     /// Something about it is not as it should be.
-    pub fn is_amiss(&self, bound: Duration) -> bool {
-        self.is_left() || self.is_wronged() || self.outlived().is_some_and(|outlived| outlived > bound)
+    pub fn is_amiss(&self, bound: Duration, broke: &[u64]) -> bool {
+        self.is_left() || self.is_wronged() || self.outlived_since(broke).is_some_and(|time| time > bound)
     }
 
     pub fn code(&self) -> Option<u16> {
@@ -158,6 +158,14 @@ impl Entry {
         let Socket::Closed(opened, closed, _) = self.socket else { return None };
         let from = self.ended?.max(opened);
         Some(Duration::from_nanos(closed.saturating_sub(from)))
+    }
+
+    /// The same, or from when something broke for the last time that was about to close it.
+    pub fn outlived_since(&self, broke: &[u64]) -> Option<Duration> {
+        let Socket::Closed(_, closed, _) = self.socket else { return None };
+        let last = broke.iter().filter(|at| **at <= closed).max();
+        let since = last.map_or(Duration::MAX, |last| Duration::from_nanos(closed - last));
+        Some(self.outlived()?.min(since))
     }
 
     /// From the end of the session to Redis' own push.

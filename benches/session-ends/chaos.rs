@@ -11,11 +11,13 @@ use crate::{
     told::now,
 };
 
-/// How often each broke.
+/// What broke.
 #[derive(Debug, Default)]
 pub struct Broken {
+    /// How many connections over which Redis pushes.
     pub pushes: usize,
-    pub replicas: usize,
+    /// When replicas were killed.
+    pub replicas: Vec<u64>,
     pub gateways: usize,
 }
 
@@ -51,10 +53,10 @@ pub async fn reign(
                 broken.pushes += cut_pushes(redis).await;
             }
             1 => {
-                broken.replicas += 1;
                 let replica = rand::random_range(0..REPLICAS);
                 told(&format!("replica {replica} is killed"));
                 fleet.end_replica(replica, "KILL").await;
+                broken.replicas.push(now());
                 pause(100..1_500).await;
                 fleet.start_replica(replica).await;
                 told(&format!("replica {replica} is back"));

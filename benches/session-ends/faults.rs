@@ -111,7 +111,7 @@ async fn touched(name: &str, redis: &[&str]) -> bool {
     let now = crate::told::now();
     clients.iter().for_each(|client| fleet.book.ends(*client, now));
     let () = cmd("DEL").arg(people::key(&session_id)).query_async(&mut connection).await.unwrap();
-    settled(name, &fleet, |_| true).await
+    settled(name, &fleet, &[], |_| true).await
 }
 
 /// Redis has another primary: both live and change their roles, or the first was killed.
@@ -132,7 +132,7 @@ async fn failover(name: &str, is_killed: bool) -> bool {
     sleep(INTERVAL).await;
     let promoted = sentinel::connection(&sentinels.second).await;
     ends::end(&fleet.book, &ending, &Way::Delete(promoted), ENDS_A_SECOND).await;
-    settled(name, &fleet, |_| true).await
+    settled(name, &fleet, &[], |_| true).await
 }
 
 /// Redis answers late, then so late that it counts as away, then not at all.
@@ -151,7 +151,7 @@ async fn slow() -> bool {
     redis.process().signal("CONT");
     sleep(INTERVAL).await;
     ends::end(&fleet.book, &ending, &Way::Delete(connection), ENDS_A_SECOND).await;
-    settled("Redis answers late, or not at all", &fleet, |_| true).await
+    settled("Redis answers late, or not at all", &fleet, &[], |_| true).await
 }
 
 /// Each replica is restarted, asked to end and killed.
@@ -169,7 +169,7 @@ async fn restarts() -> bool {
         }
     }
     ends::end(&fleet.book, &ending, &Way::Delete(connection), ENDS_A_SECOND).await;
-    settled("replicas are restarted", &fleet, |_| true).await
+    settled("replicas are restarted", &fleet, &[], |_| true).await
 }
 
 /// Pushes, replicas and gateways break at random while people log out.
@@ -203,12 +203,12 @@ async fn everything(logouts: usize) -> bool {
         "{logouts} logouts in {:.0} s; meanwhile {} push connections cut, {} replicas and {} gateways killed",
         begun.elapsed().as_secs_f64(),
         broken.pushes,
-        broken.replicas,
+        broken.replicas.len(),
         broken.gateways
     );
     // The first gateway is never killed.
     let gateways = fleet.gateways();
-    settled(&name, &fleet, |client| client % gateways == 0).await
+    settled(&name, &fleet, &broken.replicas, |client| client % gateways == 0).await
 }
 
 /// People whose sessions live on, and those, who are given, whose sessions will end.
@@ -221,8 +221,9 @@ async fn populate(fleet: &mut Fleet, redis: &mut MultiplexedConnection) -> Vec<u
     ending
 }
 
-/// Waits for what has to end, and tells whether all is as it should be. `has_lived`: nothing broke a client's connection.
-async fn settled(name: &str, fleet: &Fleet, has_lived: impl Fn(usize) -> bool) -> bool {
+/// Waits for what has to end, and tells whether all is as it should be. `broke`: when something did that was about to close
+/// sockets. `has_lived`: nothing broke a client's connection.
+async fn settled(name: &str, fleet: &Fleet, broke: &[u64], has_lived: impl Fn(usize) -> bool) -> bool {
     let book = &fleet.book;
     let deadline = Instant::now() + 5 * INTERVAL + FORMER_LIFE;
     while book.count(Entry::is_left) > 0 && Instant::now() < deadline {
@@ -235,31 +236,28 @@ async fn settled(name: &str, fleet: &Fleet, has_lived: impl Fn(usize) -> bool) -
     let ended = count(|entry| entry.ended.is_some());
     let (closed, left) = (count(|entry| entry.outlived().is_some()), count(Entry::is_left));
     let wronged = count(Entry::is_wronged);
-    let latest = |had_losses: bool| {
-        let times =
-            entries.iter().filter(|entry| (entry.losses > 0) == had_losses).filter_map(Entry::outlived);
-        milliseconds(times.collect::<Times>().max())
+    let latest = |is_among: fn(&Entry) -> bool| {
+        let times = entries.iter().filter(|entry| is_among(entry));
+        let times: Times = times.filter_map(|entry| entry.outlived_since(broke)).collect();
+        if times.len() == 0 { String::new() } else { milliseconds(times.max()) }
     };
     let broken = |(client, entry): &(usize, &Entry)| has_lived(*client) && entry.losses > 0;
     let broken = entries.iter().enumerate().filter(broken).count();
     let lost = count(|entry| entry.losses > 0) - broken;
-    let amiss: Vec<_> =
-        entries.iter().enumerate().filter(|(_, entry)| entry.is_amiss(bound(entry))).collect();
     println!(
         "| {name} | {} | {ended} | {closed} | {} | {left} | {} | {wronged} | {broken} | {lost} | {} |",
         entries.len(),
         ended - closed - left,
-        latest(false),
-        if lost > 0 { latest(true) } else { String::new() },
+        latest(|entry| entry.losses == 0),
+        latest(|entry| entry.losses > 0),
     );
     let gateways = fleet.gateways();
-    for (client, entry) in &amiss {
-        let ended = entry.ended.map(seconds);
-        eprintln!(
-            "client {client} of gateway {}: session ended {ended:?}, {}",
-            client % gateways,
-            entry.socket
-        );
+    let mut is_well = broken == 0;
+    for (client, entry) in entries.iter().enumerate().filter(|(_, entry)| entry.is_amiss(bound(entry), broke))
+    {
+        is_well = false;
+        let (gateway, ended) = (client % gateways, entry.ended.map(seconds));
+        eprintln!("client {client} of gateway {gateway}: session ended {ended:?}, {}", entry.socket);
     }
-    amiss.is_empty() && broken == 0
+    is_well
 }

@@ -32,7 +32,7 @@ impl Times {
     /// Median, 99th percentile and maximum, as columns.
     pub fn columns(&self) -> String {
         if self.0.is_empty() {
-            return "| | |".to_owned();
+            return " | | ".to_owned();
         }
         let [median, p99, max] = [self.of_thousand(500), self.of_thousand(990), self.max()].map(milliseconds);
         format!("{median} | {p99} | {max}")

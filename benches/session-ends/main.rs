@@ -64,7 +64,7 @@ async fn run(arguments: &[String]) {
         Some("measure") => {
             let options = measure::Options {
                 sockets: number(value("--sockets"), 10_000),
-                ends: number(value("--ends"), 1_000),
+                ends: number(value("--ends"), 500),
                 interval: Duration::from_secs(number(value("--interval"), 5)),
                 files,
             };
