@@ -18,7 +18,7 @@ pub enum Way {
     /// Its user is taken out, as Passport before 0.6 does.
     Empty(MultiplexedConnection),
     /// Somebody logs out of the app.
-    LogOut(App),
+    LogOut(Box<App>),
 }
 
 impl Way {

@@ -124,8 +124,8 @@ async fn measure(options: &Options, pushes: Pushes) {
     ends::end(&book, deleted, &Way::Delete(connection.clone()), ENDS_A_SECOND).await;
     let over = ends::expire(&book, &mut connection, expired, ENDS_A_SECOND, Duration::from_secs(1)).await;
     sleep_until(over).await;
-    ends::end(&book, with_old, &Way::LogOut(old), ENDS_A_SECOND).await;
-    ends::end(&book, with_new, &Way::LogOut(new), ENDS_A_SECOND).await;
+    ends::end(&book, with_old, &Way::LogOut(Box::new(old)), ENDS_A_SECOND).await;
+    ends::end(&book, with_new, &Way::LogOut(Box::new(new)), ENDS_A_SECOND).await;
     let bound = interval + Duration::from_secs(1);
     let deadline = Instant::now() + bound + Duration::from_secs(5);
     while book.count(Entry::is_left) > 0 && Instant::now() < deadline {
