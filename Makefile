@@ -7,10 +7,10 @@ CHART_TESTS := target/chart/venv/bin/pytest -q -p no:cacheprovider tests/chart
 DRIVERS := mongodb mysql postgres sqlite
 BUF := npx --yes @bufbuild/buf@1.75.0
 
-.PHONY: help test tools examples clients clients-drift packages conformance move chart upgrade-test chart-tools chart-docs chart-golden check features format docs proto publish-proto deny bench bench-registry demo demo-chat test-chat
+.PHONY: help test tools examples clients clients-drift packages conformance move chart upgrade-test chart-tools chart-docs chart-golden check features format docs proto publish-proto deny bench bench-registry bench-session-ends fault-runs demo demo-chat test-chat
 
 help: ## List the tasks.
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 test: tools ## Run all tests; install what they need and is missing.
 	cargo test --workspace --no-fail-fast
@@ -100,6 +100,12 @@ bench: tools ## Measure Authorize beside a bare tonic service and a Node service
 
 bench-registry: tools ## Measure the registry beside passport.socketio's filterSocketsByUser.
 	cargo bench --bench registry
+
+bench-session-ends: tools ## Measure from a session's end to its socket's (SOCKETS=100000 for the long run, of minutes).
+	cargo bench --bench session-ends -- measure --sockets $(or $(SOCKETS),10000) $(if $(filter-out 10000,$(SOCKETS)),--ends 5000 --interval 30)
+
+fault-runs: tools ## Break what can break while sessions live and end (LOGOUTS=10000 for the long run, of minutes).
+	cargo bench --profile $(or $(PROFILE),dev) --bench session-ends -- faults --logouts $(or $(LOGOUTS),300)
 
 demo: ## Try it out.
 	cargo run --release -- demo

@@ -15,8 +15,8 @@ use crate::{
     registry::{change::Epoch, ledger::Fault},
 };
 
-/// How long a read waits for the next entry. Each that ends without one says that all is known, so this is how old an
-/// answer can be while nothing happens.
+/// How long a read waits for the next entry. Each that ends without one says that all was known when it began, so an answer
+/// can be twice as old while nothing happens.
 const WAIT: Duration = Duration::from_millis(200);
 
 /// A piece can be megabytes: it may take so many times longer than the answer to a command of a gateway's.

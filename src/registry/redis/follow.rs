@@ -7,7 +7,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use tokio::time::sleep;
+use tokio::time::{self, sleep};
 
 use super::{
     feed::{self, Place, Raw, Reader},
@@ -104,6 +104,7 @@ impl Follower {
             .iter()
             .map(|followed| (self.store.keys(followed.shard).feed(), followed.last()))
             .collect();
+        let asked = time::Instant::now();
         let found = reader.next(&feeds, AT_ONCE).await?;
         for ((followed, known), entries) in self.followed.iter_mut().zip(known).zip(found) {
             let is_all = entries.len() < AT_ONCE;
@@ -116,7 +117,8 @@ impl Follower {
             }
             if is_all {
                 followed.check(known)?;
-                self.view.up_to_date(followed.shard);
+                // Not as of now: what was kept since Redis answered is not in it.
+                self.view.up_to_date(followed.shard, asked);
             }
         }
         Ok(())

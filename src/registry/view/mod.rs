@@ -292,9 +292,9 @@ impl View {
         }
     }
 
-    /// The shard is known as it is now.
-    pub fn up_to_date(&self, shard: Shard) {
-        self.shard_mut(shard).note_known(Known::At(Instant::now()));
+    /// The shard is known as it was then.
+    pub fn up_to_date(&self, shard: Shard, then: Instant) {
+        self.shard_mut(shard).note_known(Known::At(then));
     }
 
     /// The shard is known as it is at any time from now on: whoever changes it does so here.
