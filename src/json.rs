@@ -15,9 +15,12 @@ pub const MAX_SESSION_DEPTH: usize = 128;
 /// four messages of a `google.protobuf.Struct`, and protobuf decoders stop at 100.
 pub const MAX_STRUCT_DEPTH: usize = 24;
 
-/// How large a user may be, as its source has it and as a `google.protobuf.Struct`, in bytes: it goes into every answer about
-/// its sockets, and clients of gRPC take messages of 4 MiB.
+/// How large a user may be as its source has it, in bytes.
 pub const MAX_USER_BYTES: usize = 1 << 20;
+
+/// How large a user may be as a `google.protobuf.Struct`, in bytes: it goes into every answer about its sockets, and clients of
+/// gRPC take messages of 4 MiB. A text takes hardly more than as JSON, a number up to six times as much.
+pub const MAX_STRUCT_BYTES: usize = 3 << 20;
 
 /// Why a text is not the JSON that was expected.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]

@@ -12,7 +12,7 @@ use super::{
 };
 use crate::{
     config::user::SESSION,
-    json::{self, MAX_STRUCT_DEPTH, MAX_USER_BYTES, Unreadable},
+    json::{self, MAX_STRUCT_BYTES, MAX_STRUCT_DEPTH, Unreadable},
     reason::Reason,
     session_store::{Fault as StoreFault, SessionId, SessionStore},
     user_source::{Fault as SourceFault, Fields, How, Resolved},
@@ -231,9 +231,9 @@ fn fits_a_message(fields: &Fields) -> Result<(), SourceFault> {
             "the user is nested deeper than 24 levels, more than a gRPC message carries",
         ));
     }
-    if json::size::as_struct(fields) > MAX_USER_BYTES {
+    if json::size::as_struct(fields) > MAX_STRUCT_BYTES {
         return Err(SourceFault::unusable(
-            "the user is larger than 1 MiB as a google.protobuf.Struct, more than sockets can be told of; a number takes 11 \
+            "the user is larger than 3 MiB as a google.protobuf.Struct, more than sockets can be told of; a number takes 11 \
              bytes there",
         ));
     }

@@ -41,6 +41,7 @@ type Question = Shared<BoxFuture<'static, Answer>>;
 /// Looks users up.
 pub struct LookedUp {
     asker: Arc<Asker>,
+    id_field: Vec<Box<str>>,
     _watch: Option<AbortOnDropHandle<()>>,
 }
 
@@ -53,18 +54,17 @@ impl LookedUp {
             turns: Semaphore::new(asking.max_requests),
             known: Mutex::new(Known { users: Cache::new(&asking), asked: HashMap::new(), questions: 0 }),
             lookup,
-            id_field,
             asking,
         });
         let watch = (!is_watched).then(|| task::owned(look_for(Arc::clone(&asker))));
-        Self { asker, _watch: watch }
+        Self { asker, id_field, _watch: watch }
     }
 }
 
 #[async_trait]
 impl UserSource for LookedUp {
     async fn resolve(&self, passport_user: Value) -> Result<Resolved, Fault> {
-        let Some(id) = id::of(&passport_user, &self.asker.id_field) else {
+        let Some(id) = id::of(&passport_user, &self.id_field) else {
             return Ok(Resolved { user: None, how: How::Unasked });
         };
         if id.len() > MAX_ID_BYTES {
@@ -96,7 +96,7 @@ impl UserSource for LookedUp {
     }
 
     fn place(&self, passport_user: &Value) -> Option<String> {
-        id::of(passport_user, &self.asker.id_field).map(|id| self.asker.lookup.place(&id))
+        id::of(passport_user, &self.id_field).map(|id| self.asker.lookup.place(&id))
     }
 
     fn when_missing(&self) -> &'static str {
@@ -117,8 +117,6 @@ impl fmt::Debug for LookedUp {
 /// Asks the source.
 struct Asker {
     lookup: Box<dyn Lookup>,
-    /// Where a user has its id.
-    id_field: Vec<Box<str>>,
     asking: Asking,
     presence: Presence,
     turns: Semaphore,
@@ -195,10 +193,7 @@ struct Asked {
 
 impl Asked {
     async fn answer(self) -> Answer {
-        let checked = |found: Option<Found>| {
-            found.map(|found| found.checked(&self.id, &self.asker.id_field)).transpose()
-        };
-        let answer = self.asker.ask(&self.id).await.and_then(checked);
+        let answer = self.asker.ask(&self.id).await;
         match &answer {
             Ok(found) => {
                 self.asker.presence.is_there();

@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use serde_json::Value;
 use tokio::{sync::watch, time::Instant};
 
-use super::{Fault, FaultKind, Fields, id};
+use super::{Fault, FaultKind, Fields};
 pub use crate::json::MAX_USER_BYTES;
 use crate::{
     health::Health,
@@ -18,30 +18,6 @@ use crate::{
 pub struct Found {
     /// Its fields.
     pub fields: Arc<Fields>,
-}
-
-impl Found {
-    /// The same, unless it is nobody, or somebody else than was asked for: a cache in between may mix up answers, and to
-    /// MySQL a column of numbers that has 7 equals the text `7abc`.
-    pub fn checked(self, id: &str, id_field: &[Box<str>]) -> Result<Self, Failure> {
-        let wrong = |words, cause: &str| Err(Failure::unusable(words, cause));
-        if self.fields.is_empty() {
-            return wrong(
-                "the user source has an object without any field, which is no user; that there is none is said otherwise \
-                 (404, NOT_FOUND, no row, no key)",
-                "no fields",
-            );
-        }
-        if !id::is_of(&self.fields, id_field, id) {
-            return wrong(
-                "the user source has somebody else under this id: what user.id_field names there is another than what \
-                 passport.user holds. Is user.id_field the field that the app's serializeUser stores, and does the source \
-                 compare ids to the letter?",
-                "another id than was asked for",
-            );
-        }
-        Ok(self)
-    }
 }
 
 /// Why there is no answer.
