@@ -184,7 +184,7 @@ async fn who_is_remembered_counts_while_the_source_is_down_if_the_settings_say_s
     for (stale_for, expected) in [("0s", "USER_SOURCE_FAILED"), ("10m", "AUTHORIZED")] {
         let sources = Sources::start().await;
         sources.table.has("7", json!({"id": 7}));
-        let settings = [("USER_CACHE_TTL", "1ms"), ("USER_STALE_FOR", stale_for), ("USER_TIMEOUT", "300ms")];
+        let settings = [("USER_CACHE_TTL", "1ms"), ("USER_STALE_FOR", stale_for), ("USER_TIMEOUT", "1s")];
         let asked = Asked::of(&sources.http(), &settings, &json!("7")).await;
         assert_eq!(asked.reason().await, "AUTHORIZED");
         sources.gate.close();
