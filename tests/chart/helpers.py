@@ -1,6 +1,8 @@
 """What the tests of the chart share: Helm, the files of the repository, and free ports."""
 
+import errno
 import functools
+import random
 import re
 import shutil
 import socket
@@ -88,9 +90,17 @@ def pods(manifests):
 
 
 def free_port():
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        return free.getsockname()[1]
+    """One of those that no system gives to outgoing connections: it is free still when it is used."""
+    while True:
+        port = random.randrange(10_000, 30_000)
+        with socket.socket() as free:
+            try:
+                free.bind(("127.0.0.1", port))
+            except OSError as error:
+                if error.errno != errno.EADDRINUSE:
+                    raise
+            else:
+                return port
 
 
 @functools.cache

@@ -1,5 +1,5 @@
 // What is real: Redis, the Express app that people log in with, and socketpass itself.
-import { createHmac, randomBytes, randomUUID } from 'node:crypto'
+import { createHmac, randomBytes, randomInt, randomUUID } from 'node:crypto'
 import { existsSync } from 'node:fs'
 import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { createServer } from 'node:net'
@@ -194,20 +194,22 @@ export class Socketpass {
   }
 }
 
-// A port that is free on all these addresses.
+// A port that is free on all these addresses, of those that no system gives to outgoing connections: it is free still when
+// it is used, and when its process starts again.
 export async function freePort (hosts = ['127.0.0.1']) {
   for (;;) {
+    const port = randomInt(10_000, 30_000)
     const servers = []
     try {
       for (const host of hosts) {
         const server = createServer()
         await new Promise((resolve, reject) => {
           server.once('error', reject)
-          server.listen(servers[0]?.address().port ?? 0, host, resolve)
+          server.listen(port, host, resolve)
         })
         servers.push(server)
       }
-      return servers[0].address().port
+      return port
     } catch (error) {
       if (error.code !== 'EADDRINUSE') throw error
     } finally {

@@ -1,5 +1,6 @@
 // A program that runs beside others: its lines are shown with its name before them.
 import { spawn } from 'node:child_process'
+import { randomInt } from 'node:crypto'
 import { once } from 'node:events'
 import { connect, createServer } from 'node:net'
 import { createInterface } from 'node:readline'
@@ -78,11 +79,10 @@ export async function isFree (port) {
   }
 }
 
+/** One of those that no system gives to outgoing connections: it is free still when it is used. */
 export async function freePort () {
-  const server = createServer().listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  const { port } = server.address()
-  server.close()
-  await once(server, 'close')
-  return port
+  for (;;) {
+    const port = randomInt(10_000, 30_000)
+    if (await isFree(port)) return port
+  }
 }

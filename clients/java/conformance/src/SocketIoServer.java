@@ -19,11 +19,13 @@ import io.opentelemetry.context.propagation.TextMapGetter;
 import io.socketpass.SocketPass;
 import io.socketpass.nettysocketio.SocketPassInitializer;
 import java.io.IOException;
+import java.net.BindException;
 import java.net.InetAddress;
 import java.net.ServerSocket;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.concurrent.ThreadLocalRandom;
 
 /** netty-socketio. */
 final class SocketIoServer implements Subject.Server {
@@ -76,10 +78,18 @@ final class SocketIoServer implements Subject.Server {
     return initializer == null ? null : initializer.socketId(client);
   }
 
-  /** netty-socketio does not tell which port it was given. */
+  /**
+   * netty-socketio does not tell which port it was given. One of those that no system gives to
+   * outgoing connections is free still when it is used.
+   */
   private static int freePort() throws IOException {
-    try (ServerSocket socket = new ServerSocket(0, 1, InetAddress.getLoopbackAddress())) {
-      return socket.getLocalPort();
+    while (true) {
+      int port = ThreadLocalRandom.current().nextInt(10_000, 30_000);
+      try (ServerSocket socket = new ServerSocket(port, 1, InetAddress.getLoopbackAddress())) {
+        return socket.getLocalPort();
+      } catch (BindException e) {
+        // Somebody has it.
+      }
     }
   }
 

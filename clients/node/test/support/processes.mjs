@@ -1,5 +1,6 @@
 // Real processes for what is measured and for the suite of the move: a Redis, a socketpass, each on a free port.
 import { spawn } from 'node:child_process'
+import { randomInt } from 'node:crypto'
 import { once } from 'node:events'
 import { existsSync } from 'node:fs'
 import { mkdtemp, rm } from 'node:fs/promises'
@@ -102,12 +103,19 @@ async function accepts (port, child) {
   }
 }
 
+// One of those that no system gives to outgoing connections: it is free still when it is used.
 async function freePort () {
-  const server = createServer()
-  server.listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  const { port } = server.address()
-  server.close()
-  await once(server, 'close')
-  return port
+  for (;;) {
+    const port = randomInt(10_000, 30_000)
+    const server = createServer()
+    try {
+      server.listen(port, '127.0.0.1')
+      await once(server, 'listening')
+      return port
+    } catch (error) {
+      if (error.code !== 'EADDRINUSE') throw error
+    } finally {
+      server.close()
+    }
+  }
 }
