@@ -153,7 +153,12 @@ impl Registry {
 
     /// Whether a gateway's stream ends in this process.
     pub fn reports_here(&self, gateway_id: &str) -> bool {
-        self.streams.tenure(gateway_id).is_some()
+        self.tenure_here(gateway_id).is_some()
+    }
+
+    /// The number of the stream that a gateway has to this process.
+    pub fn tenure_here(&self, gateway_id: &str) -> Option<u64> {
+        self.streams.tenure(gateway_id)
     }
 
     /// Whether a socket is open, as far as is known.
@@ -172,7 +177,7 @@ impl Registry {
 
     /// Keeps what was confirmed of sockets of a gateway that reports here.
     pub async fn confirm(&self, of: &Member, confirmed: Vec<(Box<str>, Confirmation)>) -> Result<(), Fault> {
-        let Some(number) = self.streams.tenure(&of.info.gateway_id) else {
+        let Some(number) = self.tenure_here(&of.info.gateway_id) else {
             return Err(Fault::Superseded(None));
         };
         self.ledger.confirm(&Tenure { info: Arc::clone(&of.info), number }, confirmed).await

@@ -7,17 +7,17 @@ use std::{
 };
 
 use arc_swap::ArcSwap;
-use serde_json::{Map, Value};
-use tokio::{
-    sync::{OwnedSemaphorePermit, watch},
-    time::Instant,
-};
+use futures_util::future::join_all;
+use tokio::{sync::watch, time::Instant};
 
 use super::{
     doubt::{Belief, Connection, Doubt},
-    endings::{End, Endings},
-    schedule::{Question, jittered},
+    endings::{End, Endings, Rest},
+    pace::Turn,
+    places::Place,
+    schedule::{Asked, Question, jittered},
     tally::Tally,
+    user_changes::UserChanges,
     verdict::{Answer, Verdict},
 };
 use crate::{
@@ -28,14 +28,14 @@ use crate::{
     },
     reason::Reason,
     registry::{
-        Registry, command::Task, confirmation::Confirmation, record::Record, session_ended::SessionEnded,
+        Registry, confirmation::Confirmation, record::Record, session_ended::SessionEnded,
         sessions::SessionSockets, view::member::Member,
     },
     session_store::{SessionId, SessionStore},
 };
 
 /// Until what was reported has come back to this replica.
-const NOT_YET_SEEN: Duration = Duration::from_millis(100);
+const NOT_YET_SEEN: Duration = Duration::from_millis(250);
 
 /// After what could not be kept.
 const NOT_KEPT: Duration = Duration::from_secs(1);
@@ -50,76 +50,110 @@ pub(super) struct Asker {
     pub(super) stores: watch::Receiver<Arc<dyn SessionStore>>,
     pub(super) registry: Arc<Registry>,
     pub(super) doubt: Arc<Doubt>,
-    pub(super) endings: Arc<Endings>,
+    pub(super) endings: Endings,
+    pub(super) user_changes: UserChanges,
     pub(super) tally: Arc<Tally>,
     pub(super) interval: Duration,
 }
 
-/// What came of it.
-#[derive(Debug)]
-pub(super) enum Asked {
-    /// Ask again after this.
-    Again(Duration),
-    /// None of its sockets is open at a gateway that reports here.
-    NoSockets,
-}
-
-/// What gateways are told and what is kept of their sockets.
+/// What is to be kept of a gateway's sockets, and told to it.
 #[derive(Default)]
 struct OfGateway {
     member: Option<Member>,
     confirmed: Vec<(Box<str>, Confirmation)>,
-    tell: Vec<String>,
+    tell: Vec<Box<str>>,
+}
+
+/// What was kept of a gateway's sockets.
+struct Kept {
+    is_kept: bool,
+    /// When something is left to do.
+    again: Option<Duration>,
+}
+
+impl Kept {
+    const ALL: Self = Self { is_kept: true, again: None };
+}
+
+impl Asked {
+    /// None of its sockets is open at a gateway that reports here.
+    const NO_SOCKETS: Self = Self { again: None, is_settled: true, turn: None };
+
+    /// Nothing was found out: again after this.
+    fn in_vain(again: Duration, turn: Option<Turn>) -> Self {
+        Self { again: Some(again), is_settled: false, turn }
+    }
 }
 
 impl Asker {
-    /// Asks. The place is given back as soon as the store has answered: a gateway that is slow holds up no other.
-    pub(super) async fn ask(&self, question: &Question, place: OwnedSemaphorePermit) -> Asked {
-        let Question { session_id, reported, is_first } = question;
+    /// Whether there is nobody to ask for: all that was reported is known, and no socket of the session is among it.
+    pub(super) fn has_no_sockets(&self, question: &Question) -> bool {
+        let sockets = self.registry.sockets_of_session(&question.session_id, question.reported);
+        sockets.is_all && sockets.here.is_empty()
+    }
+
+    /// Asks. The place is given back as soon as the store has answered: what comes after it holds up no other.
+    pub(super) async fn ask(&self, question: &Question, place: Place) -> Asked {
+        let Question { session_id, reported, is_first, turn, queue: _ } = question;
         let sockets = self.registry.sockets_of_session(session_id, *reported);
         if sockets.here.is_empty() {
-            return if sockets.is_all { Asked::NoSockets } else { Asked::Again(NOT_YET_SEEN) };
+            return if sockets.is_all { Asked::NO_SOCKETS } else { Asked::in_vain(NOT_YET_SEEN, *turn) };
         }
-        let Some(id) = SessionId::new((**session_id).to_owned()) else { return Asked::NoSockets };
+        let Some(id) = SessionId::new((**session_id).to_owned()) else { return Asked::NO_SOCKETS };
         let authorizer = self.authorizer.load_full();
-        let Some(again) = authorizer.ask_again(&id).await else { return Asked::NoSockets };
+        let Some(again) = authorizer.ask_again(&id).await else { return Asked::NO_SOCKETS };
         self.tally.asked(again.reason());
         drop(place);
         if let Some(after) = self.is_doubtful(session_id, &again) {
-            return Asked::Again(after);
+            return Asked::in_vain(after, *turn);
         }
         let answer = Answer::new(&again);
-        let verdict = |member: &Member| {
-            let still = authorizer.still_accepts(&again, socket(&member.record));
-            answer.verdict(&member.record, still, *is_first)
-        };
         // As they are now: the answer took its time.
-        let SessionSockets { here, elsewhere, .. } = self.registry.sockets_of_session(session_id, *reported);
-        let verdicts: Vec<_> = here.iter().map(|member| (member, verdict(member))).collect();
-        self.tell_ends(session_id, &verdicts, || {
-            elsewhere.iter().map(|member| (member, verdict(member))).collect()
-        })
-        .await;
+        let SessionSockets { here, elsewhere, is_all } =
+            self.registry.sockets_of_session(session_id, *reported);
+        // What was reported and is not seen yet is asked for again, and so nothing is told twice.
+        let is_first = *is_first && is_all;
+        let verdict = |member: &Member, is_unheard: bool| {
+            let still = authorizer.still_accepts(&again, socket(&member.record));
+            answer.verdict(&member.record, still, is_unheard || is_first)
+        };
+        let unheard = self.user_changes.unheard(session_id, &here);
+        let verdicts: Vec<_> = here
+            .iter()
+            .enumerate()
+            .map(|(number, member)| (member, verdict(member, unheard.contains(&number))))
+            .collect();
+        let mut is_settled = is_all;
+        let mut ends = Vec::new();
         let mut gateways: BTreeMap<Arc<str>, OfGateway> = BTreeMap::new();
-        for (member, verdict) in verdicts {
+        for (member, verdict) in &verdicts {
             match verdict {
-                Verdict::Unknown => {}
-                Verdict::Ends(reason) => self.endings.add(End::of(member, reason)),
+                Verdict::Unknown => is_settled = false,
+                Verdict::Ends(reason) => ends.push(End::of(member, *reason, session_id)),
                 Verdict::Stays { confirm, tell } => {
                     let gateway = gateways.entry(Arc::clone(&member.info.gateway_id)).or_default();
                     let socket_id = member.record.socket_id();
-                    gateway.confirmed.extend(confirm.map(|confirm| (socket_id.into(), confirm)));
-                    gateway.tell.extend(tell.then(|| socket_id.to_owned()));
-                    gateway.member = Some(member.clone());
+                    gateway.confirmed.extend(confirm.clone().map(|confirm| (socket_id.into(), confirm)));
+                    gateway.tell.extend(tell.then(|| socket_id.into()));
+                    gateway.member = Some((*member).clone());
                 }
             }
         }
-        self.hold_to_cap(&authorizer, &again);
-        let mut is_kept = true;
-        for (_, gateway) in gateways {
-            is_kept &= self.keep(gateway, again.user().fields()).await;
-        }
-        Asked::Again(if is_kept { self.next(&again) } else { NOT_KEPT })
+        ends.extend(self.beyond_cap(session_id, &authorizer, &again));
+        let Rest { ended, after, turn } = self.endings.end(ends, *turn);
+        let kept = gateways.into_values().map(|gateway| self.keep(session_id, gateway, &again));
+        let told = async {
+            if ended > 0 {
+                let elsewhere = || elsewhere.iter().map(|member| (member, verdict(member, false))).collect();
+                self.tell_ends(session_id, &verdicts, elsewhere).await;
+            }
+        };
+        let (kept, ()) = tokio::join!(join_all(kept), told);
+        is_settled &= kept.iter().all(|kept| kept.is_kept);
+        let next = kept.iter().filter_map(|kept| kept.again).chain(after).min();
+        let next = next.map_or_else(|| self.next(&again), |next| next.min(self.next(&again)));
+        let next = if is_all { next } else { next.min(NOT_YET_SEEN) };
+        Asked { again: Some(next), is_settled, turn }
     }
 
     /// Tells those who watch session ends, before the sockets are closed. Of the replicas whose gateways have sockets of
@@ -155,12 +189,12 @@ impl Asker {
         }
     }
 
-    /// Ends what somebody has open beyond the cap: of what slipped past in a burst the newest, or the oldest.
-    fn hold_to_cap(&self, authorizer: &Authorizer, again: &Again) {
-        let Some(cap) = authorizer.cap() else { return };
-        let Some(id) = authorizer.counted_by(again) else { return };
+    /// What somebody has open beyond the cap: of what slipped past in a burst the newest, or the oldest.
+    fn beyond_cap(&self, asked: &Arc<str>, authorizer: &Authorizer, again: &Again) -> Vec<End> {
+        let Some(cap) = authorizer.cap() else { return Vec::new() };
+        let Some(id) = authorizer.counted_by(again) else { return Vec::new() };
         if cap.open.of(id) <= cap.max {
-            return;
+            return Vec::new();
         }
         let mut open = self.registry.sockets_of_user(id);
         open.sort_unstable_by(|one, other| {
@@ -174,9 +208,7 @@ impl Asker {
         } else {
             (open.get(keep..), Reason::TooManySockets)
         };
-        for member in beyond.unwrap_or_default() {
-            self.endings.add(End::of(member, reason));
-        }
+        beyond.unwrap_or_default().iter().map(|member| End::of(member, reason, asked)).collect()
     }
 
     /// When to read it again before its absence is believed.
@@ -195,21 +227,20 @@ impl Asker {
         }
     }
 
-    /// Keeps what is new about a gateway's sockets, and tells the gateway who the user is. Whether that was kept.
-    async fn keep(&self, gateway: OfGateway, user: &Map<String, Value>) -> bool {
-        let OfGateway { member: Some(member), confirmed, tell } = gateway else { return true };
+    /// Keeps what is new about a gateway's sockets, and has the gateway told who the user is.
+    async fn keep(&self, session_id: &Arc<str>, gateway: OfGateway, again: &Again) -> Kept {
+        let OfGateway { member: Some(member), confirmed, tell } = gateway else { return Kept::ALL };
         if !confirmed.is_empty()
             && let Err(fault) = self.registry.confirm(&member, confirmed).await
         {
             tracing::debug!(%fault, "who is behind sockets could not be kept");
-            return false;
+            return Kept { is_kept: false, again: Some(NOT_KEPT) };
         }
-        if !tell.is_empty() {
-            self.tally.user_changed(tell.len());
-            let task = Task::UserChanged { socket_ids: tell, user: user.clone() };
-            self.registry.tell_gateway(&member.info.gateway_id, &task).await;
+        if tell.is_empty() {
+            return Kept::ALL;
         }
-        true
+        let user = again.user().fields();
+        Kept { is_kept: true, again: self.user_changes.tell(session_id, &member.info.gateway_id, tell, user) }
     }
 
     fn next(&self, again: &Again) -> Duration {

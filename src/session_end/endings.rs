@@ -1,8 +1,8 @@
-//! Ends sockets, at a pace that gateways and the app behind them can bear: the first of a second at once, the others in
-//! order.
+//! Ends sockets: as the pace allows and as their gateways keep up. What cannot go now is no queue here: its session is
+//! asked again when there is room, so that whoever is back by then stays.
 
 use std::{
-    collections::{BTreeMap, HashSet, VecDeque},
+    collections::{BTreeMap, HashMap, HashSet, hash_map::Entry},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
@@ -13,7 +13,11 @@ use tokio::{
     time::{Instant, sleep_until},
 };
 
-use super::tally::Tally;
+use super::{
+    lines::{Kind, Lines, Open, longer},
+    pace::{Granted, Pace, Turn},
+    tally::Tally,
+};
 use crate::{
     reason::Reason,
     registry::{
@@ -24,34 +28,72 @@ use crate::{
     },
 };
 
-/// Ends that go out at once.
-const AT_ONCE: f64 = 500.0;
-
-/// Ends a second, beyond those.
-const A_SECOND: f64 = 2_000.0;
-
-/// While many wait, those of so long go together.
+/// Ends of so long go together to their gateways, while there are many.
 const TOGETHER: Duration = Duration::from_millis(10);
 
 /// Sockets of one command.
-const CHUNK: usize = 500;
+pub(super) const CHUNK: usize = 500;
+
+/// Sockets that could not be closed, before it is looked which of them are open still.
+const MANY: usize = 1_024;
+
+/// A session that has to be asked again after this, since something could not be done.
+pub(super) type Retry = (Arc<str>, Duration);
+
+/// A socket of a gateway.
+type Key = (Arc<str>, Box<str>);
 
 /// A socket that has to end.
 #[derive(Clone, Debug)]
 pub(super) struct End {
     pub(super) gateway_id: Arc<str>,
     pub(super) socket_id: Box<str>,
-    pub(super) session_id: Arc<str>,
     pub(super) reason: Reason,
+    /// The session that was asked, which is asked again if it comes to nothing.
+    pub(super) asked: Arc<str>,
 }
 
 impl End {
-    pub(super) fn of(member: &Member, reason: Reason) -> Self {
+    pub(super) fn of(member: &Member, reason: Reason, asked: &Arc<str>) -> Self {
         Self {
             gateway_id: Arc::clone(&member.info.gateway_id),
             socket_id: member.record.socket_id().into(),
-            session_id: member.record.session_id().into(),
             reason,
+            asked: Arc::clone(asked),
+        }
+    }
+
+    fn key(&self) -> Key {
+        (Arc::clone(&self.gateway_id), self.socket_id.clone())
+    }
+}
+
+/// How many sockets are being ended, and when the rest can be.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Rest {
+    /// So many are on their way out now.
+    pub(super) ended: usize,
+    /// Ask again after this.
+    pub(super) after: Option<Duration>,
+    /// When the pace allows it.
+    pub(super) turn: Option<Turn>,
+}
+
+/// How it stands with a socket that was to end.
+#[derive(Clone, Copy, Debug)]
+enum Trial {
+    /// Its gateway was told, for the last time after this pause if it could not close it before.
+    UnderWay(Option<Duration>),
+    /// Its gateway could not close it: again after this pause, not before then.
+    Failed(Duration, Instant),
+}
+
+impl Trial {
+    /// The last pause.
+    fn pause(self) -> Option<Duration> {
+        match self {
+            Self::UnderWay(pause) => pause,
+            Self::Failed(pause, _) => Some(pause),
         }
     }
 }
@@ -59,17 +101,19 @@ impl End {
 /// Where ends are handed in.
 #[derive(Debug)]
 pub(super) struct Endings {
-    /// Those that are on their way.
-    under_way: Arc<UnderWay>,
-    queue: mpsc::UnboundedSender<End>,
+    registry: Arc<Registry>,
+    lines: Arc<Lines>,
+    trials: Arc<Trials>,
+    pace: Mutex<Pace>,
+    out: mpsc::UnboundedSender<End>,
     tally: Arc<Tally>,
 }
 
 #[derive(Debug, Default)]
-struct UnderWay(Mutex<HashSet<(Arc<str>, Box<str>)>>);
+struct Trials(Mutex<HashMap<Key, Trial>>);
 
-impl UnderWay {
-    fn lock(&self) -> MutexGuard<'_, HashSet<(Arc<str>, Box<str>)>> {
+impl Trials {
+    fn lock(&self) -> MutexGuard<'_, HashMap<Key, Trial>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -78,105 +122,191 @@ impl Endings {
     /// Where ends are handed in, and who does them. Sessions whose sockets could not be ended go to `retry`.
     pub(super) fn new(
         registry: Arc<Registry>,
-        retry: mpsc::UnboundedSender<Arc<str>>,
+        lines: Arc<Lines>,
+        retry: mpsc::UnboundedSender<Retry>,
         tally: Arc<Tally>,
     ) -> (Self, Ending) {
-        let (queue, queued) = mpsc::unbounded_channel();
-        let under_way = Arc::new(UnderWay::default());
+        let (out, handed_in) = mpsc::unbounded_channel();
+        let trials = Arc::new(Trials::default());
         let ending = Ending {
-            registry,
-            under_way: Arc::clone(&under_way),
-            queued,
-            waiting: VecDeque::new(),
+            registry: Arc::clone(&registry),
+            lines: Arc::clone(&lines),
+            trials: Arc::clone(&trials),
+            handed_in,
             retry,
             tally: Arc::clone(&tally),
         };
-        (Self { under_way, queue, tally }, ending)
+        let pace = Mutex::new(Pace::new(Instant::now()));
+        (Self { registry, lines, trials, pace, out, tally }, ending)
     }
 
-    /// A socket has to end. One that is on its way out already is no news.
-    pub(super) fn add(&self, end: End) {
-        let key = (Arc::clone(&end.gateway_id), end.socket_id.clone());
-        if self.under_way.lock().insert(key) {
-            self.tally.waits(1);
-            // Nobody takes it only when everything stops.
-            let _ = self.queue.send(end);
+    /// These sockets have to end because of a session, now as many as may. `turn`: what the session was given for it before.
+    pub(super) fn end(&self, ends: Vec<End>, turn: Option<Turn>) -> Rest {
+        let now = Instant::now();
+        let mut trials = self.trials.lock();
+        let mut after = Shortest::default();
+        let mut rooms: BTreeMap<Arc<str>, usize> = BTreeMap::new();
+        let mut possible = Vec::new();
+        let mut seen = HashSet::new();
+        for end in ends {
+            if !seen.insert(end.key()) {
+                continue;
+            }
+            match trials.get(&end.key()) {
+                Some(Trial::UnderWay(_)) => {}
+                Some(Trial::Failed(_, then)) if now < *then => after.or(*then - now),
+                _ => match self.room(&end.gateway_id, &mut rooms) {
+                    Ok(()) => possible.push(end),
+                    Err(pause) => after.or(pause),
+                },
+            }
         }
+        let mut pace = self.pace.lock().unwrap_or_else(PoisonError::into_inner);
+        let Granted { now: count, turn } = pace.ask(possible.len(), turn, now);
+        drop(pace);
+        for end in possible.into_iter().take(count) {
+            let pause = trials.get(&end.key()).and_then(|trial| trial.pause());
+            trials.insert(end.key(), Trial::UnderWay(pause));
+            self.tally.is_under_way();
+            // Nobody takes it only when everything stops.
+            let _ = self.out.send(end);
+        }
+        Rest { ended: count, after: after.0, turn }
+    }
+
+    /// Takes a place at the gateway, of those that are counted in `rooms`.
+    fn room(&self, gateway_id: &Arc<str>, rooms: &mut BTreeMap<Arc<str>, usize>) -> Result<(), Duration> {
+        let room = match rooms.get_mut(gateway_id) {
+            Some(room) => room,
+            None => {
+                const ELSEWHERE: u64 = 0;
+                let tenure = self.registry.tenure_here(gateway_id).unwrap_or(ELSEWHERE);
+                let room = self.lines.room(gateway_id, tenure, Kind::Ends)?;
+                rooms.entry(Arc::clone(gateway_id)).or_insert(room)
+            }
+        };
+        *room = room.checked_sub(1).ok_or(TOGETHER)?;
+        Ok(())
+    }
+}
+
+/// The shortest of some times.
+#[derive(Debug, Default)]
+struct Shortest(Option<Duration>);
+
+impl Shortest {
+    fn or(&mut self, other: Duration) {
+        self.0 = Some(self.0.map_or(other, |shortest| shortest.min(other)));
     }
 }
 
 /// Ends them.
 pub(super) struct Ending {
     registry: Arc<Registry>,
-    under_way: Arc<UnderWay>,
-    queued: mpsc::UnboundedReceiver<End>,
-    waiting: VecDeque<End>,
-    retry: mpsc::UnboundedSender<Arc<str>>,
+    lines: Arc<Lines>,
+    trials: Arc<Trials>,
+    handed_in: mpsc::UnboundedReceiver<End>,
+    retry: mpsc::UnboundedSender<Retry>,
     tally: Arc<Tally>,
+}
+
+/// Sockets that one command ends. Dropped, they may be ended again.
+struct UnderWay {
+    ends: Vec<End>,
+    trials: Arc<Trials>,
+    tally: Arc<Tally>,
+    /// Those of which the gateway says that they are closed.
+    done: HashSet<String>,
+}
+
+impl Drop for UnderWay {
+    fn drop(&mut self) {
+        let mut trials = self.trials.lock();
+        for end in &self.ends {
+            self.tally.is_settled(end.reason, self.done.contains(&*end.socket_id));
+            if let Entry::Occupied(trial) = trials.entry(end.key())
+                && matches!(trial.get(), Trial::UnderWay(_))
+            {
+                trial.remove();
+            }
+        }
+    }
 }
 
 impl Ending {
     pub(super) async fn run(mut self) {
-        let mut pace = Pace::new(Instant::now());
-        let mut told = JoinSet::new();
-        loop {
-            let next = if self.waiting.is_empty() { None } else { Some(pace.next(Instant::now())) };
-            tokio::select! {
-                biased;
-                Some(over) = told.join_next(), if !told.is_empty() => {
-                    match over {
-                        Ok((ends, outcome)) => self.is_over(ends, &outcome),
-                        Err(panic) => tracing::error!(cause = %panic, "ending sockets was broken off"),
-                    }
-                }
-                end = self.queued.recv() => match end {
-                    Some(end) => {
-                        self.waiting.push_back(end);
-                        while let Ok(end) = self.queued.try_recv() {
-                            self.waiting.push_back(end);
-                        }
-                    }
-                    None => return,
-                },
-                () = sleep_until(next.unwrap_or_else(Instant::now)), if next.is_some() => {
-                    let count = pace.take(Instant::now(), self.waiting.len());
-                    let some = self.waiting.drain(..count.min(self.waiting.len()));
-                    for (gateway_id, task, ends) in commands(some) {
-                        let registry = Arc::clone(&self.registry);
-                        told.spawn(async move {
-                            let outcome = registry.tell_gateway(&gateway_id, &task).await;
-                            (ends, outcome)
-                        });
-                    }
+        let mut told: JoinSet<()> = JoinSet::new();
+        let mut next = Instant::now();
+        while let Some(first) = self.handed_in.recv().await {
+            sleep_until(next).await;
+            next = Instant::now() + TOGETHER;
+            let mut ends = vec![first];
+            while let Ok(end) = self.handed_in.try_recv() {
+                ends.push(end);
+            }
+            while let Some(over) = told.try_join_next() {
+                if let Err(panic) = over {
+                    tracing::error!(cause = %panic, "ending sockets was broken off");
                 }
             }
-        }
-    }
-
-    /// A gateway has answered, or has not.
-    fn is_over(&self, ends: Vec<End>, outcome: &Outcome) {
-        let done: HashSet<&str> = match outcome {
-            Outcome::Answered(done) => done.iter().map(String::as_str).collect(),
-            Outcome::Unreachable => HashSet::new(),
-        };
-        let mut under_way = self.under_way.lock();
-        for End { gateway_id, socket_id, session_id, reason } in ends {
-            let is_done = done.contains(&*socket_id);
-            self.tally.is_settled(reason, is_done);
-            // A gateway that has gone elsewhere is asked there.
-            if !is_done
-                && self.registry.reports_here(&gateway_id)
-                && self.registry.is_open(&gateway_id, &socket_id)
-            {
-                let _ = self.retry.send(session_id);
+            for (gateway_id, task, ends) in commands(ends) {
+                let (registry, retry) = (Arc::clone(&self.registry), self.retry.clone());
+                let open = self.lines.tell(&gateway_id, Kind::Ends, ends.len());
+                let under_way = UnderWay {
+                    ends,
+                    trials: Arc::clone(&self.trials),
+                    tally: Arc::clone(&self.tally),
+                    done: HashSet::new(),
+                };
+                told.spawn(async move {
+                    let outcome = registry.tell_gateway(&gateway_id, &task).await;
+                    is_over(&registry, under_way, outcome, open, &retry);
+                });
             }
-            under_way.remove(&(gateway_id, socket_id));
         }
     }
 }
 
+/// A gateway has answered, or has not.
+fn is_over(
+    registry: &Registry,
+    mut under_way: UnderWay,
+    outcome: Outcome,
+    open: Open,
+    retry: &mpsc::UnboundedSender<Retry>,
+) {
+    let unanswered = match outcome {
+        Outcome::Answered(done) => {
+            open.answered();
+            under_way.done = done.into_iter().collect();
+            None
+        }
+        Outcome::Unreachable => Some(open.unanswered()),
+    };
+    let now = Instant::now();
+    let mut trials = under_way.trials.lock();
+    for end in &under_way.ends {
+        let End { gateway_id, socket_id, asked, .. } = end;
+        if under_way.done.contains(&**socket_id) || !registry.is_open(gateway_id, socket_id) {
+            continue;
+        }
+        let after = unanswered.unwrap_or_else(|| {
+            let pause = longer(trials.get(&end.key()).and_then(|trial| trial.pause()));
+            trials.insert(end.key(), Trial::Failed(pause, now + pause));
+            pause
+        });
+        // Nobody takes it only when everything stops.
+        let _ = retry.send((Arc::clone(asked), after));
+    }
+    if trials.len() > MANY {
+        trials.retain(|(gateway_id, socket_id), trial| {
+            matches!(trial, Trial::UnderWay(_)) || registry.is_open(gateway_id, socket_id)
+        });
+    }
+}
+
 /// One command for the sockets of a gateway that end for the same reason.
-fn commands(ends: impl Iterator<Item = End>) -> Vec<(Arc<str>, Task, Vec<End>)> {
+fn commands(ends: Vec<End>) -> Vec<(Arc<str>, Task, Vec<End>)> {
     let mut together: BTreeMap<(Arc<str>, &str), Vec<End>> = BTreeMap::new();
     for end in ends {
         together.entry((Arc::clone(&end.gateway_id), end.reason.name())).or_default().push(end);
@@ -198,77 +328,25 @@ fn commands(ends: impl Iterator<Item = End>) -> Vec<(Arc<str>, Task, Vec<End>)> 
     commands
 }
 
-/// How many may end now.
-struct Pace {
-    allowance: f64,
-    at: Instant,
-}
-
-impl Pace {
-    fn new(now: Instant) -> Self {
-        Self { allowance: AT_ONCE, at: now }
-    }
-
-    fn refill(&mut self, now: Instant) {
-        self.allowance = ((now - self.at).as_secs_f64().mul_add(A_SECOND, self.allowance)).min(AT_ONCE);
-        self.at = now;
-    }
-
-    /// When some may end.
-    fn next(&mut self, now: Instant) -> Instant {
-        self.refill(now);
-        if self.allowance >= 1.0 { now } else { now + TOGETHER }
-    }
-
-    /// Of so many that wait, how many may end now.
-    fn take(&mut self, now: Instant, waiting: usize) -> usize {
-        self.refill(now);
-        let mut taken = 0;
-        while taken < waiting && self.allowance >= 1.0 {
-            self.allowance -= 1.0;
-            taken += 1;
-        }
-        taken
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn the_first_go_at_once_and_a_storm_has_its_pace() {
-        let start = Instant::now();
-        let mut pace = Pace::new(start);
-        assert_eq!(pace.take(start, 100_000), 500);
-        assert_eq!(pace.take(start, 100_000), 0);
-        let mut ended = 500;
-        let mut seconds = 0.0;
-        while ended < 100_000 {
-            seconds += 0.01;
-            let some = pace.take(start + Duration::from_secs_f64(seconds), 100_000 - ended);
-            assert!(some <= 21, "{some} at once");
-            ended += some;
-        }
-        assert!((49.0..51.0).contains(&seconds), "{seconds} s");
-        assert_eq!(pace.take(start + Duration::from_secs(60), 700), 500);
-    }
 
     #[test]
     fn sockets_of_a_gateway_go_together_by_their_reason() {
         let end = |gateway: &str, socket: &str, reason| End {
             gateway_id: gateway.into(),
             socket_id: socket.into(),
-            session_id: "x".into(),
             reason,
+            asked: "x".into(),
         };
-        let ends = [
+        let ends = vec![
             end("g", "1", Reason::SessionNotFound),
             end("h", "2", Reason::SessionNotFound),
             end("g", "3", Reason::AnotherUser),
             end("g", "4", Reason::SessionNotFound),
         ];
-        let commands = commands(ends.into_iter());
+        let commands = commands(ends);
         let told: Vec<_> = commands
             .iter()
             .map(|(gateway, task, ends)| {

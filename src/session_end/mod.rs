@@ -1,25 +1,30 @@
 //! Asks the decision again behind open sockets, and ends those for which it does not hold any more.
 //!
 //! Each replica does so for the gateways that report to it; a gateway that moves takes its sockets' sessions along.
-//! `schedule.rs` knows when each session is asked, `asker.rs` asks one, `doubt.rs` whether a session that is absent is to be
-//! believed so, `verdict.rs` what the answer means for a socket, and `endings.rs` ends sockets at the pace that there is.
-//! `ender.rs` ends sessions from outside.
+//! `schedule.rs` knows when each session is asked, `places.rs` how many at once, `asker.rs` asks one, `doubt.rs` whether a
+//! session that is absent is to be believed so, and `verdict.rs` what the answer means for a socket. Then `endings.rs` ends
+//! sockets, at the pace that `pace.rs` allows, and `user_changes.rs` tells gateways of users who have changed, both as far as
+//! `lines.rs` says that a gateway answers. Whatever could not be done is asked again, and nothing waits in a queue for an
+//! answer that may be old. `ender.rs` ends sessions from outside.
 
 use std::{sync::Arc, time::Duration};
 
 use arc_swap::ArcSwap;
 use tokio::{
-    sync::{Semaphore, mpsc, watch},
+    sync::{mpsc, watch},
     task::JoinSet,
     time::{Instant, sleep, sleep_until},
 };
 use tokio_util::task::AbortOnDropHandle;
 
 use self::{
-    asker::{Asked, Asker},
+    asker::Asker,
     doubt::{Connection, Doubt},
-    endings::Endings,
-    schedule::{Question, Schedule},
+    endings::{Endings, Retry},
+    lines::Lines,
+    places::Places,
+    schedule::{Asked, Queue, Schedule},
+    user_changes::UserChanges,
 };
 use crate::{
     authorize::Authorizer,
@@ -32,20 +37,20 @@ mod asker;
 mod doubt;
 mod ender;
 mod endings;
+mod lines;
+mod pace;
+mod places;
 mod schedule;
 mod tally;
 #[cfg(test)]
 mod tests;
+mod user_changes;
 mod verdict;
 
 pub use self::{
     ender::{CannotEnd, Ender},
     tally::{Figures, Tally},
 };
-
-/// Questions that are under way at once: enough for a store to answer many together, and few enough that handshakes find
-/// a place between them.
-const AT_ONCE: usize = 256;
 
 /// News that may wait. What does not fit is lost, and found by the next regular question.
 const NEWS: usize = 16_384;
@@ -68,7 +73,7 @@ pub struct Parts {
 /// The work, which goes on until this is dropped.
 #[derive(Debug)]
 pub struct SessionEnds {
-    _tasks: [AbortOnDropHandle<()>; 4],
+    _tasks: [AbortOnDropHandle<()>; 5],
 }
 
 impl SessionEnds {
@@ -77,24 +82,32 @@ impl SessionEnds {
         let interval = parts.interval;
         let (news, heard) = mpsc::channel(NEWS);
         let (retry, retried) = mpsc::unbounded_channel();
-        let (endings, ending) = Endings::new(Arc::clone(&parts.registry), retry, Arc::clone(&parts.tally));
+        let lines: Arc<Lines> = Arc::default();
+        let (registry, tally) = (&parts.registry, &parts.tally);
+        let (endings, ending) =
+            Endings::new(Arc::clone(registry), Arc::clone(&lines), retry.clone(), Arc::clone(tally));
+        let (user_changes, telling) =
+            UserChanges::new(Arc::clone(registry), Arc::clone(&lines), retry, Arc::clone(tally));
         let doubt = Arc::new(Doubt::default());
         let asker = Arc::new(Asker {
             authorizer: Arc::clone(&parts.authorizer),
             stores: parts.stores.clone(),
-            registry: Arc::clone(&parts.registry),
+            registry: Arc::clone(registry),
             doubt: Arc::clone(&doubt),
-            endings: Arc::new(endings),
-            tally: Arc::clone(&parts.tally),
+            endings,
+            user_changes,
+            tally: Arc::clone(tally),
             interval,
         });
         let ear = Arc::new(Ear { news, tally: Arc::clone(&parts.tally) });
-        let work = Work { asker, heard, retried, schedule: Schedule::new(interval), tally: parts.tally };
+        let schedule = Schedule::new(interval);
+        let work = Work { asker, heard, retried, schedule, places: Places::new(), lines, tally: parts.tally };
         let connection = watch_connection(parts.stores.clone(), parts.registry, doubt);
         Self {
             _tasks: [
                 task::owned(work.run()),
                 task::owned(ending.run()),
+                task::owned(telling.run()),
                 task::owned(connection),
                 task::owned(follow(parts.stores, ear)),
             ],
@@ -161,29 +174,28 @@ async fn watch_connection(
 struct Work {
     asker: Arc<Asker>,
     heard: mpsc::Receiver<News>,
-    /// Sessions that have to be asked again, since one of their sockets could not be ended.
-    retried: mpsc::UnboundedReceiver<Arc<str>>,
+    /// Sessions that have to be asked again, since something could not be done.
+    retried: mpsc::UnboundedReceiver<Retry>,
     schedule: Schedule,
+    places: Places,
+    lines: Arc<Lines>,
     tally: Arc<Tally>,
 }
 
 impl Work {
     async fn run(mut self) {
-        let places = Arc::new(Semaphore::new(AT_ONCE));
         let mut asked: JoinSet<(Arc<str>, Asked)> = JoinSet::new();
+        let mut cleaned = Instant::now();
         loop {
-            while let Ok(place) = Arc::clone(&places).try_acquire_owned()
-                && let Some(question) = self.schedule.next(Instant::now())
-            {
-                let asker = Arc::clone(&self.asker);
-                asked.spawn(async move {
-                    let Question { session_id, .. } = &question;
-                    let session_id = Arc::clone(session_id);
-                    (session_id, asker.ask(&question, place).await)
-                });
-            }
+            self.ask_some(&mut asked);
             self.tally.sessions(self.schedule.len());
-            let next = if places.available_permits() > 0 { self.schedule.next_at() } else { None };
+            self.tally.wait_for_turns(self.schedule.waiting());
+            let now = Instant::now();
+            let next = self.schedule.next_at(self.places.room(), now);
+            if now >= cleaned + CLEAN_EVERY {
+                cleaned = now;
+                self.lines.keep(|gateway_id| self.asker.registry.reports_here(gateway_id));
+            }
             tokio::select! {
                 biased;
                 Some(answer) = asked.join_next(), if !asked.is_empty() => self.answered(answer),
@@ -191,18 +203,39 @@ impl Work {
                     Some(news) => self.hear(news),
                     None => return,
                 },
-                Some(session_id) = self.retried.recv() => self.schedule.is_due_in(&session_id, RETRY),
+                Some((session_id, after)) = self.retried.recv() => self.schedule.is_due_in(&session_id, after),
                 Noted { reported, changed } = self.asker.registry.noted().take() => {
                     let now = Instant::now();
-                    for session_id in reported {
+                    for session_id in &reported {
                         self.schedule.is_reported(session_id, now);
                     }
-                    for session_id in changed {
-                        self.schedule.has_changed(&session_id, now);
+                    for session_id in &changed {
+                        self.schedule.has_changed(session_id, now);
                     }
                 }
-                () = sleep_until(next.unwrap_or_else(far)), if next.is_some() => {}
+                () = self.places.freed() => {}
+                () = sleep_until(next.unwrap_or(now)), if next.is_some() => {}
             }
+        }
+    }
+
+    /// Asks as many as are due and find a place.
+    fn ask_some(&mut self, asked: &mut JoinSet<(Arc<str>, Asked)>) {
+        /// Others get a turn after so many.
+        const SOME: usize = 1_000;
+        for _ in 0..SOME {
+            let Some(question) = self.schedule.next(self.places.room(), Instant::now()) else { return };
+            // Whoever reports ever new sessions must not fill the schedule with them.
+            if question.queue == Queue::Reported && self.asker.has_no_sockets(&question) {
+                self.schedule.is_gone(&question);
+                continue;
+            }
+            let Some(place) = self.places.take(question.queue) else { return };
+            let asker = Arc::clone(&self.asker);
+            asked.spawn(async move {
+                let answer = asker.ask(&question, place).await;
+                (question.session_id, answer)
+            });
         }
     }
 
@@ -218,17 +251,12 @@ impl Work {
 
     fn answered(&mut self, answer: Result<(Arc<str>, Asked), tokio::task::JoinError>) {
         match answer {
-            Ok((session_id, Asked::Again(after))) => self.schedule.is_asked(&session_id, Some(after)),
-            Ok((session_id, Asked::NoSockets)) => self.schedule.is_asked(&session_id, None),
+            Ok((session_id, asked)) => self.schedule.is_asked(&session_id, asked),
             // Which session it was, nobody knows: the schedule takes it up again by itself.
             Err(panic) => tracing::error!(cause = %panic, "asking a session was broken off"),
         }
     }
 }
 
-/// Before a session is asked again one of whose sockets could not be ended.
-const RETRY: Duration = Duration::from_secs(1);
-
-fn far() -> Instant {
-    Instant::now() + Duration::from_secs(60 * 60)
-}
+/// How often gateways are forgotten that report here no more.
+const CLEAN_EVERY: Duration = Duration::from_secs(60);

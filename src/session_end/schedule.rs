@@ -1,15 +1,19 @@
 //! When each session is asked again.
 //!
-//! Two queues: sessions that the store has told of go first, and as fast as they come; those whose turn it is go at a pace
-//! that has all of them asked in good time and never all at once.
+//! Four queues, so that none can hold up another: sessions that the store has told of go as fast as they come, those whose
+//! sockets were reported and those whose turn it is go at a pace that has all of them asked in good time and never all at
+//! once, and those that were only touched go when there is nothing else to do.
 
 use std::{
+    array,
     collections::{BTreeSet, HashMap},
     sync::Arc,
     time::Duration,
 };
 
 use tokio::time::Instant;
+
+use super::pace::Turn;
 
 /// Between two questions about the same session, however often it changes.
 const GAP: Duration = Duration::from_millis(50);
@@ -20,47 +24,85 @@ const TOUCHED: Duration = Duration::from_millis(200);
 /// A question that is not answered after so long was lost.
 const LOST: Duration = Duration::from_secs(120);
 
-/// Regular questions a second, if there are few sessions.
-const LEAST_PACE: f64 = 1_000.0;
+/// Questions a second of each paced queue, if there are few sessions: as many as sockets may end in a second, so that no
+/// question holds up an end.
+const LEAST_PACE: f64 = super::pace::A_SECOND as f64;
 
 /// How much faster than would just do: for sessions that come anew while the others go on.
 const HEADROOM: f64 = 2.0;
 
-/// Regular questions that may go at once after a pause, in seconds of the pace.
+/// Questions of a paced queue that may go at once after a pause, in seconds of the pace.
 const BURST: f64 = 0.05;
 
 /// A session to be asked now.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Question {
     pub(super) session_id: Arc<str>,
+    /// Why it is asked.
+    pub(super) queue: Queue,
     /// When one of its sockets was reported last.
     pub(super) reported: Instant,
-    /// The first time since then: its gateway may not have heard what was found out before.
+    /// Nothing was settled since then: its gateways may not have heard what was found out before.
     pub(super) is_first: bool,
+    /// Its turn to have sockets ended, if it has to wait for one.
+    pub(super) turn: Option<Turn>,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-enum Queue {
-    /// The store has told of it.
+/// What came of a question.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Asked {
+    /// Ask again after this; `None`: none of its sockets is open at a gateway that reports here.
+    pub(super) again: Option<Duration>,
+    /// What it means for each of its sockets was found out, and kept.
+    pub(super) is_settled: bool,
+    /// When more of its sockets may be ended.
+    pub(super) turn: Option<Turn>,
+}
+
+/// Why a session is to be asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Queue {
+    /// The store has told of it, or something of ours has to be done again.
     Told,
+    /// Its sockets were reported.
+    Reported,
     /// It is its turn.
     Regular,
+    /// It ends at another time.
+    Touched,
 }
+
+impl Queue {
+    const ALL: [Self; 4] = [Self::Told, Self::Reported, Self::Regular, Self::Touched];
+}
+
+/// What there is room for now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Room {
+    /// For questions that the store has told of.
+    pub(super) told: bool,
+    /// For the others.
+    pub(super) others: bool,
+}
+
+/// When a session is due, by queue.
+type Due = [Option<Instant>; Queue::ALL.len()];
 
 #[derive(Debug)]
 struct Entry {
     reported: Instant,
     is_first: bool,
-    /// When it is asked next; of one that is being asked now, when that is lost.
-    due: (Queue, Instant),
+    /// Of one that is being asked: when that is lost.
+    due: Due,
     asked: Option<Instant>,
     /// It is being asked, and what came up meanwhile.
     asking: Option<Meanwhile>,
+    turn: Option<Turn>,
 }
 
 #[derive(Debug, Default)]
 struct Meanwhile {
-    due: Option<(Queue, Instant)>,
+    due: Due,
     is_first: bool,
 }
 
@@ -69,11 +111,12 @@ struct Meanwhile {
 pub(super) struct Schedule {
     interval: Duration,
     entries: HashMap<Arc<str>, Entry>,
-    told: BTreeSet<(Instant, Arc<str>)>,
-    regular: BTreeSet<(Instant, Arc<str>)>,
-    /// Regular questions that may go now, as of then.
-    allowance: f64,
-    allowed_at: Option<Instant>,
+    queues: [BTreeSet<(Instant, Arc<str>)>; Queue::ALL.len()],
+    allowances: [Allowance; Queue::ALL.len()],
+    /// Of those that were reported and those whose turn it is, whose turn it was last.
+    last: Queue,
+    /// Sockets that wait for their session's turn to have them ended.
+    waiting: usize,
 }
 
 impl Schedule {
@@ -82,10 +125,10 @@ impl Schedule {
         Self {
             interval,
             entries: HashMap::new(),
-            told: BTreeSet::new(),
-            regular: BTreeSet::new(),
-            allowance: 0.0,
-            allowed_at: None,
+            queues: array::from_fn(|_| BTreeSet::new()),
+            allowances: array::from_fn(|_| Allowance::default()),
+            last: Queue::Regular,
+            waiting: 0,
         }
     }
 
@@ -94,167 +137,263 @@ impl Schedule {
         self.entries.len()
     }
 
+    /// How many sockets wait for their session's turn to have them ended.
+    pub(super) fn waiting(&self) -> usize {
+        self.waiting
+    }
+
     /// A socket of it was reported: it is to be asked soon, for the first time as far as this socket is concerned.
-    pub(super) fn is_reported(&mut self, session_id: Arc<str>, now: Instant) {
-        let Some(entry) = self.entries.get_mut(&session_id) else {
-            let due = (Queue::Regular, now);
-            let entry = Entry { reported: now, is_first: true, due, asked: None, asking: None };
-            self.entries.insert(Arc::clone(&session_id), entry);
-            self.regular.insert((now, session_id));
-            return;
-        };
+    pub(super) fn is_reported(&mut self, session_id: &Arc<str>, now: Instant) {
+        let entry = self.entries.entry(Arc::clone(session_id)).or_insert_with(|| Entry {
+            reported: now,
+            is_first: true,
+            due: Due::default(),
+            asked: None,
+            asking: None,
+            turn: None,
+        });
         entry.reported = now;
         match &mut entry.asking {
             Some(meanwhile) => meanwhile.is_first = true,
             None => entry.is_first = true,
         }
-        self.at_the_latest(&session_id, Queue::Regular, now);
+        self.is_due(session_id, Queue::Reported, now);
     }
 
     /// The store has told that it changed.
     pub(super) fn has_changed(&mut self, session_id: &str, now: Instant) {
-        let Some(entry) = self.entries.get(session_id) else { return };
-        let at = entry.asked.map_or(now, |asked| now.max(asked + GAP));
-        self.at_the_latest(session_id, Queue::Told, at);
+        self.is_due_after(session_id, Queue::Told, GAP, now);
     }
 
     /// The store has told that it ends at another time.
     pub(super) fn was_touched(&mut self, session_id: &str, now: Instant) {
-        let Some(entry) = self.entries.get(session_id) else { return };
-        let at = entry.asked.map_or(now, |asked| now.max(asked + TOUCHED));
-        self.at_the_latest(session_id, Queue::Regular, at);
+        self.is_due_after(session_id, Queue::Touched, TOUCHED, now);
     }
 
-    /// It has to be asked again after this.
+    /// Something has to be done again after this.
     pub(super) fn is_due_in(&mut self, session_id: &str, after: Duration) {
-        self.at_the_latest(session_id, Queue::Told, Instant::now() + after);
+        self.is_due(session_id, Queue::Told, Instant::now() + after);
     }
 
     /// Nothing that was known holds for certain.
     pub(super) fn all_are_due(&mut self, now: Instant) {
         let all: Vec<_> = self.entries.keys().cloned().collect();
         for session_id in all {
-            self.at_the_latest(&session_id, Queue::Regular, now);
+            self.is_due(&session_id, Queue::Regular, now);
         }
     }
 
-    fn at_the_latest(&mut self, session_id: &str, queue: Queue, at: Instant) {
+    fn is_due_after(&mut self, session_id: &str, queue: Queue, gap: Duration, now: Instant) {
+        let Some(entry) = self.entries.get(session_id) else { return };
+        let at = entry.asked.map_or(now, |asked| now.max(asked + gap));
+        self.is_due(session_id, queue, at);
+    }
+
+    /// It is due then at the latest.
+    fn is_due(&mut self, session_id: &str, queue: Queue, at: Instant) {
         let Some((session_id, entry)) = self.entries.get_key_value(session_id) else { return };
-        let (session_id, known) =
-            (Arc::clone(session_id), entry.asking.as_ref().map(|meanwhile| meanwhile.due));
-        match known {
+        let session_id = Arc::clone(session_id);
+        if entry.asking.is_none() {
+            self.put(&session_id, queue, at);
+        } else if let Some(Entry { asking: Some(meanwhile), .. }) = self.entries.get_mut(&session_id) {
             // Asked again when the answer is there: it may be from before.
-            Some(known) => {
-                let due = known.map_or((queue, at), |known| sooner(known, (queue, at)));
-                if let Some(Entry { asking: Some(meanwhile), .. }) = self.entries.get_mut(&session_id) {
-                    meanwhile.due = Some(due);
-                }
-            }
-            None => {
-                let due = sooner(entry.due, (queue, at));
-                self.put(&session_id, due);
-            }
+            let due = place(&mut meanwhile.due, queue);
+            *due = Some(due.map_or(at, |due| due.min(at)));
         }
     }
 
-    fn queue(&mut self, queue: Queue) -> &mut BTreeSet<(Instant, Arc<str>)> {
-        match queue {
-            Queue::Told => &mut self.told,
-            Queue::Regular => &mut self.regular,
-        }
-    }
-
-    fn put(&mut self, session_id: &Arc<str>, due: (Queue, Instant)) {
+    /// Puts it into a queue, unless it is there for an earlier time.
+    fn put(&mut self, session_id: &Arc<str>, queue: Queue, at: Instant) {
         let Some(entry) = self.entries.get_mut(session_id) else { return };
-        let before = std::mem::replace(&mut entry.due, due);
-        self.queue(before.0).remove(&(before.1, Arc::clone(session_id)));
-        self.queue(due.0).insert((due.1, Arc::clone(session_id)));
+        let due = place(&mut entry.due, queue);
+        if due.is_some_and(|due| due <= at) {
+            return;
+        }
+        let before = due.replace(at);
+        let queue = place(&mut self.queues, queue);
+        if let Some(before) = before {
+            queue.remove(&(before, Arc::clone(session_id)));
+        }
+        queue.insert((at, Arc::clone(session_id)));
+    }
+
+    /// Takes it out of all queues.
+    fn take_out(&mut self, session_id: &Arc<str>) {
+        let Some(entry) = self.entries.get_mut(session_id) else { return };
+        for (queue, due) in self.queues.iter_mut().zip(&mut entry.due) {
+            if let Some(at) = due.take() {
+                queue.remove(&(at, Arc::clone(session_id)));
+            }
+        }
+    }
+
+    /// When the first of a queue is due.
+    fn first_of(&self, queue: Queue) -> Option<Instant> {
+        of(&self.queues, queue).first().map(|(at, _)| *at)
+    }
+
+    fn is_any_due(&self, queue: Queue, now: Instant) -> bool {
+        self.first_of(queue).is_some_and(|at| at <= now)
+    }
+
+    /// Whether something else goes before those that were only touched.
+    fn is_busy(&self, now: Instant) -> bool {
+        self.is_any_due(Queue::Reported, now) || self.is_any_due(Queue::Regular, now)
+    }
+
+    /// From which queue the next question comes.
+    fn pick(&mut self, room: Room, now: Instant) -> Option<Queue> {
+        if room.told && self.is_any_due(Queue::Told, now) {
+            return Some(Queue::Told);
+        }
+        if !room.others {
+            return None;
+        }
+        let pace = self.pace();
+        let in_order = match self.last {
+            Queue::Regular => [Queue::Reported, Queue::Regular],
+            _ => [Queue::Regular, Queue::Reported],
+        };
+        for queue in in_order {
+            if self.is_any_due(queue, now) && place(&mut self.allowances, queue).take(pace, now) {
+                self.last = queue;
+                return Some(queue);
+            }
+        }
+        let goes = self.is_any_due(Queue::Touched, now)
+            && !self.is_busy(now)
+            && place(&mut self.allowances, Queue::Touched).take(pace, now);
+        goes.then_some(Queue::Touched)
     }
 
     /// The session that is to be asked now, if there is one.
-    pub(super) fn next(&mut self, now: Instant) -> Option<Question> {
-        let is_due = |first: Option<&(Instant, Arc<str>)>| {
-            first.filter(|(at, _)| *at <= now).map(|(_, session_id)| Arc::clone(session_id))
-        };
-        let session_id = match is_due(self.told.first()) {
-            Some(session_id) => session_id,
-            None => {
-                let session_id = is_due(self.regular.first())?;
-                self.allow(now);
-                if self.allowance < 1.0 {
-                    return None;
-                }
-                self.allowance -= 1.0;
-                session_id
-            }
-        };
+    pub(super) fn next(&mut self, room: Room, now: Instant) -> Option<Question> {
+        let queue = self.pick(room, now)?;
+        let session_id = of(&self.queues, queue).first().map(|(_, session_id)| Arc::clone(session_id))?;
+        self.take_out(&session_id);
         // If no answer ever comes it is taken up again.
-        self.put(&session_id, (Queue::Regular, now + LOST));
+        self.put(&session_id, Queue::Regular, now + LOST);
         let entry = self.entries.get_mut(&session_id)?;
         entry.asked = Some(now);
         let lost = entry.asking.replace(Meanwhile::default());
-        let is_first = std::mem::take(&mut entry.is_first) || lost.is_some_and(|lost| lost.is_first);
-        Some(Question { session_id, reported: entry.reported, is_first })
+        entry.is_first |= lost.is_some_and(|lost| lost.is_first);
+        Some(Question {
+            session_id,
+            queue,
+            reported: entry.reported,
+            is_first: entry.is_first,
+            turn: entry.turn,
+        })
     }
 
     /// When there is something to ask, if nothing comes up before.
-    pub(super) fn next_at(&self) -> Option<Instant> {
-        let told = self.told.first().map(|(at, _)| *at);
-        let regular = self.regular.first().map(|(at, _)| (*at).max(self.allowed_next()));
-        told.into_iter().chain(regular).min()
+    pub(super) fn next_at(&self, room: Room, now: Instant) -> Option<Instant> {
+        let told = self.first_of(Queue::Told).filter(|_| room.told);
+        let pace = self.pace();
+        let paced = |queue| {
+            let at = self.first_of(queue).filter(|_| room.others)?;
+            Some(at.max(of(&self.allowances, queue).next(pace)))
+        };
+        let touched = if self.is_busy(now) { None } else { paced(Queue::Touched) };
+        [told, paced(Queue::Reported), paced(Queue::Regular), touched].into_iter().flatten().min()
     }
 
-    /// It was asked. Asked again after this; `None`: none of its sockets is open.
-    pub(super) fn is_asked(&mut self, session_id: &str, again: Option<Duration>) {
+    /// It was asked.
+    pub(super) fn is_asked(&mut self, session_id: &str, asked: Asked) {
+        let Asked { again, is_settled, turn } = asked;
         let Some((session_id, entry)) = self.entries.get_key_value(session_id) else { return };
         let (session_id, now) = (Arc::clone(session_id), Instant::now());
-        let Meanwhile { due, is_first } = entry.asking.as_ref().map_or_else(Meanwhile::default, |asking| {
-            Meanwhile { due: asking.due, is_first: asking.is_first }
-        });
-        let due = match (again, due) {
-            (None, None) => {
-                let due = entry.due;
-                self.queue(due.0).remove(&(due.1, Arc::clone(&session_id)));
-                self.entries.remove(&session_id);
-                return;
-            }
-            (again, due) => {
-                let again = (Queue::Regular, now + again.unwrap_or(self.interval));
-                due.map_or(again, |due| sooner(due, again))
-            }
-        };
         // Never twice at once.
         let gap = entry.asked.map_or(now, |asked| asked + GAP);
-        if let Some(entry) = self.entries.get_mut(&session_id) {
-            entry.asking = None;
-            entry.is_first |= is_first;
+        self.take_out(&session_id);
+        self.has_turn(&session_id, turn);
+        let Some(entry) = self.entries.get_mut(&session_id) else { return };
+        let Meanwhile { due, is_first } = entry.asking.take().unwrap_or_default();
+        entry.is_first = is_first || (entry.is_first && !is_settled);
+        if again.is_none() && due == Due::default() {
+            self.entries.remove(&session_id);
+            return;
         }
-        self.put(&session_id, (due.0, due.1.max(gap)));
+        self.put(&session_id, Queue::Regular, now + again.unwrap_or(self.interval));
+        for (queue, at) in Queue::ALL.into_iter().zip(due) {
+            if let Some(at) = at {
+                self.put(&session_id, queue, at.max(gap));
+            }
+        }
+        if let Some(turn) = turn {
+            self.put(&session_id, Queue::Told, turn.at.max(gap));
+        }
     }
 
-    /// Regular questions a second.
+    /// It was to be asked, and nobody needs to: none of its sockets is open. As if its turn had not come.
+    pub(super) fn is_gone(&mut self, question: &Question) {
+        place(&mut self.allowances, question.queue).give_back();
+        self.is_asked(&question.session_id, Asked { again: None, is_settled: true, turn: None });
+    }
+
+    fn has_turn(&mut self, session_id: &str, turn: Option<Turn>) {
+        let Some(entry) = self.entries.get_mut(session_id) else { return };
+        let before = std::mem::replace(&mut entry.turn, turn);
+        let sockets = |turn: Option<Turn>| turn.map_or(0, |turn| turn.sockets);
+        self.waiting = self.waiting + sockets(turn) - sockets(before);
+    }
+
+    /// Questions a second of each paced queue.
     fn pace(&self) -> f64 {
         #[expect(clippy::cast_precision_loss, reason = "a pace need not be exact")]
         let just_enough = self.entries.len() as f64 / self.interval.as_secs_f64();
         (HEADROOM * just_enough).max(LEAST_PACE)
     }
+}
 
-    fn allow(&mut self, now: Instant) {
-        let pace = self.pace();
-        let since = self.allowed_at.replace(now).map_or(BURST, |at| (now - at).as_secs_f64());
-        self.allowance = (self.allowance + since * pace).min((BURST * pace).max(1.0));
-    }
-
-    /// When the next regular question may go.
-    fn allowed_next(&self) -> Instant {
-        let Some(at) = self.allowed_at else { return Instant::now() };
-        at + Duration::from_secs_f64((1.0 - self.allowance).max(0.0) / self.pace())
+fn of<T>(all: &[T; Queue::ALL.len()], queue: Queue) -> &T {
+    let [told, reported, regular, touched] = all;
+    match queue {
+        Queue::Told => told,
+        Queue::Reported => reported,
+        Queue::Regular => regular,
+        Queue::Touched => touched,
     }
 }
 
-/// What is due sooner; what the store has told goes before what is regular.
-fn sooner(one: (Queue, Instant), other: (Queue, Instant)) -> (Queue, Instant) {
-    (one.0.min(other.0), one.1.min(other.1))
+fn place<T>(all: &mut [T; Queue::ALL.len()], queue: Queue) -> &mut T {
+    let [told, reported, regular, touched] = all;
+    match queue {
+        Queue::Told => told,
+        Queue::Reported => reported,
+        Queue::Regular => regular,
+        Queue::Touched => touched,
+    }
+}
+
+/// Questions of a queue that may go now, as of then.
+#[derive(Debug, Default)]
+struct Allowance {
+    questions: f64,
+    at: Option<Instant>,
+}
+
+impl Allowance {
+    /// Whether one may go now, which it does then.
+    fn take(&mut self, pace: f64, now: Instant) -> bool {
+        let since = self.at.replace(now).map_or(BURST, |at| (now - at).as_secs_f64());
+        self.questions = (self.questions + since * pace).min((BURST * pace).max(1.0));
+        let goes = self.questions >= 1.0;
+        if goes {
+            self.questions -= 1.0;
+        }
+        goes
+    }
+
+    fn give_back(&mut self) {
+        self.questions += 1.0;
+    }
+
+    /// When the next one may go.
+    fn next(&self, pace: f64) -> Instant {
+        let Some(at) = self.at else { return Instant::now() };
+        at + Duration::from_secs_f64((1.0 - self.questions).max(0.0) / pace)
+    }
 }
 
 /// The next regular question about one of many, so that not all come at once: never later than the interval.
@@ -267,58 +406,128 @@ mod tests {
     use super::*;
 
     const INTERVAL: Duration = Duration::from_secs(30);
+    const ROOM: Room = Room { told: true, others: true };
+    const REGULAR: Asked = Asked { again: Some(INTERVAL), is_settled: true, turn: None };
 
     fn at(start: Instant, milliseconds: u64) -> Instant {
         start + Duration::from_millis(milliseconds)
     }
 
     fn next(schedule: &mut Schedule, now: Instant) -> Option<String> {
-        schedule.next(now).map(|question| question.session_id.to_string())
+        schedule.next(ROOM, now).map(|question| question.session_id.to_string())
+    }
+
+    fn with(sessions: &[&str]) -> (Schedule, Instant) {
+        let (mut schedule, start) = (Schedule::new(INTERVAL), Instant::now());
+        for session in sessions {
+            schedule.is_reported(&Arc::from(*session), start);
+        }
+        (schedule, start)
+    }
+
+    /// All of them were asked once.
+    fn asked(sessions: &[&str]) -> (Schedule, Instant) {
+        let (mut schedule, start) = with(sessions);
+        while let Some(question) = schedule.next(ROOM, start) {
+            schedule.is_asked(&question.session_id, REGULAR);
+        }
+        (schedule, start)
     }
 
     #[tokio::test(start_paused = true)]
     async fn one_that_is_reported_is_asked_at_once_and_then_in_turn() {
-        let (mut schedule, start) = (Schedule::new(INTERVAL), Instant::now());
-        schedule.is_reported("a".into(), start);
-        let question = schedule.next(start).expect("due");
+        let (mut schedule, start) = with(&["a"]);
+        let question = schedule.next(ROOM, start).expect("due");
         assert_eq!((&*question.session_id, question.is_first), ("a", true));
-        assert_eq!(schedule.next(start), None, "it is being asked");
-        schedule.is_asked("a", Some(INTERVAL));
-        assert_eq!(schedule.next(at(start, 29_999)), None);
-        let question = schedule.next(at(start, 30_000)).expect("its turn");
+        assert_eq!(schedule.next(ROOM, start), None, "it is being asked");
+        schedule.is_asked("a", REGULAR);
+        assert_eq!(schedule.next(ROOM, at(start, 29_999)), None);
+        let question = schedule.next(ROOM, at(start, 30_000)).expect("its turn");
         assert!(!question.is_first);
-        schedule.is_asked("a", None);
-        assert_eq!((schedule.len(), schedule.next_at()), (0, None));
     }
 
     #[tokio::test(start_paused = true)]
-    async fn what_the_store_tells_goes_first_and_not_too_often() {
-        let (mut schedule, start) = (Schedule::new(INTERVAL), Instant::now());
-        for session in ["a", "b", "c"] {
-            schedule.is_reported(session.into(), start);
-        }
+    async fn it_is_asked_for_the_first_time_until_something_is_settled() {
+        let (mut schedule, start) = with(&["a"]);
+        schedule.next(ROOM, start).expect("due");
+        let fault = Asked { is_settled: false, ..REGULAR };
+        schedule.is_asked("a", fault);
+        assert!(schedule.next(ROOM, at(start, 30_000)).expect("its turn").is_first);
+        schedule.is_asked("a", REGULAR);
+        schedule.has_changed("a", at(start, 40_000));
+        assert!(!schedule.next(ROOM, at(start, 40_000)).expect("told").is_first);
+        schedule.is_reported(&"a".into(), at(start, 40_001));
+        schedule.is_asked("a", REGULAR);
+        assert!(schedule.next(ROOM, at(start, 40_050)).expect("reported meanwhile").is_first);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_is_told_goes_first_and_never_twice_at_once() {
+        let (mut schedule, start) = with(&["a", "b", "c"]);
         schedule.has_changed("c", start);
-        schedule.has_changed("unknown", start);
         assert_eq!(next(&mut schedule, start).as_deref(), Some("c"));
-        // What comes while it is asked is asked again, once.
         schedule.has_changed("c", at(start, 1));
         schedule.has_changed("c", at(start, 2));
-        schedule.is_asked("c", Some(INTERVAL));
+        schedule.is_asked("c", REGULAR);
         assert_eq!(next(&mut schedule, at(start, 3)).as_deref(), Some("a"));
         assert_eq!(next(&mut schedule, at(start, 3)).as_deref(), Some("b"));
-        assert_eq!(schedule.next_at(), Some(at(start, 50)));
+        assert_eq!(schedule.next_at(ROOM, at(start, 3)), Some(at(start, 50)));
         assert_eq!(next(&mut schedule, at(start, 49)), None);
         assert_eq!(next(&mut schedule, at(start, 50)).as_deref(), Some("c"));
     }
 
     #[tokio::test(start_paused = true)]
+    async fn what_is_told_does_not_take_the_place_of_the_others() {
+        let (mut schedule, start) = with(&["a", "b"]);
+        schedule.has_changed("b", start);
+        let others = Room { told: false, others: true };
+        assert_eq!(schedule.next(others, start).map(|question| question.session_id), Some("a".into()));
+        let told = Room { told: true, others: false };
+        assert_eq!(schedule.next(told, start).map(|question| question.queue), Some(Queue::Told));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn those_that_are_touched_wait_for_all_others() {
+        let (mut schedule, start) = asked(&["a", "b"]);
+        schedule.was_touched("a", start);
+        let then = at(start, 30_000);
+        // Due long before, and its turn as well.
+        assert_eq!(schedule.next(ROOM, then).map(|question| question.queue), Some(Queue::Regular));
+        assert_eq!(schedule.next(ROOM, then).map(|question| question.queue), Some(Queue::Regular));
+        assert_eq!(schedule.next(ROOM, then), None);
+        let (mut schedule, start) = asked(&["a", "b"]);
+        schedule.was_touched("a", start);
+        assert_eq!(schedule.next_at(ROOM, start), Some(at(start, 200)));
+        let question = schedule.next(ROOM, at(start, 200)).expect("nothing else to do");
+        assert_eq!((&*question.session_id, question.queue), ("a", Queue::Touched));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_flood_of_reports_does_not_hold_up_whose_turn_it_is() {
+        let (mut schedule, start) = asked(&["a"]);
+        let then = at(start, 30_000);
+        for session in 0..10_000 {
+            schedule.is_reported(&session.to_string().into(), start);
+        }
+        let before_it = (0..).take_while(|_| next(&mut schedule, then).is_some_and(|id| id != "a")).count();
+        assert!(before_it <= 1, "{before_it}");
+        // And those that no socket has any more cost nothing.
+        let mut gone = 0;
+        while let Some(question) = schedule.next(ROOM, then) {
+            schedule.is_gone(&question);
+            gone += 1;
+        }
+        assert!(gone >= 9_998, "{gone}");
+        assert_eq!(schedule.len(), 1, "the one that is being asked");
+    }
+
+    #[tokio::test(start_paused = true)]
     async fn one_that_is_gone_but_reported_meanwhile_stays() {
-        let (mut schedule, start) = (Schedule::new(INTERVAL), Instant::now());
-        schedule.is_reported("a".into(), start);
-        schedule.next(start).expect("due");
-        schedule.is_reported("a".into(), at(start, 10));
-        schedule.is_asked("a", None);
-        let question = schedule.next(at(start, 60)).expect("due again");
+        let (mut schedule, start) = with(&["a"]);
+        schedule.next(ROOM, start).expect("due");
+        schedule.is_reported(&"a".into(), at(start, 10));
+        schedule.is_asked("a", Asked { again: None, ..REGULAR });
+        let question = schedule.next(ROOM, at(start, 60)).expect("due again");
         assert!(question.is_first);
     }
 
@@ -327,14 +536,14 @@ mod tests {
         let (mut schedule, start) = (Schedule::new(INTERVAL), Instant::now());
         let many: usize = 60_000;
         for session in 0..many {
-            schedule.is_reported(session.to_string().into(), start);
+            schedule.is_reported(&session.to_string().into(), start);
         }
         let mut asked = 0;
         let mut most = 0;
         for step in 0..3_000 {
             let now = at(start, step * 10);
             let mut in_this = 0;
-            while schedule.next(now).is_some() {
+            while schedule.next(ROOM, now).is_some() {
                 in_this += 1;
             }
             asked += in_this;
@@ -345,10 +554,23 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
+    async fn whoever_waits_for_a_turn_is_asked_when_it_has_come() {
+        let (mut schedule, start) = with(&["a"]);
+        schedule.next(ROOM, start).expect("due");
+        let turn = Some(Turn { at: at(start, 5_000), sockets: 7 });
+        schedule.is_asked("a", Asked { turn, ..REGULAR });
+        assert_eq!(schedule.waiting(), 7);
+        assert_eq!(schedule.next(ROOM, at(start, 4_999)), None);
+        let question = schedule.next(ROOM, at(start, 5_000)).expect("its turn");
+        assert_eq!((question.queue, question.turn), (Queue::Told, turn));
+        schedule.is_asked("a", REGULAR);
+        assert_eq!(schedule.waiting(), 0);
+    }
+
+    #[tokio::test(start_paused = true)]
     async fn a_question_that_is_lost_is_asked_again() {
-        let (mut schedule, start) = (Schedule::new(INTERVAL), Instant::now());
-        schedule.is_reported("a".into(), start);
-        schedule.next(start).expect("due");
-        assert_eq!(schedule.next(start + LOST).map(|question| question.is_first), Some(false));
+        let (mut schedule, start) = with(&["a"]);
+        schedule.next(ROOM, start).expect("due");
+        assert_eq!(schedule.next(ROOM, start + LOST).map(|question| question.is_first), Some(true));
     }
 }

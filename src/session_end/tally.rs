@@ -16,7 +16,8 @@ pub struct Tally {
     lost: AtomicU64,
     are_told: AtomicBool,
     user_changes: AtomicU64,
-    waiting: AtomicU64,
+    under_way: AtomicU64,
+    wait_for_turns: AtomicU64,
     ended: [AtomicU64; REASONS],
     not_ended: AtomicU64,
 }
@@ -68,12 +69,16 @@ impl Tally {
         add(Some(&self.user_changes), u64::try_from(sockets).unwrap_or(u64::MAX));
     }
 
-    pub(super) fn waits(&self, sockets: u64) {
-        add(Some(&self.waiting), sockets);
+    pub(super) fn is_under_way(&self) {
+        add(Some(&self.under_way), 1);
+    }
+
+    pub(super) fn wait_for_turns(&self, sockets: usize) {
+        self.wait_for_turns.store(u64::try_from(sockets).unwrap_or(u64::MAX), Ordering::Relaxed);
     }
 
     pub(super) fn is_settled(&self, reason: Reason, is_done: bool) {
-        self.waiting.fetch_sub(1, Ordering::Relaxed);
+        self.under_way.fetch_sub(1, Ordering::Relaxed);
         add(if is_done { of(&self.ended, reason) } else { Some(&self.not_ended) }, 1);
     }
 
@@ -90,7 +95,7 @@ impl Tally {
             lost: read(&self.lost),
             are_told: self.are_told.load(Ordering::Relaxed),
             user_changes: read(&self.user_changes),
-            waiting: read(&self.waiting),
+            waiting: read(&self.under_way) + read(&self.wait_for_turns),
             ended: by_reason(&self.ended),
             not_ended: read(&self.not_ended),
         }
