@@ -113,20 +113,16 @@ impl Asker {
             self.registry.sockets_of_session(session_id, *reported);
         // What was reported and is not seen yet is asked for again, and so nothing is told twice.
         let is_first = *is_first && is_all;
-        let verdict = |member: &Member, is_unheard: bool| {
+        let verdict = |member: &Member| {
             let still = authorizer.still_accepts(&again, socket(&member.record));
-            answer.verdict(&member.record, still, is_unheard || is_first)
+            answer.verdict(&member.record, still, is_first)
         };
+        let verdicts: Vec<_> = here.iter().map(|member| (member, verdict(member))).collect();
         let unheard = self.user_changes.unheard(session_id, &here);
-        let verdicts: Vec<_> = here
-            .iter()
-            .enumerate()
-            .map(|(number, member)| (member, verdict(member, unheard.contains(&number))))
-            .collect();
         let mut is_settled = is_all;
         let mut ends = Vec::new();
         let mut gateways: BTreeMap<Arc<str>, OfGateway> = BTreeMap::new();
-        for (member, verdict) in &verdicts {
+        for (number, (member, verdict)) in verdicts.iter().enumerate() {
             match verdict {
                 Verdict::Unknown => is_settled = false,
                 Verdict::Ends(reason) => ends.push(End::of(member, *reason, session_id)),
@@ -134,6 +130,7 @@ impl Asker {
                     let gateway = gateways.entry(Arc::clone(&member.info.gateway_id)).or_default();
                     let socket_id = member.record.socket_id();
                     gateway.confirmed.extend(confirm.clone().map(|confirm| (socket_id.into(), confirm)));
+                    let tell = *tell || unheard.contains(&number);
                     gateway.tell.extend(tell.then(|| socket_id.into()));
                     gateway.member = Some((*member).clone());
                 }
@@ -144,7 +141,7 @@ impl Asker {
         let kept = gateways.into_values().map(|gateway| self.keep(session_id, gateway, &again));
         let told = async {
             if ended > 0 {
-                let elsewhere = || elsewhere.iter().map(|member| (member, verdict(member, false))).collect();
+                let elsewhere = || elsewhere.iter().map(|member| (member, verdict(member))).collect();
                 self.tell_ends(session_id, &verdicts, elsewhere).await;
             }
         };

@@ -81,7 +81,8 @@ impl Lines {
         if let Some((until, _)) = line.pause.filter(|(until, _)| now < *until) {
             return Err(until - now);
         }
-        if let Some(silence) = line.silent_since.map(|since| now - since).filter(|silence| *silence > SILENT) {
+        if let Some(silence) = line.silent_since.map(|since| now - since).filter(|silence| *silence > SILENT)
+        {
             return Err(silence.min(LONGEST));
         }
         let room = match kind {
@@ -124,7 +125,9 @@ pub(super) struct Open {
 impl Open {
     /// It has answered.
     pub(super) fn answered(self) {
-        if let Some(line) = self.lines.lock().get_mut(&self.gateway_id).filter(|line| line.tenure == self.tenure) {
+        if let Some(line) =
+            self.lines.lock().get_mut(&self.gateway_id).filter(|line| line.tenure == self.tenure)
+        {
             line.pause = None;
             line.silent_since = Some(Instant::now());
         }

@@ -60,8 +60,13 @@ impl UserChanges {
     ) -> (Self, Telling) {
         let (out, errands) = mpsc::unbounded_channel();
         let sessions: Arc<Sessions> = Arc::default();
-        let telling =
-            Telling { registry: Arc::clone(&registry), sessions: Arc::clone(&sessions), errands, retry, tally };
+        let telling = Telling {
+            registry: Arc::clone(&registry),
+            sessions: Arc::clone(&sessions),
+            errands,
+            retry,
+            tally,
+        };
         (Self { registry, lines, sessions, out }, telling)
     }
 
@@ -99,7 +104,8 @@ impl UserChanges {
         user: &Map<String, Value>,
     ) -> Option<Duration> {
         let mut sessions = self.sessions.lock();
-        let news = sessions.entry(Arc::clone(session_id)).or_default().entry(Arc::clone(gateway_id)).or_default();
+        let news =
+            sessions.entry(Arc::clone(session_id)).or_default().entry(Arc::clone(gateway_id)).or_default();
         news.sockets.extend(sockets);
         if news.is_open {
             news.is_old = true;
