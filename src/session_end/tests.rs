@@ -50,6 +50,8 @@ enum Happening {
     Fault(u64),
     /// Another connection answers, which has nothing for so long, less than two seconds.
     NotLoadedYet(u64),
+    /// Another connection answers.
+    Reconnected,
 }
 
 impl Happening {
@@ -58,7 +60,7 @@ impl Happening {
         match self {
             Self::Written { user, .. } => user_before != Some(user),
             Self::LoggedOut | Self::Destroyed => true,
-            Self::Touched | Self::Fault(_) | Self::NotLoadedYet(_) => false,
+            Self::Touched | Self::Fault(_) | Self::NotLoadedYet(_) | Self::Reconnected => false,
         }
     }
 }
@@ -110,6 +112,10 @@ impl PlayedStore {
                 played.empty_until = Instant::now() + Duration::from_millis(time);
                 played.connection += 1;
                 news = Some(News::Everything);
+            }
+            Happening::Reconnected => {
+                played.connection += 1;
+                news = None;
             }
         }
         if let (true, Some(Ear(listener)), Some(news)) = (is_told, &played.listener, news) {
@@ -273,7 +279,10 @@ async fn play(history: &[(u64, usize, Happening, bool)]) -> Vec<(bool, bool)> {
                 over.0 = *now != 1;
             }
             Happening::LoggedOut | Happening::Destroyed => *user = None,
-            Happening::Touched | Happening::Fault(_) | Happening::NotLoadedYet(_) => {}
+            Happening::Touched
+            | Happening::Fault(_)
+            | Happening::NotLoadedYet(_)
+            | Happening::Reconnected => {}
         }
     }
     // A fault, the interval, and the second read.
@@ -295,6 +304,7 @@ fn happening() -> impl Strategy<Value = Happening> {
         4 => Just(Happening::Touched),
         2 => (1_u64..5_000).prop_map(Happening::Fault),
         2 => (1_u64..1_900).prop_map(Happening::NotLoadedYet),
+        2 => Just(Happening::Reconnected),
     ]
 }
 
