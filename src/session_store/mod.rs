@@ -70,7 +70,9 @@ pub trait SessionStore: std::fmt::Debug + Send + Sync + 'static {
     }
 
     /// Which connection answers, counted: what another one says may come from another server, or from the same one that
-    /// has just come back.
+    /// has just come back. One rule for all stores: it counts when a connection was lost and no other one answers that
+    /// waited beside it, or when another server is asked from now on; it does not when a connection was closed here, be it idle,
+    /// or given up with an answer half-read or too late.
     fn connection(&self) -> u64 {
         0
     }
