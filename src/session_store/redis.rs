@@ -5,7 +5,7 @@ use std::{
     collections::HashMap,
     sync::{
         Arc, Mutex, PoisonError,
-        atomic::{AtomicU64, Ordering},
+        atomic::{AtomicBool, AtomicU64, Ordering},
     },
     time::Duration,
 };
@@ -28,6 +28,7 @@ pub struct RedisStore {
     connection: KeptConnection,
     /// Counts how often a cluster's primaries were others than before.
     moves: Arc<AtomicU64>,
+    unasked: Unasked,
 }
 
 impl RedisStore {
@@ -36,7 +37,7 @@ impl RedisStore {
         let purpose = Purpose { probe: Cmd::getrange(&prefix, 0, 0), log_answers, log_silent };
         let connector = Connector::new(url, connect_timeout, timeout);
         let connection = KeptConnection::open(connector.clone(), purpose);
-        Self { prefix, connector, connection, moves: Arc::default() }
+        Self { prefix, connector, connection, moves: Arc::default(), unasked: Unasked::default() }
     }
 
     fn key(&self, id: &SessionId) -> String {
@@ -77,10 +78,17 @@ impl SessionStore for RedisStore {
     }
 
     async fn time_to_live(&self, id: &SessionId) -> Result<Option<Duration>, Fault> {
+        if self.unasked.is_on(self.connection.number()) {
+            return Ok(None);
+        }
         match self.connection.ask(&Cmd::pttl(self.key(id))).await {
             // Negative: there is no such key, or it has no end.
             Ok(Value::Int(milliseconds)) => Ok(u64::try_from(milliseconds).ok().map(Duration::from_millis)),
             Ok(_) => Err(Fault::Unavailable("an answer that PTTL does not give".to_owned())),
+            Err(failure) if failure.code() == Some("NOPERM") => {
+                self.unasked.is_refused(self.connection.number(), &failure);
+                Ok(None)
+            }
             Err(failure) => {
                 self.connection.doubt();
                 Err(Fault::Unavailable(failure.to_string()))
@@ -108,6 +116,38 @@ impl SessionStore for RedisStore {
 
     fn health(&self) -> watch::Receiver<Health> {
         self.connection.health()
+    }
+}
+
+/// On which connection the store's user may not ask how long sessions live: there it is not asked again.
+#[derive(Debug)]
+struct Unasked {
+    connection: AtomicU64,
+    is_said: AtomicBool,
+}
+
+impl Default for Unasked {
+    fn default() -> Self {
+        // No connection comes to have this number.
+        Self { connection: AtomicU64::new(u64::MAX), is_said: AtomicBool::new(false) }
+    }
+}
+
+impl Unasked {
+    fn is_on(&self, connection: u64) -> bool {
+        self.connection.load(Ordering::Relaxed) == connection
+    }
+
+    fn is_refused(&self, connection: u64, failure: &redis_connection::Failure) {
+        self.connection.store(connection, Ordering::Relaxed);
+        if !self.is_said.swap(true, Ordering::Relaxed) {
+            tracing::warn!(
+                cause = %failure,
+                "nobody knows when sessions expire: sockets end with an expired session at the store's push, if it tells of \
+                 its sessions, else within revalidate.interval; to have them end in time allow the user of session.store \
+                 `+pttl` (docs/redis.md), which is noticed with the next connection"
+            );
+        }
     }
 }
 
