@@ -170,7 +170,7 @@ impl<R: Remote> Inner<R> {
             };
             match (self.remote.ask(&mut connection, question).await, used) {
                 (Err(Failure::Broken(_)), Some(used)) => {
-                    lost = Some(lost.map_or(used, |lost| lost.min(used)))
+                    lost = Some(lost.map_or(used, |lost| lost.min(used)));
                 }
                 (Err(broken @ Failure::Broken(_)), None) => return Err(broken),
                 (answer, _) => {

@@ -14,7 +14,9 @@ use async_trait::async_trait;
 use redis::{Cmd, Value};
 use tokio::sync::watch;
 
-use super::{Fault, Health, Listener, News, SessionId, SessionStore, log_answers, log_silent, may_only_read};
+use super::{
+    Fault, Health, Lasting, Listener, News, SessionId, SessionStore, log_answers, log_silent, may_only_read,
+};
 use crate::{
     config::redis_url::RedisUrl,
     redis_connection::{self, Connector, KeptConnection, Means, Purpose, Pushed},
@@ -42,6 +44,26 @@ impl RedisStore {
 
     fn key(&self, id: &SessionId) -> String {
         format!("{}{}", self.prefix, id.expose())
+    }
+
+    /// How long a session lives if nobody touches it. Without an answer it is asked for again all the same, only later.
+    async fn time_to_live(&self, id: &SessionId) -> Option<Duration> {
+        if self.unasked.is_on(self.connection.number()) {
+            return None;
+        }
+        match self.connection.ask(&Cmd::pttl(self.key(id))).await {
+            // Negative: there is no such key, or it has no end.
+            Ok(Value::Int(milliseconds)) => u64::try_from(milliseconds).ok().map(Duration::from_millis),
+            Ok(_) => None,
+            Err(failure) => {
+                if failure.code() == Some("NOPERM") {
+                    self.unasked.is_refused(self.connection.number(), &failure);
+                } else {
+                    self.connection.doubt();
+                }
+                None
+            }
+        }
     }
 }
 
@@ -77,23 +99,10 @@ impl SessionStore for RedisStore {
         }
     }
 
-    async fn time_to_live(&self, id: &SessionId) -> Result<Option<Duration>, Fault> {
-        if self.unasked.is_on(self.connection.number()) {
-            return Ok(None);
-        }
-        match self.connection.ask(&Cmd::pttl(self.key(id))).await {
-            // Negative: there is no such key, or it has no end.
-            Ok(Value::Int(milliseconds)) => Ok(u64::try_from(milliseconds).ok().map(Duration::from_millis)),
-            Ok(_) => Err(Fault::Unavailable("an answer that PTTL does not give".to_owned())),
-            Err(failure) if failure.code() == Some("NOPERM") => {
-                self.unasked.is_refused(self.connection.number(), &failure);
-                Ok(None)
-            }
-            Err(failure) => {
-                self.connection.doubt();
-                Err(Fault::Unavailable(failure.to_string()))
-            }
-        }
+    async fn load_with_end(&self, id: &SessionId, max_bytes: usize) -> Result<Option<Lasting>, Fault> {
+        // Together, so that they reach the server as one.
+        let (session, ends_in) = tokio::join!(self.load(id, max_bytes), self.time_to_live(id));
+        Ok(session?.map(|session| Lasting { session, ends_in }))
     }
 
     fn connection(&self) -> u64 {
