@@ -18,7 +18,7 @@ use super::{
     Fault, Health, Lasting, Listener, News, SessionId, SessionStore, log_answers, log_silent, may_only_read,
 };
 use crate::{
-    config::redis_url::RedisUrl,
+    config::redis_url::{RedisUrl, Topology},
     redis_connection::{self, Connector, KeptConnection, Means, Purpose, Pushed},
 };
 
@@ -28,7 +28,7 @@ pub struct RedisStore {
     prefix: String,
     connector: Connector,
     connection: KeptConnection,
-    /// Counts how often a cluster's primaries were others than before.
+    /// Counts how often a cluster's primaries were others than before, or may have been.
     moves: Arc<AtomicU64>,
     unasked: Unasked,
 }
@@ -111,7 +111,8 @@ impl SessionStore for RedisStore {
 
     async fn follow(&self, listener: Arc<dyn Listener>) {
         let moves = Arc::clone(&self.moves);
-        let ear = Ear { listener, moves, servers: Mutex::default() };
+        let is_cluster = self.connector.url().topology == Topology::Cluster;
+        let ear = Ear { listener, moves, is_cluster, servers: Mutex::default() };
         match self.connector.follow_keys(&self.prefix, Arc::new(ear)).await {}
     }
 
@@ -164,6 +165,7 @@ impl Unasked {
 struct Ear {
     listener: Arc<dyn Listener>,
     moves: Arc<AtomicU64>,
+    is_cluster: bool,
     /// Which servers tell of their keys now.
     servers: Mutex<HashMap<String, bool>>,
 }
@@ -184,8 +186,13 @@ impl redis_connection::Listener for Ear {
 
     fn is_told(&self, server: &str, by: Result<Means, &str>) {
         let mut servers = self.servers.lock().unwrap_or_else(PoisonError::into_inner);
-        if servers.insert(server.to_owned(), by.is_ok()) == Some(by.is_ok()) {
+        let before = servers.insert(server.to_owned(), by.is_ok());
+        if before == Some(by.is_ok()) {
             return;
+        }
+        // Of a cluster another node may take its place before that is known, with less than it had.
+        if self.is_cluster && before == Some(true) {
+            self.moves.fetch_add(1, Ordering::Relaxed);
         }
         match by {
             Ok(Means::Notifications) => {
