@@ -10,7 +10,7 @@ use std::{
 use redis::{aio::MultiplexedConnection, cmd};
 use socketpass::{
     grpc::pb::{AuthorizeResponse, Reason},
-    session_store::{Fault, Health, SessionStore},
+    session_store::{Fault, Health, Listener, News, SessionStore},
 };
 use tokio::{
     net::TcpListener,
@@ -319,6 +319,34 @@ async fn when_a_node_of_a_cluster_dies_the_sessions_of_the_others_are_still_foun
     sessions.becomes_found(&store).await;
     sessions.becomes_found(&late).await;
     becomes(&*store, Health::Up).await;
+}
+
+#[tokio::test]
+async fn a_node_of_a_cluster_that_dies_makes_another_of_what_answers() {
+    struct Deaf;
+
+    impl Listener for Deaf {
+        fn hear(&self, _: News) {}
+    }
+
+    let mut cluster = RedisCluster::start(&[]).await;
+    let store = open(&cluster.url(), &[]);
+    becomes(&*store, Health::Up).await;
+    let dies = async {
+        until("it is listened to", async || {
+            let clients: String =
+                redis_cluster::ask(&cluster.nodes[FAILED], cmd("INFO").arg("clients")).await.unwrap();
+            clients.contains("tracking_clients:1")
+        })
+        .await;
+        let before = store.connection();
+        cluster.nodes[FAILED].kill().await;
+        until("another answers", async || store.connection() > before).await;
+    };
+    tokio::select! {
+        () = store.follow(Arc::new(Deaf)) => unreachable!("it goes on"),
+        () = dies => {}
+    }
 }
 
 #[tokio::test]

@@ -56,9 +56,10 @@ impl Authorizer {
     /// Asks who stands behind a session now; `None`: sessions are in their cookies, which nobody has but the client.
     pub async fn ask_again(&self, id: &SessionId) -> Option<Again> {
         let Sessions::InStore(store, _) = &self.sessions else { return None };
-        let mut silent = Silent;
-        // Together, so that they reach the store as one.
-        let (session, lives) = tokio::join!(self.stored(id, store, &mut silent), store.time_to_live(id));
+        let loaded = store.load_with_end(id, self.rules.max_session_bytes).await;
+        let ends_in = loaded.as_ref().ok().and_then(|loaded| loaded.as_ref()?.ends_in);
+        let loaded = loaded.map(|loaded| loaded.map(|lasting| lasting.session));
+        let session = self.loaded(loaded, id, store, &mut Silent);
         let again = match session.and_then(|session| self.passport_user(session, &mut Silent)) {
             Ok(passport_user) => {
                 let by_passport = of_passport(&passport_user);
@@ -67,12 +68,11 @@ impl Authorizer {
                     .user
                     .logged_in()
                     .then(|| of_user(standing.user.fields(), &self.rules.id_field).unwrap_or(by_passport));
-                Again { standing, identity, ends_in: None }
+                Again { standing, identity, ends_in }
             }
-            Err(standing) => Again { standing, identity: None, ends_in: None },
+            Err(standing) => Again { standing, identity: None, ends_in },
         };
-        // Without it the session is asked for again all the same, only later.
-        Some(Again { ends_in: lives.ok().flatten(), ..again })
+        Some(again)
     }
 
     /// What the sockets of this person are counted by; `None`: nobody counts them.

@@ -69,7 +69,19 @@ impl Authorizer {
         store: &Arc<dyn SessionStore>,
         trace: &mut T,
     ) -> Result<Session, Standing> {
-        match store.load(id, self.rules.max_session_bytes).await {
+        let loaded = store.load(id, self.rules.max_session_bytes).await;
+        self.loaded(loaded, id, store, trace)
+    }
+
+    /// What a store's answer means.
+    pub(super) fn loaded<T: Trace + Send>(
+        &self,
+        loaded: Result<Option<Vec<u8>>, StoreFault>,
+        id: &SessionId,
+        store: &Arc<dyn SessionStore>,
+        trace: &mut T,
+    ) -> Result<Session, Standing> {
+        match loaded {
             Ok(Some(raw)) => self.read_session(&raw, id, &**store, trace),
             Ok(None) => {
                 trace.step(|| {

@@ -14,7 +14,7 @@ use redis::{
 use secrecy::ExposeSecret as _;
 use tokio::time::timeout;
 
-use super::{Connection, pushes};
+use super::Connection;
 use crate::config::redis_url::{RedisUrl, Topology};
 
 /// One node that hangs must not use up the time of all: a cluster's client tries it twice, and requests to the others
@@ -105,23 +105,13 @@ impl Connector {
         Ok(connection)
     }
 
-    /// The primaries of a cluster.
-    pub(super) async fn primaries(&self) -> Result<Vec<(String, u16)>, String> {
-        let mut last_cause = "no host".to_owned();
-        for (host, port) in &self.url.nodes {
-            let asked = timeout(self.connect_timeout / NODES_TRIED, async {
-                let connection = self.server(host, *port, ProtocolVersion::RESP2, &patient()).await?;
-                let mut slots = redis::cmd("CLUSTER");
-                slots.arg("SLOTS");
-                pushes::primaries(Connection::Server(connection).ask(&slots).await?, host)
-            });
-            match asked.await {
-                Ok(Ok(primaries)) => return Ok(primaries),
-                Ok(Err(error)) => last_cause = error.to_string(),
-                Err(_elapsed) => "no answer in time".clone_into(&mut last_cause),
-            }
+    /// A connection of the caller's own to this node of a cluster.
+    pub(super) async fn connect_to_node(&self, host: &str, port: u16) -> Result<Connection, String> {
+        let within = self.connect_timeout / NODES_TRIED;
+        match timeout(within, self.server(host, port, ProtocolVersion::RESP2, &patient())).await {
+            Ok(connection) => connection.map(Connection::Server).map_err(|error| error.to_string()),
+            Err(_elapsed) => Err(format!("no connection within {within:?}")),
         }
-        Err(last_cause)
     }
 
     async fn in_time<T>(&self, attempt: impl Future<Output = RedisResult<T>>) -> Result<T, String> {

@@ -19,6 +19,7 @@ mod check;
 mod connection;
 mod connector;
 mod keeper;
+mod primaries;
 mod pushes;
 
 pub use self::{

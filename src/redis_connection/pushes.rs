@@ -3,11 +3,14 @@
 
 use std::{collections::HashMap, convert::Infallible, sync::Arc, time::Duration};
 
-use redis::{FromRedisValue as _, PushInfo, PushKind, RedisResult, Value};
+use redis::{FromRedisValue as _, PushInfo, PushKind, Value};
 use tokio::time::sleep;
 use tokio_util::task::AbortOnDropHandle;
 
-use super::{Connection, Connector};
+use super::{
+    Connection, Connector,
+    primaries::{Address, Primaries},
+};
 use crate::{config::redis_url::Topology, task};
 
 /// How often a connection is asked whether it is still there, and a cluster for its primaries.
@@ -56,9 +59,10 @@ impl Connector {
         if self.url().topology != Topology::Cluster {
             return Follower::new(self, prefix, &listener, None).run().await;
         }
-        let mut followed: HashMap<(String, u16), AbortOnDropHandle<Infallible>> = HashMap::new();
+        let mut followed: HashMap<Address, AbortOnDropHandle<Infallible>> = HashMap::new();
+        let mut primaries = Primaries::new(self.clone());
         loop {
-            if let Ok(primaries) = self.primaries().await {
+            if let Some(primaries) = primaries.ask(followed.keys().cloned()).await {
                 let before = followed.len();
                 followed.retain(|address, _| primaries.contains(address));
                 let mut is_changed = followed.len() < before;
@@ -84,7 +88,7 @@ struct Follower {
     prefix: String,
     listener: Arc<dyn Listener>,
     /// Of a cluster's node.
-    address: Option<(String, u16)>,
+    address: Option<Address>,
 }
 
 impl Follower {
@@ -92,7 +96,7 @@ impl Follower {
         connector: &Connector,
         prefix: &str,
         listener: &Arc<dyn Listener>,
-        address: Option<(String, u16)>,
+        address: Option<Address>,
     ) -> Self {
         Self {
             connector: connector.clone(),
@@ -222,23 +226,6 @@ fn literally(text: &str) -> String {
     pattern
 }
 
-/// Host and port of each node that `CLUSTER SLOTS` names first, which is the primary; an empty host is that of whoever
-/// answered.
-pub(super) fn primaries(slots: Value, asked: &str) -> RedisResult<Vec<(String, u16)>> {
-    type Node = (Option<String>, u16);
-    let mut primaries = Vec::new();
-    for range in Vec::<Vec<Value>>::from_redis_value(slots)? {
-        let Some(Value::Array(node)) = range.into_iter().nth(2) else { continue };
-        let node = Value::Array(node.into_iter().take(2).collect());
-        let (host, port) = Node::from_redis_value(node)?;
-        let host = host.filter(|host| !host.is_empty() && host != "?").unwrap_or_else(|| asked.to_owned());
-        if !primaries.contains(&(host.clone(), port)) {
-            primaries.push((host, port));
-        }
-    }
-    Ok(primaries)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -278,20 +265,5 @@ mod tests {
     #[test]
     fn a_prefix_is_no_pattern() {
         assert_eq!(literally("a*[b]?:"), r"a\*\[b\]\?:");
-    }
-
-    #[test]
-    fn primaries_come_first_in_each_range() {
-        let node = |host: &str, port| Value::Array(vec![text(host), Value::Int(port), text("id")]);
-        let range = |nodes: Vec<Value>| {
-            Value::Array([Value::Int(0), Value::Int(100)].into_iter().chain(nodes).collect())
-        };
-        let slots = Value::Array(vec![
-            range(vec![node("a", 1), node("b", 2)]),
-            range(vec![node("", 3)]),
-            range(vec![node("a", 1)]),
-        ]);
-        let found = primaries(slots, "asked").expect("nodes");
-        assert_eq!(found, [("a".to_owned(), 1), ("asked".to_owned(), 3)]);
     }
 }

@@ -2,7 +2,7 @@
 
 use std::{pin::pin, sync::Arc, time::Duration};
 
-use tokio::time::{sleep, timeout};
+use tokio::time::{Instant, sleep, timeout};
 
 use super::{Failure, Inner, Remote};
 use crate::health::Reporter;
@@ -31,26 +31,31 @@ pub(super) struct Keeper<R: Remote> {
 /// What one check leaves to the next.
 struct Kept<C> {
     connection: Option<C>,
-    /// It is not the one that answered last.
-    is_new: bool,
+    /// When it answered last.
+    answered: Instant,
+    /// The last one was lost.
+    is_lost: bool,
     /// How many attempts in a row were given up without a word from the server.
     given_up: u32,
 }
 
 impl<R: Remote> Keeper<R> {
     pub(super) async fn run(self) {
-        let mut kept = Kept { connection: None, is_new: false, given_up: 0 };
+        let mut kept = Kept { connection: None, answered: Instant::now(), is_lost: true, given_up: 0 };
         loop {
             match self.check(&mut kept).await {
                 Ok(()) => {
-                    if std::mem::take(&mut kept.is_new) {
+                    if std::mem::take(&mut kept.is_lost) {
                         self.inner.is_another();
                     }
                     self.inner.set_away(None);
                     self.reporter.up();
                     self.inner.warm_up().await;
                 }
-                Err(failure) => self.is_away(&failure),
+                Err(failure) => {
+                    kept.is_lost |= kept.connection.is_none();
+                    self.is_away(&failure);
+                }
             }
             sleep(CHECK_AT_MOST_EVERY).await;
             // Replicas that lost it together do not come back together.
@@ -65,17 +70,23 @@ impl<R: Remote> Keeper<R> {
     async fn check(&self, kept: &mut Kept<R::Connection>) -> Result<(), Failure> {
         if let Some(connection) = kept.connection.take() {
             match self.ask(connection, kept).await {
-                // A restart cut it.
+                // A restart cut it, if it cut the others, too.
                 Err(Failure::Broken(_)) => {}
                 told => return told,
             }
+            if let Some(another) = self.inner.pool.take_made_before(kept.answered) {
+                match self.ask(another, kept).await {
+                    Err(Failure::Broken(_)) => self.inner.is_another(),
+                    told => return told,
+                }
+            }
+            kept.is_lost = true;
         }
         let within = self.inner.patience.connect;
         let connecting = self.inner.remote.connect();
         let late = Failure::no_connection(within);
         let connection = self.wait(connecting, within, LONGEST_FOR_CONNECTION, late, kept).await?;
         let connection = connection.map_err(Failure::Away)?;
-        kept.is_new = true;
         self.ask(connection, kept).await
     }
 
@@ -91,7 +102,8 @@ impl<R: Remote> Keeper<R> {
         let answer = self.wait(asking, within, LONGEST_FOR_ANSWER, late, kept).await?;
         kept.given_up = 0;
         if !matches!(answer, Err(Failure::Broken(_))) {
-            kept.connection = Some(connection);
+            kept.answered = Instant::now();
+            kept.connection = self.inner.remote.is_usable(&connection).then_some(connection);
         }
         answer.map(drop)
     }

@@ -34,7 +34,7 @@ mod tests;
 pub use self::{failure::Failure, readers::Readers};
 use self::{
     keeper::Keeper,
-    pool::{Pool, Way},
+    pool::{Idle, Pool, Way},
 };
 
 /// Something that is asked over connections.
@@ -56,6 +56,11 @@ pub trait Remote: fmt::Debug + Send + Sync + 'static {
         connection: &mut Self::Connection,
         question: &Self::Question,
     ) -> Result<Self::Answer, Failure>;
+
+    /// Whether it can be asked over it again: not if the rest of an answer may still be on its way.
+    fn is_usable(&self, _connection: &Self::Connection) -> bool {
+        true
+    }
 }
 
 /// How long it may take.
@@ -134,8 +139,9 @@ impl<R: Remote> Kept<R> {
         answer
     }
 
-    /// Which connection answers, counted: with each one that was lost, what is asked may have become another server, or one
-    /// that has just come back. What an answer is worth says the number that is read after it.
+    /// Which connection answers, counted: with one that was lost, what is asked may have become another server, or one that
+    /// has just come back. None is lost that was closed here, and none counts if another one that waited beside it answers.
+    /// What an answer is worth says the number that is read after it.
     pub fn connection(&self) -> u64 {
         self.inner.connection.load(Ordering::Relaxed)
     }
@@ -149,17 +155,31 @@ impl<R: Remote> Kept<R> {
 impl<R: Remote> Inner<R> {
     async fn ask(&self, question: &R::Question) -> Result<R::Answer, Failure> {
         let place = self.pool.place().await;
+        // When one that is lost answered for the last time.
+        let mut lost: Option<Instant> = None;
         loop {
-            let (mut connection, is_new) = match place.way().await {
-                Way::Idle(connection) => (connection, false),
-                Way::Open(_opener) => (self.connect().await?, true),
+            let (mut connection, made, used) = match place.way().await {
+                Way::Idle(Idle { connection, made, used }) => (connection, made, Some(used)),
+                Way::Open(_opener) => {
+                    // The keeper may not have noticed yet.
+                    if lost.take().is_some() {
+                        self.is_another();
+                    }
+                    (self.connect().await?, Instant::now(), None)
+                }
             };
-            match self.remote.ask(&mut connection, question).await {
-                // The keeper may not have noticed yet.
-                Err(Failure::Broken(_)) if !is_new => self.is_another(),
-                Err(broken @ Failure::Broken(_)) => return Err(broken),
-                answer => {
-                    self.pool.keep(connection);
+            match (self.remote.ask(&mut connection, question).await, used) {
+                (Err(Failure::Broken(_)), Some(used)) => {
+                    lost = Some(lost.map_or(used, |lost| lost.min(used)));
+                }
+                (Err(broken @ Failure::Broken(_)), None) => return Err(broken),
+                (answer, _) => {
+                    if lost.is_some_and(|lost| made >= lost) {
+                        self.is_another();
+                    }
+                    if self.remote.is_usable(&connection) {
+                        self.pool.keep(connection, made);
+                    }
                     return answer;
                 }
             }
@@ -180,7 +200,7 @@ impl<R: Remote> Inner<R> {
         if self.pool.is_cold()
             && let Ok(connection) = self.connect().await
         {
-            self.pool.keep(connection);
+            self.pool.keep(connection, Instant::now());
         }
     }
 

@@ -24,11 +24,19 @@ const IDLE: Duration = Duration::from_secs(30);
 
 /// A few connections that take turns.
 pub(super) struct Pool<C> {
-    /// Those that were used last at the end, each with when that was.
-    idle: Mutex<Vec<(Instant, C)>>,
+    /// Those that were used last at the end.
+    idle: Mutex<Vec<Idle<C>>>,
     returned: Notify,
     places: Semaphore,
     openers: Semaphore,
+}
+
+/// A connection that waits.
+pub(super) struct Idle<C> {
+    pub(super) connection: C,
+    pub(super) made: Instant,
+    /// When it was known to be alive.
+    pub(super) used: Instant,
 }
 
 /// The right to ask one question.
@@ -40,7 +48,7 @@ pub(super) struct Place<'p, C> {
 /// How to come by a connection.
 pub(super) enum Way<'p, C> {
     /// This one was idle.
-    Idle(C),
+    Idle(Idle<C>),
     /// Make one.
     Open(Option<SemaphorePermit<'p>>),
 }
@@ -68,10 +76,17 @@ impl<C> Pool<C> {
         self.places.available_permits() == PLACES && self.idle().is_empty()
     }
 
-    /// Has a connection wait for the next question.
-    pub(super) fn keep(&self, connection: C) {
-        self.idle().push((Instant::now(), connection));
+    /// Has a connection wait for the next question, which was made then and has just answered.
+    pub(super) fn keep(&self, connection: C, made: Instant) {
+        self.idle().push(Idle { connection, made, used: Instant::now() });
         self.returned.notify_one();
+    }
+
+    /// One that is idle and was made before then.
+    pub(super) fn take_made_before(&self, then: Instant) -> Option<C> {
+        let mut idle = self.idle();
+        let at = idle.iter().rposition(|idle| idle.made < then)?;
+        Some(idle.remove(at).connection)
     }
 
     /// Closes what is idle.
@@ -84,13 +99,13 @@ impl<C> Pool<C> {
     pub(super) fn close_old(&self) {
         let old: Vec<_> = {
             let mut idle = self.idle();
-            let count = idle.iter().take_while(|(since, _)| is_old(*since)).count();
+            let count = idle.iter().take_while(|idle| is_old(idle.used)).count();
             idle.drain(..count).collect()
         };
         drop(old);
     }
 
-    fn idle(&self) -> MutexGuard<'_, Vec<(Instant, C)>> {
+    fn idle(&self) -> MutexGuard<'_, Vec<Idle<C>>> {
         self.idle.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -102,10 +117,10 @@ impl<'p, C> Place<'p, C> {
         loop {
             let returned = self.pool.returned.notified();
             let idle = self.pool.idle().pop();
-            if let Some((since, connection)) = idle
-                && !is_old(since)
+            if let Some(idle) = idle
+                && !is_old(idle.used)
             {
-                return Way::Idle(connection);
+                return Way::Idle(idle);
             }
             tokio::select! {
                 opener = self.pool.openers.acquire() => return Way::Open(opener.ok()),
@@ -115,6 +130,6 @@ impl<'p, C> Place<'p, C> {
     }
 }
 
-fn is_old(since: Instant) -> bool {
-    since.elapsed() > IDLE
+fn is_old(used: Instant) -> bool {
+    used.elapsed() > IDLE
 }

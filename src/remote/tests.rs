@@ -21,6 +21,8 @@ enum Mood {
     GivesUp,
     /// Connections that it has break.
     Restarted,
+    /// This one breaks.
+    Cut(u32),
 }
 
 #[derive(Clone, Debug)]
@@ -74,7 +76,10 @@ impl Remote for Server {
         let mut mood = self.mood.subscribe();
         let now = *mood.borrow();
         match now {
-            Mood::Answers => sleep(*takes).await,
+            Mood::Cut(number) if number == connection.number => {
+                return Err(Failure::Broken("closed".to_owned()));
+            }
+            Mood::Answers | Mood::Cut(_) => sleep(*takes).await,
             Mood::Stuck => drop(mood.wait_for(|mood| *mood != Mood::Stuck).await),
             Mood::GivesUp => {
                 sleep(PATIENCE.of_server()).await;
@@ -179,6 +184,23 @@ async fn connections_count_that_were_lost_and_not_those_that_were_not_needed() {
     server.mood.send_replace(Mood::Restarted);
     sleep(Duration::from_secs(2)).await;
     assert!(kept.connection() > before);
+}
+
+#[tokio::test(start_paused = true)]
+async fn one_that_is_lost_does_not_count_while_another_answers_that_was_there_before() {
+    let (server, kept) = Server::kept(Mood::Answers);
+    becomes(&kept, Health::Up).await;
+    let takes = Duration::from_millis(100);
+    join_all((0..3).map(|_| kept.ask(&takes))).await;
+    sleep(Duration::from_secs(1)).await;
+    // The keeper's is the first.
+    for number in [1, kept.ask(&Duration::ZERO).await.unwrap()] {
+        server.mood.send_replace(Mood::Cut(number));
+        assert_ne!(kept.ask(&Duration::ZERO).await.unwrap(), number);
+        sleep(Duration::from_secs(2)).await;
+        assert_eq!(kept.connection(), 1, "{number}");
+    }
+    assert_eq!(*kept.health().borrow(), Health::Up);
 }
 
 #[tokio::test(start_paused = true)]

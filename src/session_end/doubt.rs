@@ -1,7 +1,9 @@
 //! Whether a session that is absent is to be believed so.
 //!
 //! A server that has just come back, or another one that took its place, may not have everything yet. So an absent session
-//! counts only when a second read agrees, if the store's connection is younger than that.
+//! counts only when a second read agrees, if the store's connection is young. The first read may be of a connection before
+//! that; the second one's is there for some time, so that one that comes back empty again and again ends nothing. Connections
+//! that change all the time are waited for so long and no longer.
 
 use std::{
     collections::HashMap,
@@ -16,8 +18,15 @@ use crate::session_store::SessionStore;
 /// So long after a connection was made, absence is doubted.
 const YOUNG: Duration = Duration::from_secs(60);
 
-/// Between the two reads that have to agree, at least.
+/// Between the two reads that have to agree, at least; and so long the second one's connection has to be there.
 const SECOND_READ: Duration = Duration::from_secs(2);
+
+/// So long after the first read the second one counts, however young its connection is.
+const AT_LAST: Duration = Duration::from_secs(10);
+
+/// After so long without a second read the first one is forgotten: nobody asks for that session any more, or so seldom that
+/// two reads more cost nothing.
+const FORGOTTEN: Duration = Duration::from_secs(60);
 
 /// What was absent, and what the store is like.
 #[derive(Debug, Default)]
@@ -44,8 +53,19 @@ struct Inner {
     sockets_were_there: Option<bool>,
     /// The connection that answers, and since when it is there, if it is not the first or the first counts.
     connection: Option<(Connection, Option<Instant>)>,
-    /// When each was absent first, on this connection.
+    /// When each was absent first: no read since then has found it.
     absent: HashMap<Arc<str>, Instant>,
+    /// When these were looked through for what is to be forgotten.
+    looked_through: Option<Instant>,
+}
+
+impl Inner {
+    fn forget(&mut self, now: Instant) {
+        if self.looked_through.is_none_or(|before| now >= before + FORGOTTEN) {
+            self.looked_through = Some(now);
+            self.absent.retain(|_, first| now < *first + FORGOTTEN);
+        }
+    }
 }
 
 /// What to make of an absent session.
@@ -72,6 +92,7 @@ impl Doubt {
     /// Notes which connection answers.
     pub(super) fn note(&self, connection: Connection, now: Instant) {
         let mut inner = self.lock();
+        inner.forget(now);
         let is_first = match inner.connection {
             Some((known, _)) if known == connection => return,
             // Before it the store was not there at all.
@@ -80,20 +101,26 @@ impl Doubt {
             None => true,
         };
         let counts = !is_first || inner.sockets_were_there != Some(false);
+        // What another store does not have says nothing of this one.
+        if inner.connection.is_some_and(|(known, _)| known.store != connection.store) {
+            inner.absent.clear();
+        }
         inner.connection = Some((connection, counts.then_some(now)));
-        inner.absent.clear();
     }
 
     /// A session is absent.
     pub(super) fn is_absent(&self, session_id: &Arc<str>, now: Instant) -> Belief {
         let mut inner = self.lock();
-        let is_young = inner.connection.and_then(|(_, young)| young).is_some_and(|young| now < young + YOUNG);
+        let since = inner.connection.and_then(|(_, since)| since).filter(|since| now < *since + YOUNG);
         let first = *inner.absent.entry(Arc::clone(session_id)).or_insert(now);
-        if !is_young || now >= first + SECOND_READ {
-            inner.absent.remove(session_id);
-            return Belief::Gone;
+        let counts_at = since.map(|since| (first.max(since) + SECOND_READ).min(first + AT_LAST));
+        match counts_at.filter(|counts_at| now < *counts_at) {
+            Some(counts_at) => Belief::Unsure(counts_at - now),
+            None => {
+                inner.absent.remove(session_id);
+                Belief::Gone
+            }
         }
-        Belief::Unsure(first + SECOND_READ - now)
     }
 
     /// It is there.
@@ -140,9 +167,45 @@ mod tests {
         assert_eq!(doubt.is_absent(&session, seconds(start, 3)), Belief::Unsure(SECOND_READ));
         doubt.is_there("a");
         assert_eq!(doubt.is_absent(&session, seconds(start, 9)), Belief::Unsure(SECOND_READ));
-        // Both reads have to be of the same connection.
-        doubt.note(connection(2), seconds(start, 10));
-        assert_eq!(doubt.is_absent(&session, seconds(start, 12)), Belief::Unsure(SECOND_READ));
+    }
+
+    #[test]
+    fn the_first_read_counts_on_another_connection_too_if_the_second_ones_is_there_for_some_time() {
+        let (doubt, start, session) = (Doubt::default(), Instant::now(), Arc::from("a"));
+        doubt.begins(true);
+        doubt.note(connection(1), start);
+        assert_eq!(doubt.is_absent(&session, start), Belief::Unsure(SECOND_READ));
+        // A server that is empty whenever it comes back.
+        doubt.note(connection(2), seconds(start, 1));
+        assert_eq!(doubt.is_absent(&session, seconds(start, 2)), Belief::Unsure(Duration::from_secs(1)));
+        assert_eq!(doubt.is_absent(&session, seconds(start, 3)), Belief::Gone);
+    }
+
+    #[test]
+    fn connections_that_change_all_the_time_hold_up_an_end_so_long_and_no_longer() {
+        let (doubt, start, session) = (Doubt::default(), Instant::now(), Arc::from("a"));
+        doubt.begins(true);
+        for second in 0..10 {
+            doubt.note(connection(second), seconds(start, second));
+            let left = Duration::from_secs(10 - second).min(SECOND_READ);
+            assert_eq!(doubt.is_absent(&session, seconds(start, second)), Belief::Unsure(left), "{second}");
+        }
+        doubt.note(connection(10), seconds(start, 10));
+        assert_eq!(doubt.is_absent(&session, seconds(start, 10)), Belief::Gone);
+    }
+
+    #[test]
+    fn what_is_not_read_again_is_forgotten() {
+        let (doubt, start) = (Doubt::default(), Instant::now());
+        doubt.begins(true);
+        doubt.note(connection(1), start);
+        for session in 0..100 {
+            doubt.is_absent(&session.to_string().into(), seconds(start, 1));
+        }
+        doubt.note(connection(1), seconds(start, 60));
+        assert_eq!(doubt.lock().absent.len(), 100);
+        doubt.note(connection(1), seconds(start, 120));
+        assert!(doubt.lock().absent.is_empty());
     }
 
     #[test]
@@ -159,5 +222,8 @@ mod tests {
         doubt.note(connection(1), start);
         doubt.note(Connection { store: 2, number: 1 }, start);
         assert_eq!(doubt.is_absent(&session, start), Belief::Unsure(SECOND_READ));
+        // What the one does not have, the other one may.
+        doubt.note(Connection { store: 3, number: 1 }, seconds(start, 1));
+        assert_eq!(doubt.is_absent(&session, seconds(start, 3)), Belief::Unsure(SECOND_READ));
     }
 }

@@ -15,7 +15,7 @@ use serde::{Deserialize, Deserializer};
 use serde_json::Value;
 use tokio::sync::watch;
 
-use super::{Fault, Health, SessionId, SessionStore, not_destroyed, told};
+use super::{Fault, Health, Lasting, SessionId, SessionStore, end::ends_in, not_destroyed, told};
 use crate::{
     config::folder_url::FolderUrl,
     remote::{Failure, Kept, Patience, Readers, Remote},
@@ -47,6 +47,10 @@ impl FileStore {
 #[async_trait]
 impl SessionStore for FileStore {
     async fn load(&self, id: &SessionId, max_bytes: usize) -> Result<Option<Vec<u8>>, Fault> {
+        Ok(self.load_with_end(id, max_bytes).await?.map(|lasting| lasting.session))
+    }
+
+    async fn load_with_end(&self, id: &SessionId, max_bytes: usize) -> Result<Option<Lasting>, Fault> {
         let Some(name) = file_name(id.expose()) else { return Ok(None) };
         let session = match self.folder.ask(&Question::File { name, max_bytes }).await? {
             Found::Nothing => return Ok(None),
@@ -54,11 +58,12 @@ impl SessionStore for FileStore {
             Found::Bytes(session) => session,
         };
         if session.len() > max_bytes || !is_object(&session) {
-            return Ok((!session.is_empty()).then_some(session));
+            return Ok((!session.is_empty()).then_some(Lasting { session, ends_in: None }));
         }
-        match has_expired(&session, self.ttl, now()) {
-            Ok(true) => Ok(None),
-            Ok(false) => Ok(Some(session)),
+        let now = now();
+        match end(&session, self.ttl) {
+            Ok(Some(end)) if end < now => Ok(None),
+            Ok(end) => Ok(Some(Lasting { session, ends_in: end.and_then(|end| ends_in(end, now)) })),
             Err(_) => Err(Fault::NotASession("what it says of its end cannot be read".to_owned())),
         }
     }
@@ -114,16 +119,16 @@ fn present<'de, D: Deserializer<'de>>(member: D) -> Result<Option<Value>, D::Err
     Value::deserialize(member).map(Some)
 }
 
-/// session-file-store's `isExpired`. A session that was never accessed has not expired: `undefined + ttl < now` is false.
-fn has_expired(session: &[u8], ttl: Duration, now: f64) -> serde_json::Result<bool> {
+/// When session-file-store's `isExpired` begins to be true, in milliseconds since 1970. A session that was never accessed has
+/// no end: `undefined + ttl < now` is false.
+fn end(session: &[u8], ttl: Duration) -> serde_json::Result<Option<f64>> {
     let Stored { last_access, cookie } = serde_json::from_slice(session)?;
     let max_age = cookie.as_ref().and_then(|cookie| cookie.get("originalMaxAge")).and_then(Value::as_f64);
     let ttl = max_age.filter(|age| *age != 0.0).unwrap_or(ttl.as_secs_f64() * 1000.0);
-    let last_access = match last_access {
-        None => return Ok(ttl == 0.0),
-        Some(last_access) => last_access.as_f64().unwrap_or(0.0),
-    };
-    Ok(ttl == 0.0 || last_access + ttl < now)
+    if ttl == 0.0 {
+        return Ok(Some(f64::NEG_INFINITY));
+    }
+    Ok(last_access.map(|last_access| last_access.as_f64().unwrap_or(0.0) + ttl))
 }
 
 /// `Date.now()`
@@ -259,8 +264,9 @@ mod tests {
             (r#"{"cookie":{"originalMaxAge":1},"__lastAccess":null}"#, true),
             (r#"{"x":"\ud800","cookie":{"originalMaxAge":1},"__lastAccess":1}"#, true),
         ] {
-            assert_eq!(has_expired(session.as_bytes(), hour, 1_000_000.0).ok(), Some(expected), "{session}");
+            let end = end(session.as_bytes(), hour).expect("it can be read");
+            assert_eq!(end.is_some_and(|end| end < 1_000_000.0), expected, "{session}");
         }
-        assert!(has_expired(br#"{"__lastAccess":1,"__lastAccess":2}"#, hour, 0.0).is_err());
+        assert!(end(br#"{"__lastAccess":1,"__lastAccess":2}"#, hour).is_err());
     }
 }

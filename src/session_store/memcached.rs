@@ -136,9 +136,6 @@ impl Remote for Memcached {
     }
 
     async fn ask(&self, connection: &mut Connection, command: &Command) -> Result<Option<Item>, Failure> {
-        if connection.is_spoiled {
-            return Err(Failure::Broken("an answer was not read to its end".to_owned()));
-        }
         connection.is_spoiled = true;
         let stream = &mut connection.stream;
         let (answer, is_read) = match command {
@@ -153,6 +150,10 @@ impl Remote for Memcached {
         };
         connection.is_spoiled = !is_read;
         Ok(answer)
+    }
+
+    fn is_usable(&self, connection: &Connection) -> bool {
+        !connection.is_spoiled
     }
 }
 

@@ -10,7 +10,7 @@ use jiff::{Timestamp, civil, tz::TimeZone};
 use serde_json::Value;
 use tokio::sync::watch;
 
-use super::{Fault, Health, SessionId, SessionStore};
+use super::{Fault, Health, Lasting, SessionId, SessionStore, end::ends_in};
 
 /// Sessions in this process. Like MemoryStore it keeps JSON text and takes a session for gone whose `cookie.expires` has
 /// passed.
@@ -47,10 +47,21 @@ impl MemoryStore {
 #[async_trait]
 impl SessionStore for MemoryStore {
     async fn load(&self, id: &SessionId, max_bytes: usize) -> Result<Option<Vec<u8>>, Fault> {
+        Ok(self.load_with_end(id, max_bytes).await?.map(|lasting| lasting.session))
+    }
+
+    async fn load_with_end(&self, id: &SessionId, max_bytes: usize) -> Result<Option<Lasting>, Fault> {
         let sessions = self.sessions.read().unwrap_or_else(PoisonError::into_inner);
         let session = sessions.get(id.expose()).filter(|session| !session.is_empty());
-        let session = session.filter(|session| !has_expired(session, Timestamp::now()));
-        Ok(session.map(|session| session.iter().take(max_bytes.saturating_add(1)).copied().collect()))
+        let now = Timestamp::now().as_millisecond();
+        Ok(session
+            .map(|session| (session, end(session)))
+            .filter(|(_, end)| end.is_none_or(|end| now < end))
+            .map(|(session, end)| Lasting {
+                session: session.iter().take(max_bytes.saturating_add(1)).copied().collect(),
+                #[expect(clippy::cast_precision_loss, reason = "to the millisecond for a long time to come")]
+                ends_in: end.and_then(|end| ends_in(end as f64, now as f64)),
+            }))
     }
 
     async fn destroy(&self, id: &SessionId) -> Result<(), Fault> {
@@ -71,11 +82,11 @@ impl SessionStore for MemoryStore {
     }
 }
 
-/// MemoryStore's `expires && expires <= Date.now()`, where a string is read with `new Date`. What cannot be read has not
-/// expired.
-fn has_expired(session: &[u8], now: Timestamp) -> bool {
-    let Ok(Value::Object(session)) = serde_json::from_slice(session) else { return false };
-    let expires = match session.get("cookie").and_then(|cookie| cookie.get("expires")) {
+/// From when on MemoryStore's `expires && expires <= Date.now()` is true, where a string is read with `new Date`. What cannot
+/// be read has no end.
+fn end(session: &[u8]) -> Option<i64> {
+    let Ok(Value::Object(session)) = serde_json::from_slice(session) else { return None };
+    match session.get("cookie").and_then(|cookie| cookie.get("expires")) {
         Some(Value::String(text)) => javascript_date(text).map(Timestamp::as_millisecond),
         // As a number `true` is 1, a millisecond after the epoch began.
         Some(Value::Bool(true)) => Some(1),
@@ -84,8 +95,7 @@ fn has_expired(session: &[u8], now: Timestamp) -> bool {
             number.as_f64().filter(|number| *number != 0.0).map(|number| number as i64)
         }
         _ => None,
-    };
-    expires.is_some_and(|expires| expires <= now.as_millisecond())
+    }
 }
 
 /// The date formats that ECMA-262 prescribes, 21.4.1.32 and `toUTCString`: those that a session's cookie can hold.
@@ -129,7 +139,8 @@ mod tests {
             ("null", false),
         ] {
             let session = format!(r#"{{"cookie":{{"expires":{expires}}}}}"#);
-            assert_eq!(has_expired(session.as_bytes(), now), expected, "{expires}");
+            let has_expired = end(session.as_bytes()).is_some_and(|end| end <= now.as_millisecond());
+            assert_eq!(has_expired, expected, "{expires}");
         }
     }
 }

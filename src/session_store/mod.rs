@@ -11,6 +11,7 @@ use crate::{
     remote::{Failure, Patience},
 };
 
+mod end;
 mod file;
 mod memcached;
 mod memory;
@@ -52,6 +53,15 @@ impl From<Failure> for Fault {
     }
 }
 
+/// A session, and when it ends.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Lasting {
+    /// As [`SessionStore::load`] gives it.
+    pub session: Vec<u8>,
+    /// How long it lives if nobody touches it; `None`: it has no end, or the store does not say.
+    pub ends_in: Option<Duration>,
+}
+
 /// A store of sessions. Nothing is written but what somebody ends.
 #[async_trait]
 pub trait SessionStore: std::fmt::Debug + Send + Sync + 'static {
@@ -64,13 +74,15 @@ pub trait SessionStore: std::fmt::Debug + Send + Sync + 'static {
     /// fault. Answers within `session.store_timeout`.
     async fn destroy(&self, id: &SessionId) -> Result<(), Fault>;
 
-    /// How long a session lives if nobody touches it; `None`: it has no end, or the store does not say.
-    async fn time_to_live(&self, _id: &SessionId) -> Result<Option<Duration>, Fault> {
-        Ok(None)
+    /// The same, and how long the session lives if nobody touches it.
+    async fn load_with_end(&self, id: &SessionId, max_bytes: usize) -> Result<Option<Lasting>, Fault> {
+        Ok(self.load(id, max_bytes).await?.map(|session| Lasting { session, ends_in: None }))
     }
 
     /// Which connection answers, counted: what another one says may come from another server, or from the same one that
-    /// has just come back.
+    /// has just come back. One rule for all stores: it counts when a connection was lost and no other one answers that
+    /// waited beside it, or when another server is asked from now on; it does not when a connection was closed here, be it idle,
+    /// or given up with an answer half-read or too late.
     fn connection(&self) -> u64 {
         0
     }

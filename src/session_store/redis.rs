@@ -5,7 +5,7 @@ use std::{
     collections::HashMap,
     sync::{
         Arc, Mutex, PoisonError,
-        atomic::{AtomicU64, Ordering},
+        atomic::{AtomicBool, AtomicU64, Ordering},
     },
     time::Duration,
 };
@@ -14,9 +14,11 @@ use async_trait::async_trait;
 use redis::{Cmd, Value};
 use tokio::sync::watch;
 
-use super::{Fault, Health, Listener, News, SessionId, SessionStore, log_answers, log_silent, may_only_read};
+use super::{
+    Fault, Health, Lasting, Listener, News, SessionId, SessionStore, log_answers, log_silent, may_only_read,
+};
 use crate::{
-    config::redis_url::RedisUrl,
+    config::redis_url::{RedisUrl, Topology},
     redis_connection::{self, Connector, KeptConnection, Means, Purpose, Pushed},
 };
 
@@ -26,8 +28,9 @@ pub struct RedisStore {
     prefix: String,
     connector: Connector,
     connection: KeptConnection,
-    /// Counts how often a cluster's primaries were others than before.
+    /// Counts how often a cluster's primaries were others than before, or may have been.
     moves: Arc<AtomicU64>,
+    unasked: Unasked,
 }
 
 impl RedisStore {
@@ -36,11 +39,31 @@ impl RedisStore {
         let purpose = Purpose { probe: Cmd::getrange(&prefix, 0, 0), log_answers, log_silent };
         let connector = Connector::new(url, connect_timeout, timeout);
         let connection = KeptConnection::open(connector.clone(), purpose);
-        Self { prefix, connector, connection, moves: Arc::default() }
+        Self { prefix, connector, connection, moves: Arc::default(), unasked: Unasked::default() }
     }
 
     fn key(&self, id: &SessionId) -> String {
         format!("{}{}", self.prefix, id.expose())
+    }
+
+    /// How long a session lives if nobody touches it. Without an answer it is asked for again all the same, only later.
+    async fn time_to_live(&self, id: &SessionId) -> Option<Duration> {
+        if self.unasked.is_on(self.connection.number()) {
+            return None;
+        }
+        match self.connection.ask(&Cmd::pttl(self.key(id))).await {
+            // Negative: there is no such key, or it has no end.
+            Ok(Value::Int(milliseconds)) => u64::try_from(milliseconds).ok().map(Duration::from_millis),
+            Ok(_) => None,
+            Err(failure) => {
+                if failure.code() == Some("NOPERM") {
+                    self.unasked.is_refused(self.connection.number(), &failure);
+                } else {
+                    self.connection.doubt();
+                }
+                None
+            }
+        }
     }
 }
 
@@ -76,16 +99,10 @@ impl SessionStore for RedisStore {
         }
     }
 
-    async fn time_to_live(&self, id: &SessionId) -> Result<Option<Duration>, Fault> {
-        match self.connection.ask(&Cmd::pttl(self.key(id))).await {
-            // Negative: there is no such key, or it has no end.
-            Ok(Value::Int(milliseconds)) => Ok(u64::try_from(milliseconds).ok().map(Duration::from_millis)),
-            Ok(_) => Err(Fault::Unavailable("an answer that PTTL does not give".to_owned())),
-            Err(failure) => {
-                self.connection.doubt();
-                Err(Fault::Unavailable(failure.to_string()))
-            }
-        }
+    async fn load_with_end(&self, id: &SessionId, max_bytes: usize) -> Result<Option<Lasting>, Fault> {
+        // Together, so that they reach the server as one.
+        let (session, ends_in) = tokio::join!(self.load(id, max_bytes), self.time_to_live(id));
+        Ok(session?.map(|session| Lasting { session, ends_in }))
     }
 
     fn connection(&self) -> u64 {
@@ -94,7 +111,8 @@ impl SessionStore for RedisStore {
 
     async fn follow(&self, listener: Arc<dyn Listener>) {
         let moves = Arc::clone(&self.moves);
-        let ear = Ear { listener, moves, servers: Mutex::default() };
+        let is_cluster = self.connector.url().topology == Topology::Cluster;
+        let ear = Ear { listener, moves, is_cluster, servers: Mutex::default() };
         match self.connector.follow_keys(&self.prefix, Arc::new(ear)).await {}
     }
 
@@ -111,10 +129,43 @@ impl SessionStore for RedisStore {
     }
 }
 
+/// On which connection the store's user may not ask how long sessions live: there it is not asked again.
+#[derive(Debug)]
+struct Unasked {
+    connection: AtomicU64,
+    is_said: AtomicBool,
+}
+
+impl Default for Unasked {
+    fn default() -> Self {
+        // No connection comes to have this number.
+        Self { connection: AtomicU64::new(u64::MAX), is_said: AtomicBool::new(false) }
+    }
+}
+
+impl Unasked {
+    fn is_on(&self, connection: u64) -> bool {
+        self.connection.load(Ordering::Relaxed) == connection
+    }
+
+    fn is_refused(&self, connection: u64, failure: &redis_connection::Failure) {
+        self.connection.store(connection, Ordering::Relaxed);
+        if !self.is_said.swap(true, Ordering::Relaxed) {
+            tracing::warn!(
+                cause = %failure,
+                "nobody knows when sessions expire: sockets end with an expired session at the store's push, if it tells of \
+                 its sessions, else within revalidate.interval; to have them end in time allow the user of session.store \
+                 `+pttl` (docs/redis.md), which is noticed with the next connection"
+            );
+        }
+    }
+}
+
 /// Makes sessions' news of what servers tell of keys.
 struct Ear {
     listener: Arc<dyn Listener>,
     moves: Arc<AtomicU64>,
+    is_cluster: bool,
     /// Which servers tell of their keys now.
     servers: Mutex<HashMap<String, bool>>,
 }
@@ -135,8 +186,13 @@ impl redis_connection::Listener for Ear {
 
     fn is_told(&self, server: &str, by: Result<Means, &str>) {
         let mut servers = self.servers.lock().unwrap_or_else(PoisonError::into_inner);
-        if servers.insert(server.to_owned(), by.is_ok()) == Some(by.is_ok()) {
+        let before = servers.insert(server.to_owned(), by.is_ok());
+        if before == Some(by.is_ok()) {
             return;
+        }
+        // Of a cluster another node may take its place before that is known, with less than it had.
+        if self.is_cluster && before == Some(true) {
+            self.moves.fetch_add(1, Ordering::Relaxed);
         }
         match by {
             Ok(Means::Notifications) => {

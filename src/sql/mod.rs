@@ -1,4 +1,4 @@
-//! SQL databases: one question at a time, each one row, its first column or all of them, or nothing. The drivers are known
+//! SQL databases: one question at a time, each one row, its first columns or all of them, or nothing. The drivers are known
 //! here alone.
 
 use std::{fmt, sync::Arc};
@@ -48,8 +48,8 @@ impl Query {
 /// What of a row is the answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Wanted {
-    /// Its first column.
-    Column,
+    /// Its first column, and the second one if it has one.
+    Columns,
     /// All of it, as a JSON object.
     Row {
         /// How large it may be.
@@ -89,8 +89,8 @@ impl fmt::Debug for Argument {
 pub enum Answer {
     /// No row, or NULL in its first column; or it is done.
     Nothing,
-    /// What was wanted of the first row.
-    Found(Vec<u8>),
+    /// What was wanted of the first row: the first column, or all of it; and what is not NULL in the second column.
+    Found(Vec<u8>, Option<Vec<u8>>),
     /// A row that is larger than it may be.
     TooLarge,
 }

@@ -55,9 +55,13 @@ where
         Err(error) => return Err(DB::failure(&error)),
     };
     match query.wanted {
-        Wanted::Column => {
-            let column: Option<Vec<u8>> = row.try_get_unchecked(0).map_err(|error| DB::failure(&error))?;
-            Ok(column.map_or(Answer::Nothing, Answer::Found))
+        Wanted::Columns => {
+            let column = |at| -> Result<Option<Vec<u8>>, Failure> {
+                row.try_get_unchecked(at).map_err(|error| DB::failure(&error))
+            };
+            let Some(first) = column(0)? else { return Ok(Answer::Nothing) };
+            let second = if row.len() > 1 { column(1)? } else { None };
+            Ok(Answer::Found(first, second))
         }
         Wanted::Row { max_bytes } => object::<DB>(&row, max_bytes).map_err(Failure::Refused),
         Wanted::Done => Ok(Answer::Nothing),
@@ -83,7 +87,7 @@ fn object<DB: Columns>(row: &DB::Row, max_bytes: usize) -> Result<Answer, String
         object.insert(column.name().to_owned(), value);
     }
     let object = serde_json::to_vec(&object).map_err(|error| error.to_string())?;
-    Ok(if object.len() > max_bytes { Answer::TooLarge } else { Answer::Found(object) })
+    Ok(if object.len() > max_bytes { Answer::TooLarge } else { Answer::Found(object, None) })
 }
 
 /// `None` for what JSON cannot say.

@@ -85,7 +85,7 @@ impl Remote for Postgres {
             Some(statement) => statement.clone(),
             None => {
                 let text = match query.wanted {
-                    Wanted::Column | Wanted::Done => Cow::Borrowed(&*query.statement),
+                    Wanted::Columns | Wanted::Done => Cow::Borrowed(&*query.statement),
                     // No more is sent than a character more than may be. The line ends a comment that may be the last
                     // word.
                     Wanted::Row { max_bytes } => Cow::Owned(format!(
@@ -105,12 +105,14 @@ impl Remote for Postgres {
             connection.prepared.clear();
             failure(&error)
         })?;
-        let column: Option<Vec<u8>> =
-            rows.first().map_or(Ok(None), |row| row.try_get(0)).map_err(|error| failure(&error))?;
-        Ok(match (column, query.wanted) {
+        let column = |at| -> Result<Option<Vec<u8>>, Failure> {
+            let row = rows.first().filter(|row| at < row.len());
+            row.map_or(Ok(None), |row| row.try_get(at)).map_err(|error| failure(&error))
+        };
+        Ok(match (column(0)?, query.wanted) {
             (None, _) => Answer::Nothing,
             (Some(row), Wanted::Row { max_bytes }) if row.len() > max_bytes => Answer::TooLarge,
-            (Some(found), _) => Answer::Found(found),
+            (Some(first), _) => Answer::Found(first, column(1)?),
         })
     }
 }

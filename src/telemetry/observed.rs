@@ -1,6 +1,6 @@
 //! Stores, sources and policies that are measured and traced, around those that know nothing of it.
 
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
 
 use async_trait::async_trait;
 use serde_json::Value;
@@ -16,7 +16,7 @@ use crate::{
         User,
         policy::{Policy, PolicyFailed, Socket},
     },
-    session_store::{Fault as StoreFault, Health, Listener, SessionId, SessionStore},
+    session_store::{Fault as StoreFault, Health, Lasting, Listener, SessionId, SessionStore},
     user_source::{Fault as SourceFault, Resolved, UserSource},
 };
 
@@ -32,16 +32,16 @@ impl ObservedStore {
     pub fn around(inner: Arc<dyn SessionStore>, metrics: Arc<Metrics>) -> Arc<dyn SessionStore> {
         Arc::new(Self { inner, metrics })
     }
-}
 
-#[async_trait]
-impl SessionStore for ObservedStore {
-    async fn load(&self, id: &SessionId, max_bytes: usize) -> Result<Option<Vec<u8>>, StoreFault> {
+    async fn loading<T>(
+        &self,
+        loading: impl Future<Output = Result<Option<T>, StoreFault>>,
+    ) -> Result<Option<T>, StoreFault> {
         let waiting = Waiting::for_one_of(self.metrics.session_store_answers());
         let loaded = match traces::session_store() {
-            None => self.inner.load(id, max_bytes).await,
+            None => loading.await,
             Some(span) => {
-                let loaded = self.inner.load(id, max_bytes).instrument(span.clone()).await;
+                let loaded = loading.instrument(span.clone()).await;
                 traces::outcome(&span, outcome(&loaded).name(), loaded.is_err());
                 loaded
             }
@@ -49,13 +49,20 @@ impl SessionStore for ObservedStore {
         waiting.answered(outcome(&loaded));
         loaded
     }
+}
+
+#[async_trait]
+impl SessionStore for ObservedStore {
+    async fn load(&self, id: &SessionId, max_bytes: usize) -> Result<Option<Vec<u8>>, StoreFault> {
+        self.loading(self.inner.load(id, max_bytes)).await
+    }
+
+    async fn load_with_end(&self, id: &SessionId, max_bytes: usize) -> Result<Option<Lasting>, StoreFault> {
+        self.loading(self.inner.load_with_end(id, max_bytes)).await
+    }
 
     async fn destroy(&self, id: &SessionId) -> Result<(), StoreFault> {
         self.inner.destroy(id).await
-    }
-
-    async fn time_to_live(&self, id: &SessionId) -> Result<Option<Duration>, StoreFault> {
-        self.inner.time_to_live(id).await
     }
 
     fn connection(&self) -> u64 {

@@ -108,7 +108,7 @@ impl Lookup for SqlUsers {
         }
         let query = query(&self.statement, self.bound, Some(id));
         let row = match self.database.ask_until(deadline, &query).await {
-            Ok(Answer::Found(row)) => row,
+            Ok(Answer::Found(row, _)) => row,
             Ok(Answer::Nothing) => return Ok(None),
             Ok(Answer::TooLarge) => return Err(too_large()),
             Err(no_answer) => return Err(failure(no_answer)),

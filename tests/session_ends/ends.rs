@@ -1,12 +1,19 @@
 //! What ends a socket, and what does not.
 
-use std::time::Duration;
+use std::{
+    fs,
+    time::{Duration, Instant, SystemTime},
+};
 
 use redis::AsyncCommands as _;
 use serde_json::json;
+use tempfile::TempDir;
 
-use super::{are_asked, delete, ends, gateway, is_told_nothing, session_of, socket_of, start};
-use crate::support::{callers::Caller, redis::Redis};
+use super::{
+    SOON, are_asked, delete, ends, gateway, is_told_nothing, is_told_that_it_ended, session_of, socket_of,
+    start,
+};
+use crate::support::{callers::Caller, redis::Redis, service::Service};
 
 const A_WHILE: Duration = Duration::from_millis(500);
 
@@ -127,6 +134,34 @@ async fn without_pushes_it_is_found_within_the_interval() {
     delete(&redis, "one").await;
     let took = ends(&mut chat, &["a"], 4500, "session_not_found").await;
     assert!(took < Duration::from_secs(2), "{took:?}");
+    service.stop().await;
+}
+
+#[tokio::test]
+async fn in_a_store_that_tells_nothing_an_expired_session_ends_with_its_time_and_not_with_the_sweep() {
+    const LIVES: Duration = Duration::from_secs(3);
+    let folder = TempDir::new().unwrap();
+    let ana = json!({"id": 1});
+    let put = |lives: Duration| {
+        let now = SystemTime::UNIX_EPOCH.elapsed().unwrap();
+        let session = json!({
+            "cookie": {"originalMaxAge": lives.as_secs_f64() * 1000.0},
+            "passport": {"user": ana},
+            "__lastAccess": now.as_secs_f64() * 1000.0,
+        });
+        fs::write(folder.path().join("one.json"), session.to_string()).unwrap();
+    };
+    put(LIVES);
+    let url = format!("file:{}", folder.path().display());
+    let service = Service::start(&[("SESSION_STORE", &url), ("REVALIDATE_INTERVAL", "1h")]).await;
+    let mut chat = gateway(&service, "chat", vec![socket_of("a", "one", &ana)]).await;
+    are_asked(&service, 1).await;
+    // Its owner is there again in good time.
+    put(LIVES);
+    let touched = Instant::now();
+    is_told_that_it_ended(&mut chat, "a").await;
+    let took = touched.elapsed();
+    assert!((LIVES - A_WHILE..LIVES + SOON).contains(&took), "{took:?}");
     service.stop().await;
 }
 

@@ -3,11 +3,12 @@
 use std::time::{Duration, Instant};
 
 use serde_json::json;
+use tokio::time::sleep;
 
 use super::{
     are_asked, delete, ends, gateway, is_told_nothing, is_told_that_it_ended, session_of, socket_of, start,
 };
-use crate::support::{memcached::Memcached, redis::Redis, service::Service};
+use crate::support::{memcached::Memcached, proxy::Proxy, redis::Redis, service::Service};
 
 #[tokio::test]
 async fn a_store_that_is_away_ends_nothing_and_one_that_comes_back_is_read_twice() {
@@ -56,6 +57,43 @@ async fn a_store_of_another_kind_that_comes_back_is_read_twice_too() {
     let begun = Instant::now();
     is_told_that_it_ended(&mut chat, "b").await;
     assert!(begun.elapsed() > Duration::from_millis(1_500), "{:?}", begun.elapsed());
+    is_told_nothing(&mut chat, Duration::from_secs(3)).await;
+    service.stop().await;
+}
+
+#[tokio::test]
+async fn connections_that_do_not_last_hold_up_an_end_so_long_and_no_longer() {
+    /// docs/session-ends.md, and what a busy machine takes.
+    const BOUND: Duration = Duration::from_secs(10 + 3);
+    let redis = Redis::start().await;
+    let proxy = Proxy::to(redis.port).await;
+    let ana = json!({"id": 1});
+    redis.put("one", &session_of(&ana)).await;
+    redis.put("two", &session_of(&ana)).await;
+    let url = proxy.url();
+    let settings = [("SESSION_STORE", url.as_str()), ("REVALIDATE_INTERVAL", "1s")];
+    let service = start(&redis, &settings).await;
+    let sockets = vec![socket_of("a", "one", &ana), socket_of("b", "two", &ana)];
+    let mut chat = gateway(&service, "chat", sockets).await;
+    are_asked(&service, 2).await;
+    let cut_again_and_again = async {
+        loop {
+            proxy.cut();
+            proxy.mend();
+            sleep(Duration::from_millis(900)).await;
+        }
+    };
+    let log_out = async {
+        delete(&redis, "one").await;
+        let begun = Instant::now();
+        is_told_that_it_ended(&mut chat, "a").await;
+        begun.elapsed()
+    };
+    let took = tokio::select! {
+        took = log_out => took,
+        () = cut_again_and_again => unreachable!("it goes on"),
+    };
+    assert!(took < BOUND, "{took:?}");
     is_told_nothing(&mut chat, Duration::from_secs(3)).await;
     service.stop().await;
 }

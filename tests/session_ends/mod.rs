@@ -14,6 +14,7 @@ use crate::support::{
 };
 
 mod caps;
+mod cluster;
 mod commands;
 mod end_sessions;
 mod ends;

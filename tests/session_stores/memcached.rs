@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use socketpass::session_store::{Health, SessionStore};
+use socketpass::session_store::{Health, SessionId, SessionStore};
 
 use super::contract::{Backend, contract};
 use crate::support::{
@@ -74,4 +74,19 @@ async fn a_restart_is_noticed_and_bridged() {
     memcached.set(ANA_ID, JSON, ANA.as_bytes()).await;
     finds_ana(&*store).await;
     becomes(&*store, Health::Up).await;
+}
+
+#[tokio::test]
+async fn an_item_that_is_not_read_to_its_end_costs_a_connection_and_no_doubt() {
+    let memcached = Memcached::start().await;
+    let store = open(&memcached.url(), &[]);
+    memcached.set(ANA_ID, JSON, ANA.as_bytes()).await;
+    finds_ana(&*store).await;
+    becomes(&*store, Health::Up).await;
+    let (id, before) = (SessionId::new(ANA_ID.to_owned()).unwrap(), store.connection());
+    for _ in 0..3 {
+        assert_eq!(store.load(&id, 10).await, found(&ANA[..11]));
+        assert_eq!(load(&*store, ANA_ID).await, found(ANA));
+    }
+    assert_eq!(store.connection(), before);
 }

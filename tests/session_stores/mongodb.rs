@@ -20,7 +20,7 @@ use crate::support::{
     ANA, ANA_ID,
     mongodb::MongoDb,
     proxy::Proxy,
-    store::{becomes, found, load, open},
+    store::{becomes, ends_in, ends_in_seconds, found, load, open},
 };
 
 struct OnMongoDb {
@@ -132,6 +132,11 @@ async fn a_session_ends_as_each_package_looks_at_it() {
             backend.replace(ANA_ID, doc! { "_id": ANA_ID, "session": ANA, "expires": expires }).await;
             let expected = if lives { found(ANA) } else { Ok(None) };
             assert_eq!(load(&*store, ANA_ID).await, expected, "{layout} {expires}");
+            match expires {
+                Bson::DateTime(_) if lives => ends_in_seconds(&*store, ANA_ID, 3600).await,
+                _ if lives => assert_eq!(ends_in(&*store, ANA_ID).await, None),
+                _ => {}
+            }
         }
     }
 }

@@ -14,7 +14,10 @@ use crate::support::{
     ANA, ANA_ID,
     ports::lasting_port,
     redis::Redis,
-    store::{becomes, connect, destroy, finds_ana, found, is_unavailable_within, load, open, put_ana},
+    store::{
+        becomes, connect, destroy, ends_in_seconds, finds_ana, found, is_unavailable_within, load, open,
+        put_ana,
+    },
     until,
 };
 
@@ -90,6 +93,7 @@ async fn a_session_whose_time_to_live_ran_out_is_none() {
     let key = backend.key(ANA_ID);
     let () = ask(&backend.connection, cmd("SET").arg(&key).arg(ANA).arg("EX").arg(3600)).await;
     assert_eq!(load(&*store, ANA_ID).await, found(ANA));
+    ends_in_seconds(&*store, ANA_ID, 3600).await;
     let set: bool = ask(&backend.connection, cmd("PEXPIRE").arg(&key).arg(20)).await;
     assert!(set);
     until("the time to live runs out", || async { load(&*store, ANA_ID).await == Ok(None) }).await;

@@ -18,7 +18,7 @@ use crate::support::{
     ANA, ANA_ID,
     mariadb::MariaDb,
     postgres::Postgres,
-    store::{Answer, becomes, destroy, finds_ana, found, load, open},
+    store::{Answer, becomes, destroy, ends_in, ends_in_seconds, finds_ana, found, load, open},
     until,
 };
 
@@ -45,6 +45,13 @@ async fn a_session_ends_when_its_package_says(backend: &dyn OfPackage) {
         let lives = seconds > 0 || package == "connect-session-sequelize";
         let expected: Answer = if lives { found(ANA) } else { Ok(None) };
         assert_eq!(load(&*store, ANA_ID).await, expected, "{package} {seconds}");
+        match u64::try_from(seconds) {
+            Ok(seconds) if package != "connect-session-sequelize" => {
+                ends_in_seconds(&*store, ANA_ID, seconds).await;
+            }
+            Ok(_) => assert_eq!(ends_in(&*store, ANA_ID).await, None),
+            Err(_) => {}
+        }
     }
 }
 

@@ -23,6 +23,20 @@ pub async fn load(store: &dyn SessionStore, id: &str) -> Answer {
     store.load(&SessionId::new(id.to_owned()).unwrap(), 4 << 20).await
 }
 
+/// How long a session lives that is there, if nobody touches it.
+pub async fn ends_in(store: &dyn SessionStore, id: &str) -> Option<Duration> {
+    let loaded = store.load_with_end(&SessionId::new(id.to_owned()).unwrap(), 4 << 20).await;
+    loaded.unwrap().expect("it is there").ends_in
+}
+
+/// It ends so many seconds from now, give or take what a busy machine takes and what packages round.
+pub async fn ends_in_seconds(store: &dyn SessionStore, id: &str, seconds: u64) {
+    let left = ends_in(store, id).await.expect("it has an end");
+    let expected = Duration::from_secs(seconds);
+    let around = expected - Duration::from_secs(6)..=expected + Duration::from_millis(1_100);
+    assert!(around.contains(&left), "{left:?}, not {expected:?}");
+}
+
 pub async fn destroy(store: &dyn SessionStore, id: &str) -> Result<(), Fault> {
     store.destroy(&SessionId::new(id.to_owned()).unwrap()).await
 }

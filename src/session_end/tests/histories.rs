@@ -111,7 +111,10 @@ async fn play(history: &[(u64, Step)]) -> Vec<Outcome> {
                         life.becomes(None);
                         life.1 = 0;
                     }
-                    Happening::Touched | Happening::Fault(_) | Happening::NotLoadedYet(_) => {}
+                    Happening::Touched
+                    | Happening::Fault(_)
+                    | Happening::NotLoadedYet(_)
+                    | Happening::Reconnected => {}
                 }
             }
         }
@@ -143,6 +146,7 @@ fn happening() -> impl Strategy<Value = Happening> {
         4 => Just(Happening::Touched),
         2 => (1_u64..5_000).prop_map(Happening::Fault),
         2 => (1_u64..1_900).prop_map(Happening::NotLoadedYet),
+        2 => Just(Happening::Reconnected),
     ]
 }
 

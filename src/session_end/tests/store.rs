@@ -27,6 +27,8 @@ pub(super) enum Happening {
     Fault(u64),
     /// Another connection answers, which has nothing for so long, less than two seconds.
     NotLoadedYet(u64),
+    /// Another connection answers.
+    Reconnected,
 }
 
 #[derive(Debug)]
@@ -90,6 +92,10 @@ impl PlayedStore {
                 played.empty_until = Instant::now() + Duration::from_millis(time);
                 played.connection += 1;
                 news = Some(News::Everything);
+            }
+            Happening::Reconnected => {
+                played.connection += 1;
+                news = None;
             }
         }
         if let (true, Some(Ear(listener)), Some(news)) = (is_told, &played.listener, news) {

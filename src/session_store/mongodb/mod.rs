@@ -19,7 +19,7 @@ use mongodb::{
 use secrecy::ExposeSecret as _;
 use tokio::sync::{OnceCell, watch};
 
-use super::{Fault, Health, SessionId, SessionStore, not_destroyed, told};
+use super::{Fault, Health, Lasting, SessionId, SessionStore, end::ends_in, not_destroyed, told};
 use crate::{
     config::{layout::Layout, mongo_url::MongoUrl},
     remote::{Failure, Kept, Patience, Remote},
@@ -54,10 +54,14 @@ impl MongoStore {
 #[async_trait]
 impl SessionStore for MongoStore {
     async fn load(&self, id: &SessionId, max_bytes: usize) -> Result<Option<Vec<u8>>, Fault> {
+        Ok(self.load_with_end(id, max_bytes).await?.map(|lasting| lasting.session))
+    }
+
+    async fn load_with_end(&self, id: &SessionId, max_bytes: usize) -> Result<Option<Lasting>, Fault> {
         let find = Question::Find { id: id.expose().to_owned(), max_bytes };
         match self.mongo.ask(&find).await? {
             Found::Nothing => Ok(None),
-            Found::Session(session) => Ok((!session.is_empty()).then_some(session)),
+            Found::Session(lasting) => Ok((!lasting.session.is_empty()).then_some(lasting)),
             Found::Other(what) => Err(Fault::NotASession(what.to_owned())),
         }
     }
@@ -109,7 +113,7 @@ enum Question {
 enum Found {
     Nothing,
     /// JSON; of more than was asked for, one byte more.
-    Session(Vec<u8>),
+    Session(Lasting),
     /// What is there instead of a session.
     Other(&'static str),
 }
@@ -197,7 +201,14 @@ impl Mongo {
             Some(_) => return Ok(Found::Other("it is neither a text nor a document")),
         };
         session.truncate(max_bytes.saturating_add(1));
-        Ok(Found::Session(session))
+        let ends_in = match expires {
+            #[expect(clippy::cast_precision_loss, reason = "to the millisecond for a long time to come")]
+            Some(RawBsonRef::DateTime(end)) => {
+                ends_in(end.timestamp_millis() as f64, DateTime::now().timestamp_millis() as f64)
+            }
+            _ => None,
+        };
+        Ok(Found::Session(Lasting { session, ends_in }))
     }
 }
 

@@ -8,7 +8,7 @@ use std::{
 use async_trait::async_trait;
 use tokio::{sync::watch, time::Instant};
 
-use super::{Fault, Health, SessionId, SessionStore, not_destroyed, told};
+use super::{Fault, Health, Lasting, SessionId, SessionStore, end, not_destroyed, told};
 use crate::{
     config::{
         layout::Layout,
@@ -41,7 +41,7 @@ impl SqlStore {
         let dialect = url.dialect();
         let (find, destroy) = (statement::find(layout, dialect), statement::destroy(layout, dialect));
         // It needs the same rights and the same columns; nobody has the empty id.
-        let probe = query(&find, "", 0, Wanted::Column);
+        let probe = query(&find, "", 0, Wanted::Columns);
         let database = Database::open(url, patience, told(url), probe);
         let table = layout.table.name.clone();
         let right = right(layout, dialect);
@@ -80,6 +80,13 @@ fn query(statement: &Statement, id: &str, max_bytes: usize, wanted: Wanted) -> Q
     Query { statement: Arc::clone(&statement.text), arguments, wanted }
 }
 
+/// How long until an end that a database gives, in milliseconds since 1970, as text.
+fn ends_in(end: &[u8]) -> Option<Duration> {
+    let end = str::from_utf8(end).ok()?.parse().ok()?;
+    #[expect(clippy::cast_precision_loss, reason = "to the millisecond for a long time to come")]
+    end::ends_in(end, now() as f64)
+}
+
 /// Milliseconds since 1970.
 fn now() -> i64 {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
@@ -89,13 +96,19 @@ fn now() -> i64 {
 #[async_trait]
 impl SessionStore for SqlStore {
     async fn load(&self, id: &SessionId, max_bytes: usize) -> Result<Option<Vec<u8>>, Fault> {
+        Ok(self.load_with_end(id, max_bytes).await?.map(|lasting| lasting.session))
+    }
+
+    async fn load_with_end(&self, id: &SessionId, max_bytes: usize) -> Result<Option<Lasting>, Fault> {
         if !self.can_have(id) {
             return Ok(None);
         }
         let deadline = Instant::now() + self.timeout;
-        let query = query(&self.find, id.expose(), max_bytes, Wanted::Column);
+        let query = query(&self.find, id.expose(), max_bytes, Wanted::Columns);
         match self.database.ask_until(deadline, &query).await? {
-            Answer::Found(session) if !session.is_empty() => Ok(Some(session)),
+            Answer::Found(session, end) if !session.is_empty() => {
+                Ok(Some(Lasting { session, ends_in: end.and_then(|end| ends_in(&end)) }))
+            }
             _ => Ok(None),
         }
     }

@@ -32,6 +32,9 @@ pub(super) fn find(layout: &Layout, dialect: Dialect) -> Statement {
     let mut statement = String::from("SELECT ");
     statement += &writer.session(&layout.session);
     // Writing to a string does not fail.
+    if let Some(expiry) = &layout.expiry {
+        let _ = write!(statement, ", {}", writer.end(expiry));
+    }
     let _ = write!(statement, " FROM {}", writer.table(layout));
     let _ = write!(statement, " WHERE {}", writer.same_id(&layout.id));
     if let Some(expiry) = &layout.expiry {
@@ -121,6 +124,18 @@ impl Writer {
         }
     }
 
+    /// When the session ends: milliseconds since 1970, as text, so that it does not matter what number they are.
+    fn end(&self, expiry: &Expiry) -> String {
+        let column = self.quoted(&expiry.column);
+        match self.dialect {
+            Dialect::Postgres => {
+                format!("convert_to(({})::text, 'UTF8')", milliseconds_in_postgres(expiry.kept, &column))
+            }
+            Dialect::MySql => format!("CAST({} AS CHAR)", milliseconds_in_mysql(expiry.kept, column)),
+            Dialect::Sqlite => format!("CAST({} AS TEXT)", milliseconds_in_sqlite(expiry.kept, column)),
+        }
+    }
+
     /// As the npm package asks it.
     fn lives(&mut self, expiry: &Expiry) -> String {
         let Expiry { column, kept, inclusive, null_is_forever } = expiry;
@@ -149,6 +164,31 @@ fn now_in_postgres(kept: Moment, now: &str) -> String {
     }
 }
 
+/// A moment as it is kept, in milliseconds since 1970.
+fn milliseconds_in_postgres(kept: Moment, moment: &str) -> String {
+    match kept {
+        // A `timestamp` is in the connection's time zone here.
+        Moment::LocalSeconds | Moment::Instant | Moment::IsoSeconds | Moment::Date => {
+            format!("extract(epoch FROM {moment}::timestamptz) * 1000")
+        }
+        Moment::Utc | Moment::UtcSeconds => format!("extract(epoch FROM {moment}) * 1000"),
+        Moment::Seconds => format!("{moment} * 1000"),
+        Moment::Milliseconds => moment.to_owned(),
+    }
+}
+
+/// The connection's time zone is UTC.
+fn milliseconds_in_mysql(kept: Moment, moment: String) -> String {
+    match kept {
+        Moment::Seconds | Moment::LocalSeconds => format!("{moment} * 1000"),
+        Moment::Milliseconds => moment,
+        Moment::UtcSeconds | Moment::IsoSeconds | Moment::Utc | Moment::Instant | Moment::Date => {
+            // UNIX_TIMESTAMP ends in 2038.
+            format!("TIMESTAMPDIFF(MICROSECOND, '1970-01-01', {moment}) / 1000")
+        }
+    }
+}
+
 /// The connection's time zone is UTC.
 fn now_in_mysql(kept: Moment, now: String) -> String {
     match kept {
@@ -167,9 +207,19 @@ fn end_and_now_in_sqlite(kept: Moment, end: &str, now: String) -> (String, Strin
         Moment::IsoSeconds | Moment::UtcSeconds => {
             (format!("datetime({end})"), format!("datetime({now} / 1000, 'unixepoch')"))
         }
+        Moment::Utc | Moment::Instant | Moment::Date => (milliseconds_in_sqlite(kept, end.to_owned()), now),
+    }
+}
+
+/// A moment as it is kept, in milliseconds since 1970.
+fn milliseconds_in_sqlite(kept: Moment, moment: String) -> String {
+    let of_iso = || format!("CAST(round((julianday({moment}) - 2440587.5) * 86400000) AS INTEGER)");
+    match kept {
+        Moment::Seconds | Moment::LocalSeconds => format!("{moment} * 1000"),
+        Moment::Milliseconds => moment,
+        Moment::IsoSeconds | Moment::UtcSeconds => of_iso(),
         Moment::Utc | Moment::Instant | Moment::Date => {
-            let milliseconds = format!("CAST(round((julianday({end}) - 2440587.5) * 86400000) AS INTEGER)");
-            (format!("CASE typeof({end}) WHEN 'text' THEN {milliseconds} ELSE {end} END"), now)
+            format!("CASE typeof({moment}) WHEN 'text' THEN {} ELSE {moment} END", of_iso())
         }
     }
 }
@@ -195,19 +245,20 @@ mod tests {
     fn a_statement_is_what_the_package_asks_for_the_very_id_and_no_more_than_is_taken() {
         assert_eq!(
             &*finds(Dialect::Postgres, "connect-pg-simple"),
-            "SELECT substring(convert_to(\"sess\"::text, 'UTF8') from 1 for $1::bigint::int) FROM \"session\" \
+            "SELECT substring(convert_to(\"sess\"::text, 'UTF8') from 1 for $1::bigint::int), \
+             convert_to((extract(epoch FROM \"expire\"::timestamptz) * 1000)::text, 'UTF8') FROM \"session\" \
              WHERE \"sid\" = $2 AND \"sid\"::text COLLATE \"C\" = $3::text COLLATE \"C\" \
              AND \"expire\" >= to_timestamp(ceil($4::bigint / 1000.0)) LIMIT 1"
         );
         assert_eq!(
             &*finds(Dialect::MySql, "express-mysql-session"),
-            "SELECT LEFT(CAST(CONVERT(`data` USING utf8mb4) AS BINARY), ?) FROM `sessions` \
+            "SELECT LEFT(CAST(CONVERT(`data` USING utf8mb4) AS BINARY), ?), CAST(`expires` * 1000 AS CHAR) FROM `sessions` \
              WHERE `session_id` = ? AND CAST(CONVERT(`session_id` USING utf8mb4) AS BINARY) = CAST(? AS BINARY) \
              AND `expires` >= ROUND(? / 1000) LIMIT 1"
         );
         assert_eq!(
             &*finds(Dialect::Sqlite, "connect-typeorm"),
-            "SELECT substr(CAST(\"json\" AS BLOB), 1, ?) FROM \"session\" \
+            "SELECT substr(CAST(\"json\" AS BLOB), 1, ?), CAST(\"expiredAt\" AS TEXT) FROM \"session\" \
              WHERE \"id\" = ? AND CAST(\"id\" AS BLOB) = CAST(? AS BLOB) \
              AND \"expiredAt\" > ? AND \"destroyedAt\" IS NULL LIMIT 1"
         );
