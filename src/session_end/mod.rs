@@ -39,7 +39,7 @@ mod tests;
 mod verdict;
 
 pub use self::{
-    ender::{CannotEnd, Ender},
+    ender::{CannotEnd, EndedSessions, Ender},
     tally::{Figures, Tally},
 };
 
