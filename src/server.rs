@@ -293,7 +293,7 @@ impl Server {
 struct Counting(Arc<Registry>);
 
 impl OpenSockets for Counting {
-    fn of(&self, id: &serde_json::Value) -> u64 {
+    fn of(&self, id: &str) -> u64 {
         self.0.count_of_user(id)
     }
 }

@@ -159,10 +159,10 @@ impl Asker {
     fn hold_to_cap(&self, authorizer: &Authorizer, again: &Again) {
         let Some(cap) = authorizer.cap() else { return };
         let Some(id) = authorizer.counted_by(again) else { return };
-        if cap.open.of(id) <= cap.max {
+        if cap.open.of(&id) <= cap.max {
             return;
         }
-        let mut open = self.registry.sockets_of_user(id);
+        let mut open = self.registry.sockets_of_user(&id);
         open.sort_unstable_by(|one, other| {
             let age = |member: &Member| member.record.connected_at();
             age(one).cmp(&age(other)).then_with(|| place(one).cmp(&place(other)))
