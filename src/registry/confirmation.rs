@@ -1,8 +1,8 @@
 //! What the service has found out about who is behind a socket, by asking its session.
 //!
 //! In a record it is bytes: the hash of [`Who`], and one packed value behind it if there is more to say: the user; or, of
-//! somebody who has an id, a list of the user or null, what is kept of `passport.user`, and the names of the id's path. Who
-//! wrote before there was such a list reads the hash, and no user in it.
+//! somebody who has an id, a list of the user or null, what is kept of `passport.user`, the names of the id's path, and since
+//! when. Who wrote before there was such a list reads the hash, and no user in it.
 
 use std::fmt;
 
@@ -38,8 +38,9 @@ pub struct Confirmation {
 }
 
 impl Confirmation {
-    /// The session with this mark belongs to this person; `user`, an object packed, counts over what is reported.
-    pub fn new(mark: Mark, who: &Who<'_>, user: Option<&[u8]>) -> Self {
+    /// The session with this mark belongs to this person, as is known since then, in microseconds since 1970; `user`, an
+    /// object packed, counts over what is reported.
+    pub fn new(mark: Mark, who: &Who<'_>, since: i64, user: Option<&[u8]>) -> Self {
         let Who { hash, named } = who;
         let mut packer = Packer::onto(hash.to_vec());
         let user = user.map(|user| Value::Map(Map::of(user)));
@@ -51,6 +52,7 @@ impl Confirmation {
                 packer.value(user.unwrap_or(Value::Null));
                 packer.int(*passport);
                 packer.value(Value::List(*field));
+                packer.int(since);
                 packer.end(begun);
             }
         }
@@ -94,6 +96,17 @@ pub(super) fn who(confirmed: &[u8]) -> Option<Who<'_>> {
         _ => None,
     };
     Some(Who { hash: *hash, named })
+}
+
+/// Since when that is known of somebody who has an id.
+pub(super) fn since(confirmed: &[u8]) -> Option<i64> {
+    match packed::value(confirmed.get(size_of::<Hash>()..)?) {
+        Value::List(list) => match list.iter().nth(3)? {
+            Value::Int(since) => Some(since),
+            _ => None,
+        },
+        _ => None,
+    }
 }
 
 /// The user that was confirmed, if it is another than the one that is reported.

@@ -129,6 +129,13 @@ impl Record {
         confirmation::who(confirmed)
     }
 
+    /// Since when it is known who it is, of somebody who has an id, in microseconds since 1970. It says when the service first
+    /// saw the socket, whatever its gateway reports.
+    pub fn known_since(&self) -> Option<i64> {
+        let (_, confirmed, _) = self.split()?;
+        confirmation::since(confirmed)
+    }
+
     /// Whether answers show the same of both: who somebody was confirmed to be they do not.
     pub fn shows_the_same(&self, other: &Self) -> bool {
         match (self.split(), other.split()) {
@@ -326,22 +333,22 @@ pub(super) mod tests {
         let Value::List(field) = packed::value(&field) else { panic!("a list") };
         let somebody = Who { hash: [7; 16], named: Some(Named { field, passport: -5 }) };
         let user = user.into_bytes();
-        let confirmation = Confirmation::new(Mark::of("one"), &somebody, Some(&user));
+        let confirmation = Confirmation::new(Mark::of("one"), &somebody, 3, Some(&user));
         let confirmed = reported.confirmed(&confirmation).expect("it is news");
         assert_eq!(confirmed.who(), Some(somebody));
         assert_eq!(confirmed.user().get(b"role"), Some(Value::Text(Text::from("admin"))));
         assert_eq!(confirmed.reported_user().get(b"role"), Some(Value::Text(Text::from("member"))));
         assert!(!confirmed.shows_the_same(&reported));
-        let as_reported = Confirmation::new(Mark::of("one"), &somebody, None);
+        let as_reported = Confirmation::new(Mark::of("one"), &somebody, 3, None);
         let as_reported = reported.confirmed(&as_reported).expect("it is news");
         assert!(as_reported != reported && as_reported.shows_the_same(&reported));
-        assert_eq!(as_reported.who(), Some(somebody));
+        assert_eq!((as_reported.who(), as_reported.known_since()), (Some(somebody), Some(3)));
         assert_eq!(Record::from_bytes(as_reported.as_bytes()), Some(as_reported));
         let nameless = Who { hash: [7; 16], named: None };
         for changed in [None, Some(&*user)] {
-            let confirmation = Confirmation::new(Mark::of("one"), &nameless, changed);
+            let confirmation = Confirmation::new(Mark::of("one"), &nameless, 3, changed);
             let nameless_now = reported.confirmed(&confirmation).expect("it is news");
-            assert_eq!(nameless_now.who(), Some(nameless));
+            assert_eq!((nameless_now.who(), nameless_now.known_since()), (Some(nameless), None));
             assert_eq!(nameless_now.shows_the_same(&reported), changed.is_none());
             assert_eq!(Record::from_bytes(nameless_now.as_bytes()), Some(nameless_now));
         }

@@ -114,12 +114,13 @@ impl Asker {
                 }
             }
         }
-        self.hold_to_cap(&authorizer, &again);
         let mut is_kept = true;
         for (_, gateway) in gateways {
             is_kept &= self.keep(gateway, again.user().fields()).await;
         }
-        Asked::Again(if is_kept { self.next(&again) } else { NOT_KEPT })
+        // When all are known for whose they are.
+        let is_early = self.hold_to_cap(&authorizer, &again) && *is_first;
+        Asked::Again(if is_kept && !is_early { self.next(&again) } else { NOT_KEPT })
     }
 
     /// Tells those who watch session ends, before the sockets are closed. Of the replicas whose gateways have sockets of
@@ -155,18 +156,19 @@ impl Asker {
         }
     }
 
-    /// Ends what somebody has open beyond the cap: of what slipped past in a burst the newest, or the oldest.
-    fn hold_to_cap(&self, authorizer: &Authorizer, again: &Again) {
-        let Some(cap) = authorizer.cap() else { return };
-        let Some(id) = authorizer.counted_by(again) else { return };
+    /// Ends what somebody has open beyond the cap: of what slipped past in a burst the newest, or the oldest. A gateway may
+    /// report sockets that are nobody's, and when they were opened: so those count of which it is known whose they are, since
+    /// when that is. Whether that is still to be found out of some.
+    fn hold_to_cap(&self, authorizer: &Authorizer, again: &Again) -> bool {
+        let Some(cap) = authorizer.cap() else { return false };
+        let Some(id) = authorizer.counted_by(again) else { return false };
         if cap.open.of(&id) <= cap.max {
-            return;
+            return false;
         }
-        let mut open = self.registry.sockets_of_user(&id);
-        open.sort_unstable_by(|one, other| {
-            let age = |member: &Member| member.record.connected_at();
-            age(one).cmp(&age(other)).then_with(|| place(one).cmp(&place(other)))
-        });
+        let (known, unknown): (Vec<_>, Vec<_>) =
+            self.registry.sockets_of_user(&id).into_iter().partition(|socket| socket.record.who().is_some());
+        let mut open: Vec<_> = known.iter().map(|socket| (age(socket), socket)).collect();
+        open.sort_unstable_by(|(one, _), (other, _)| one.cmp(other));
         let keep = usize::try_from(cap.max).unwrap_or(usize::MAX);
         let beyond = open.len().saturating_sub(keep);
         let (beyond, reason) = if cap.evicts_oldest {
@@ -174,9 +176,10 @@ impl Asker {
         } else {
             (open.get(keep..), Reason::TooManySockets)
         };
-        for member in beyond.unwrap_or_default() {
+        for (_, member) in beyond.unwrap_or_default() {
             self.endings.add(End::of(member, reason));
         }
+        unknown.iter().any(|socket| !socket.record.session_id().is_empty())
     }
 
     /// When to read it again before its absence is believed.
@@ -218,12 +221,17 @@ impl Asker {
     }
 }
 
+/// What comes first is older, at every replica alike. What gateways say counts for sockets of one session that came together.
+fn age(member: &Member) -> (Option<i64>, i64, (&str, &str)) {
+    (member.record.known_since(), member.record.connected_at(), place(member))
+}
+
 /// Where a socket is among others.
 fn place(member: &Member) -> (&str, &str) {
     (&member.info.gateway_id, member.record.socket_id())
 }
 
-fn microseconds_now() -> i64 {
+pub(super) fn microseconds_now() -> i64 {
     let elapsed = SystemTime::UNIX_EPOCH.elapsed().map(|elapsed| elapsed.as_micros()).unwrap_or_default();
     i64::try_from(elapsed).unwrap_or(i64::MAX)
 }

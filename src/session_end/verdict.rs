@@ -1,5 +1,6 @@
 //! What an answer means for one socket.
 
+use super::asker::microseconds_now;
 use crate::{
     authorize::{
         User,
@@ -38,18 +39,20 @@ pub(super) struct Answer<'a> {
     user: &'a User,
     /// Their fields, packed; `None`: they are larger than a gateway may report.
     packed: Option<Vec<u8>>,
+    /// Microseconds since 1970.
+    at: i64,
 }
 
 impl<'a> Answer<'a> {
     pub(super) fn new(again: &'a Again) -> Self {
-        Self::of(again.person(), again.user())
+        Self::of(again.person(), again.user(), microseconds_now())
     }
 
-    fn of(person: Option<&'a Person>, user: &'a User) -> Self {
+    fn of(person: Option<&'a Person>, user: &'a User, at: i64) -> Self {
         let mut packer = Packer::default();
         packer.object(user.fields());
         let packed = Some(packer.into_bytes()).filter(|user| user.len() <= LARGEST_USER);
-        Self { person, user, packed }
+        Self { person, user, packed, at }
     }
 
     /// What it means for this socket. `is_first`: its gateway may not have heard what was found out before.
@@ -75,7 +78,8 @@ impl<'a> Answer<'a> {
         let user = self.packed.as_deref();
         let another = user.filter(|user| record.reported_user() != Map::of(user));
         let who = self.person.map_or(Who::NOBODY, Person::who);
-        let confirmation = Confirmation::new(record.mark(), &who, another);
+        let since = record.known_since().unwrap_or(self.at);
+        let confirmation = Confirmation::new(record.mark(), &who, since, another);
         let has_changed = user.is_some_and(|user| record.user() != Map::of(user));
         let tell = has_changed || (is_first && another.is_some());
         Verdict::Stays { confirm: record.confirmed(&confirmation).map(|_| confirmation), tell }
@@ -117,7 +121,7 @@ mod tests {
 
     impl Somebody {
         fn answer(&self) -> Answer<'_> {
-            Answer::of(self.person.as_ref(), &self.user)
+            Answer::of(self.person.as_ref(), &self.user, 7)
         }
 
         fn who(&self) -> Who<'_> {
@@ -132,7 +136,7 @@ mod tests {
         }
 
         fn confirmed(&self) -> Record {
-            let confirmation = Confirmation::new(Mark::of("one"), &self.who(), None);
+            let confirmation = Confirmation::new(Mark::of("one"), &self.who(), 3, None);
             self.reported().confirmed(&confirmation).expect("it is news")
         }
     }
@@ -163,6 +167,7 @@ mod tests {
         let verdict = admin.answer().verdict(&record, IN, false);
         let record = record.confirmed(stays(&verdict, true).expect("news")).expect("it is news");
         assert_eq!(record.user(), Map::of(&packed(&admin.user)));
+        assert_eq!(record.known_since(), Some(3), "it is the same socket");
         assert_eq!(stays(&admin.answer().verdict(&record, IN, false), false), None);
         // Its gateway has listed it again, as it knows it.
         assert_eq!(stays(&admin.answer().verdict(&record, IN, true), true), None);
