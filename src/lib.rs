@@ -21,6 +21,7 @@ pub mod grpc;
 pub mod health;
 pub mod http;
 pub mod http_client;
+pub mod identity;
 pub mod json;
 pub mod logout;
 pub mod reason;

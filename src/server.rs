@@ -32,7 +32,7 @@ use crate::{
     http::{self, Logouts, Phase},
     logout::{Claims, EndSessions, Receiver, Unavailable},
     registry::{Registry, tally::CommandCounts},
-    session_end::{self, Ender, SessionEnds},
+    session_end::{self, EndedSessions, Ender, SessionEnds},
     session_store::{self, Health as StoreHealth, SessionStore},
     task,
     telemetry::{
@@ -151,10 +151,12 @@ impl Server {
         let authorization = AuthorizationServiceServer::new(authorization)
             .max_decoding_message_size(limits.max_message_bytes);
         let draining = Draining::default();
+        let ends = Arc::new(session_end::Tally::default());
         let ender = Arc::new(Ender::new(
             Arc::clone(&in_force.authorizer),
             in_force.store.subscribe(),
             Arc::clone(&registry),
+            Arc::clone(&ends),
         ));
         let registry_door =
             RegistryDoor::new(Arc::clone(&registry), Arc::clone(&ender), Arc::clone(metrics.door()));
@@ -230,7 +232,6 @@ impl Server {
         });
 
         let asked = Arc::clone(&registry);
-        let ends = Arc::new(session_end::Tally::default());
         let parts = session_end::Parts {
             authorizer: Arc::clone(&in_force.authorizer),
             stores: in_force.store.subscribe(),
@@ -292,7 +293,7 @@ impl Server {
 struct Counting(Arc<Registry>);
 
 impl OpenSockets for Counting {
-    fn of(&self, id: &serde_json::Value) -> u64 {
+    fn of(&self, id: &str) -> u64 {
         self.0.count_of_user(id)
     }
 }
@@ -323,7 +324,13 @@ impl EndSessions for ByToken {
         let whose = self.matching.of(claims);
         let whose = whose.map_err(|error| Unavailable(format!("logout.match cannot be asked: {error}")))?;
         let query = self.registry.query_of(whose);
-        self.ender.end(&query).await.map_err(|cannot| Unavailable(cannot.to_string()))
+        let EndedSessions { matched, coverage } =
+            self.ender.end(&query).await.map_err(|cannot| Unavailable(cannot.to_string()))?;
+        match coverage.gap(self.registry.lease()) {
+            None => Ok(matched),
+            // Those that are known are ended. The others are if the token comes again.
+            Some(gap) => Err(Unavailable(format!("not every open socket is known here: {gap}"))),
+        }
     }
 }
 
@@ -401,6 +408,9 @@ fn session_end_figures(tally: &session_end::Tally) -> SessionEndFigures {
         waiting,
         ended,
         not_ended,
+        destroyed,
+        not_destroyed,
+        ending,
     } = tally.figures();
     SessionEndFigures {
         sessions,
@@ -412,6 +422,8 @@ fn session_end_figures(tally: &session_end::Tally) -> SessionEndFigures {
         waiting,
         ended,
         failures: not_ended,
+        destroyed: [("done", destroyed), ("failed", not_destroyed)],
+        ending,
     }
 }
 

@@ -7,7 +7,7 @@ use std::{
 };
 
 /// Each part of `src/` and the parts it may use.
-const MAY_USE: [(&str, &[&str]); 26] = [
+const MAY_USE: [(&str, &[&str]); 27] = [
     ("main", &["cli"]),
     (
         "cli",
@@ -60,18 +60,33 @@ const MAY_USE: [(&str, &[&str]); 26] = [
     ("logout", &["config", "http_client", "json", "task"]),
     ("door", &["config", "seldom", "telemetry"]),
     ("telemetry", &["authorize", "config", "expression", "logout", "reason", "session_store", "user_source"]),
-    ("session_end", &["authorize", "expression", "reason", "registry", "session_store", "task"]),
-    ("authorize", &["config", "expression", "json", "reason", "seldom", "session_store", "user_source"]),
-    ("registry", &["config", "expression", "health", "reason", "redis_connection", "task"]),
+    ("session_end", &["authorize", "expression", "identity", "reason", "registry", "session_store", "task"]),
+    (
+        "authorize",
+        &["config", "expression", "identity", "json", "reason", "seldom", "session_store", "user_source"],
+    ),
+    ("registry", &["config", "expression", "health", "identity", "reason", "redis_connection", "task"]),
     ("reason", &[]),
     ("session_store", &["config", "health", "redis_connection", "remote", "sql"]),
     ("redis_connection", &["config", "health", "task"]),
     (
         "user_source",
-        &["causes", "config", "health", "http_client", "json", "redis_connection", "remote", "sql", "task"],
+        &[
+            "causes",
+            "config",
+            "health",
+            "http_client",
+            "identity",
+            "json",
+            "redis_connection",
+            "remote",
+            "sql",
+            "task",
+        ],
     ),
     ("http_client", &["causes"]),
     ("causes", &[]),
+    ("identity", &["expression"]),
     ("json", &[]),
     ("remote", &["health", "task"]),
     ("sql", &["config", "health", "remote", "task"]),

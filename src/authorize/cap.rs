@@ -2,17 +2,17 @@
 
 use std::{fmt, sync::Arc};
 
-use serde_json::Value;
-
 use super::{
     User,
     explain::{Step, StepName, Trace},
 };
+use crate::identity;
 
 /// Who knows which sockets are open in the fleet.
 pub trait OpenSockets: fmt::Debug + Send + Sync + 'static {
-    /// How many somebody has open: by what stands at `user.id_field` of their user, a text or a number.
-    fn of(&self, id: &Value) -> u64;
+    /// How many somebody has open: by what stands at `user.id_field` of their user, as a text or as the number that is written
+    /// so.
+    fn of(&self, id: &str) -> u64;
 }
 
 /// The cap (`limits.max_sockets_per_user`).
@@ -30,7 +30,7 @@ impl Cap {
     /// Whether one more may be opened. A user without an id is counted by nobody.
     pub(super) fn allows<T: Trace>(&self, user: &User, id_field: &[Box<str>], trace: &mut T) -> bool {
         let Some(id) = id_of(user, id_field) else { return true };
-        let open = self.open.of(id);
+        let open = self.open.of(&id);
         let allows = self.evicts_oldest || open < self.max;
         trace.step(|| {
             let input = format!("limits.max_sockets_per_user, {}", self.max);
@@ -46,18 +46,9 @@ impl Cap {
     }
 }
 
-/// What tells the sockets of one person, as the registry can find them by.
-pub(super) fn id_of<'u>(user: &'u User, id_field: &[Box<str>]) -> Option<&'u Value> {
-    if !user.logged_in() {
-        return None;
-    }
-    let (first, names) = id_field.split_first()?;
-    let id = names.iter().try_fold(user.fields().get(&**first)?, |value, name| value.get(&**name))?;
-    match id {
-        Value::Number(_) => Some(id),
-        Value::String(text) if !text.is_empty() => Some(id),
-        _ => None,
-    }
+/// What tells the sockets of one person.
+pub(super) fn id_of(user: &User, id_field: &[Box<str>]) -> Option<String> {
+    user.logged_in().then(|| identity::id(user.fields(), id_field)).flatten()
 }
 
 impl fmt::Debug for Cap {

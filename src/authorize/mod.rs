@@ -165,8 +165,13 @@ impl Authorizer {
         session_id: Option<SessionId>,
         trace: &mut T,
     ) -> Decision {
-        let said = self.policy_holds(&standing.user, handshake.into());
-        trace.step(|| policy::step(&*self.policy, &said, &standing, handshake.into()));
+        let socket = policy::Socket::from(handshake);
+        let (mut asked, mut said) = (socket, self.policy_holds(&standing.user, socket));
+        if matches!(said, Ok(true)) && socket.as_listed() != socket {
+            asked = socket.as_listed();
+            said = self.policy_holds(&standing.user, asked);
+        }
+        trace.step(|| policy::step(&*self.policy, &said, &standing, socket, asked));
         let holds = said.unwrap_or(false);
         if holds
             && let Some(cap) = &self.cap
@@ -221,6 +226,11 @@ mod tests {
 
     /// What a policy makes of somebody in this role who asks for a socket of `/chat`.
     async fn decide(policy: &str, role: &str) -> (Decision, Steps) {
+        decide_at(policy, role, "").await
+    }
+
+    /// The same from this address.
+    async fn decide_at(policy: &str, role: &str, remote_address: &str) -> (Decision, Steps) {
         let store = MemoryStore::new();
         store.insert("id", format!(r#"{{"passport":{{"user":{{"role":"{role}"}}}}}}"#));
         let rules = Rules {
@@ -239,6 +249,7 @@ mod tests {
         let handshake = Handshake {
             headers: Headers::new(headers.into()).expect("two headers"),
             namespace: "/chat".to_owned(),
+            remote_address: remote_address.to_owned(),
             ..Handshake::default()
         };
         let policy = AcceptPolicy::new(Accept::compile(policy).expect("a policy"));
@@ -278,5 +289,24 @@ mod tests {
             hint.contains("has(user.field)") && hint.contains("`socket.remote_address` is empty"),
             "{hint}"
         );
+    }
+
+    #[tokio::test]
+    async fn what_is_too_long_to_be_listed_lets_nobody_in_whom_it_would_end_later() {
+        let inside = "socket.remote_address.startsWith('10.')";
+        let outside = "!socket.remote_address.startsWith('6.')";
+        let address = |start: &str, bytes| format!("{start}{}", "0".repeat(bytes - start.len()));
+        for (policy, address, accepted) in [
+            (inside, address("10.", 256), true),
+            (inside, address("10.", 257), false),
+            (outside, address("6.", 257), false),
+            (outside, address("10.", 257), true),
+            ("user.logged_in", address("6.", 257), true),
+        ] {
+            let (decision, steps) = decide_at(policy, "member", &address).await;
+            assert_eq!(decision.accepted, accepted, "{policy} {}", address.len());
+            let has_to = steps.0.last().is_some_and(|step| step.hint.contains("too long to be listed"));
+            assert_eq!(has_to, policy == inside && !accepted, "{steps:?}");
+        }
     }
 }

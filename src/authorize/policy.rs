@@ -17,7 +17,7 @@ use crate::{
 };
 
 /// What a policy sees of the socket that a handshake asks for. A field the gateway did not set is empty.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Socket<'a> {
     /// Socket.IO namespace, or the path of a plain WebSocket.
     pub namespace: &'a str,
@@ -120,6 +120,17 @@ fn evaluate(expression: &Bound, user: &User, socket: Socket<'_>) -> Result<bool,
 const SEEN: [SocketField; 3] = [SocketField::Namespace, SocketField::RemoteAddress, SocketField::Origin];
 
 impl<'a> Socket<'a> {
+    /// The same as it is listed: without what is too long for that. The policy has to hold for this too, since it is what the
+    /// policy is asked of while the socket is open.
+    pub(super) fn as_listed(self) -> Self {
+        let listed = |field: SocketField| {
+            let text = self.field(field);
+            if text.len() <= field.most_bytes() { text } else { "" }
+        };
+        let [namespace, remote_address, origin] = SEEN.map(listed);
+        Self { namespace, remote_address, origin }
+    }
+
     /// The text of a field; empty for what only an open socket has, which no policy can name.
     fn field(self, field: SocketField) -> &'a str {
         match field {
@@ -156,11 +167,12 @@ impl<'a> Scope<'a> for Asked<'a> {
     }
 }
 
-/// What a policy said, for people.
+/// What a policy said of a handshake's socket, or of the same as it is listed, for people.
 pub(super) fn step(
     policy: &dyn Policy,
     said: &Result<bool, PolicyFailed>,
     standing: &Standing,
+    handshake: Socket<'_>,
     socket: Socket<'_>,
 ) -> Step {
     let input = format!("policy.accept, {}", quote_expression(policy.text()));
@@ -181,8 +193,14 @@ pub(super) fn step(
             "nobody is logged in, so `user` has only `logged_in`: `user.logged_in && …` keeps them out without a failure"
         }),
     };
+    let has_been_there = policy.missing(handshake);
     policy.missing(socket).into_iter().fold(step, |step, field| {
         step.hint(match field {
+            field if !has_been_there.contains(&field) => {
+                format!(
+                    "`socket.{field}` is too long to be listed, and has to be let in as an empty one, too"
+                )
+            }
             "origin" => "there is no Origin header, so `socket.origin` is empty".to_owned(),
             field => format!("`socket.{field}` is empty: does the gateway pass `{field}` on?"),
         })

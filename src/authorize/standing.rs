@@ -50,14 +50,14 @@ impl Authorizer {
                 match session_id::find(handshake, cookie, *outside_cookie, keys, trace) {
                     Ok(id) => {
                         let session = self.stored(&id, store, trace).await;
-                        (self.of_session(session, Some(&id), trace).await, Some(id))
+                        (self.of_session(session, Some(&id), |_| {}, trace).await, Some(id))
                     }
                     Err(reason) => (Standing::nobody(reason), None),
                 }
             }
             Sessions::InCookie(keys) => {
                 let session = cookie_session::find(handshake, &self.rules, keys, trace);
-                (self.of_session(session, None, trace).await, None)
+                (self.of_session(session, None, |_| {}, trace).await, None)
             }
         }
     }
@@ -100,15 +100,19 @@ impl Authorizer {
         }
     }
 
-    /// Who stands behind a session, wherever it was.
-    async fn of_session<T: Trace + Send>(
+    /// Who stands behind a session, wherever it was; `is_about` hears of its `passport.user`.
+    pub(super) async fn of_session<T: Trace + Send>(
         &self,
         session: Result<Session, Standing>,
         id: Option<&SessionId>,
+        is_about: impl FnOnce(&Value) + Send,
         trace: &mut T,
     ) -> Standing {
         match session.and_then(|session| self.passport_user(session, trace)) {
-            Ok(passport_user) => self.resolve(passport_user, id, trace).await,
+            Ok(passport_user) => {
+                is_about(&passport_user);
+                self.resolve(passport_user, id, trace).await
+            }
             Err(standing) => standing,
         }
     }
@@ -147,7 +151,7 @@ impl Authorizer {
         })
     }
 
-    pub(super) fn passport_user<T: Trace>(&self, session: Session, trace: &mut T) -> Result<Value, Standing> {
+    fn passport_user<T: Trace>(&self, session: Session, trace: &mut T) -> Result<Value, Standing> {
         let key = &self.rules.passport_key;
         let input = || format!("`{key}` in the session");
         match session {
@@ -181,7 +185,7 @@ impl Authorizer {
         }
     }
 
-    pub(super) async fn resolve<T: Trace + Send>(
+    async fn resolve<T: Trace + Send>(
         &self,
         passport_user: Value,
         id: Option<&SessionId>,

@@ -165,7 +165,7 @@ impl Config {
             logout: Logout::read(&mut reader, has_store),
             registry: Registry::read(&mut reader),
             revalidate: Revalidate::read(&mut reader),
-            limits: Limits::read(&mut reader),
+            limits: Limits::read(&mut reader, has_store),
             callers: Callers::read(&mut reader, &grpc),
             log: Log::read(&mut reader),
             telemetry: Telemetry::read(&mut reader),

@@ -179,8 +179,8 @@ const EVICT_OLDEST: Setting = Setting {
     name: "limits.evict_oldest",
     kind: Kind::Flag,
     default: Some("false"),
-    about: "With `limits.max_sockets_per_user`: one more socket is let in, and the oldest of that person is ended with \
-            EVICTED.",
+    about: "With `limits.max_sockets_per_user`: one more socket is let in, and of that person's the one is ended with EVICTED \
+            that the service has known for longest. With `cookie-session:` it has no effect: one more is refused.",
 };
 
 const MAX_WATCHES: Setting = Setting {
@@ -213,8 +213,9 @@ impl Limits {
         &MAX_WATCHES,
     ];
 
-    pub(super) fn read(reader: &mut Reader<'_>) -> Self {
-        let limits = Self {
+    /// `has_store`: sessions are where they can be asked about.
+    pub(super) fn read(reader: &mut Reader<'_>, has_store: bool) -> Self {
+        let mut limits = Self {
             max_session_bytes: reader.bytes(&MAX_SESSION_BYTES),
             max_message_bytes: reader.bytes(&MAX_MESSAGE_BYTES),
             max_headers: reader.count(&MAX_HEADERS),
@@ -238,6 +239,14 @@ impl Limits {
         if limits.max_inflight_bytes < limits.max_message_bytes && !reader.has_fault(&MAX_INFLIGHT_BYTES) {
             let problem = "it is less than limits.max_message_bytes: a message could have no room ever";
             reader.fault(&MAX_INFLIGHT_BYTES, problem);
+        }
+        if limits.evict_oldest && !has_store {
+            reader.warn(
+                &EVICT_OLDEST,
+                "nothing uses it: with session.store = cookie-session: nobody can be asked whose an open socket is, so one more \
+                 than limits.max_sockets_per_user is refused",
+            );
+            limits.evict_oldest = false;
         }
         limits
     }

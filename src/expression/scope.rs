@@ -74,6 +74,16 @@ impl SocketField {
             Self::ConnectedAt => "connected_at",
         }
     }
+
+    /// A text that is longer is not listed, in bytes.
+    pub const fn most_bytes(self) -> usize {
+        match self {
+            Self::GatewayId | Self::SocketId | Self::RemoteAddress => 256,
+            Self::Namespace | Self::SessionId | Self::Origin => 1024,
+            // No texts.
+            Self::User | Self::Data | Self::ConnectedAt => usize::MAX,
+        }
+    }
 }
 
 impl GatewayField {

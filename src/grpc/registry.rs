@@ -39,7 +39,7 @@ use crate::{
         token::{Cursor, Revision},
         watch_sockets::{Ended, Seen},
     },
-    session_end::{CannotEnd, Ender},
+    session_end::{CannotEnd, EndedSessions, Ender},
     telemetry::{
         audit::Settled,
         metrics::door::{DoorMetrics, Limit},
@@ -272,14 +272,14 @@ impl RegistryService for RegistryDoor {
         let call = CallContext::of(&request)?;
         let EndSessionsRequest { filter, params } = request.into_inner();
         let query = self.query(&call, filter, params).await?;
-        let matched = self.ender.end(&query).await.map_err(|why| match why {
+        let EndedSessions { matched, coverage } = self.ender.end(&query).await.map_err(|why| match why {
+            CannotEnd::TooMany => retry::soon(&why.to_string()),
             CannotEnd::InCookies => Status::failed_precondition(why.to_string()),
             CannotEnd::Store(..) => Status::unavailable(format!("{why}; call again")),
             CannotEnd::BrokenOff(broken) => broken_off(broken),
         })?;
         call.keep(|kept| kept.is_so_far(Settled { matched, ..Settled::default() }));
-        let view = Some(sockets::view(&self.registry.coverage()));
-        Ok(Response::new(EndSessionsResponse { matched, view }))
+        Ok(Response::new(EndSessionsResponse { matched, view: Some(sockets::view(&coverage)) }))
     }
 
     async fn watch_session_ends(

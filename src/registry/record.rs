@@ -2,10 +2,13 @@
 
 use std::{fmt, sync::Arc};
 
-use super::confirmation::{Confirmation, Mark, WHO_BYTES, Who};
-use crate::expression::{
-    packed::{self, Map, Packer, Text, Value},
-    scope::SocketField,
+use super::confirmation::{self, Confirmation, Mark};
+use crate::{
+    expression::{
+        packed::{self, Map, Packer, Text, Value},
+        scope::SocketField,
+    },
+    identity::Who,
 };
 
 /// An open socket as its gateway reported it, and what the service has found out about who is behind it. Copies share their
@@ -85,10 +88,9 @@ impl Record {
         let record = Self(bytes.into());
         let parts = record.parts()?;
         let (_, confirmed, _) = record.split()?;
-        let user = confirmed.get(WHO_BYTES..).unwrap_or_default();
         let whole = [parts.user, parts.data, parts.connected_at].into_iter().all(packed::check)
             && parts.texts.into_iter().all(|text| std::str::from_utf8(text).is_ok())
-            && (user.is_empty() || packed::check(user));
+            && confirmation::check(confirmed);
         whole.then_some(record)
     }
 
@@ -109,10 +111,9 @@ impl Record {
     pub fn user(&self) -> Map<'_> {
         // It is looked at most.
         match self.split() {
-            Some((_, confirmed, _)) if confirmed.len() > WHO_BYTES => {
-                Map::of(confirmed.get(WHO_BYTES..).unwrap_or_default())
+            Some((_, confirmed, reported)) => {
+                confirmation::user(confirmed).unwrap_or_else(|| Map::of(reported))
             }
-            Some((_, _, reported)) => Map::of(reported),
             None => Map::default(),
         }
     }
@@ -123,9 +124,16 @@ impl Record {
     }
 
     /// Who it was confirmed to be; `None`: nobody has asked yet.
-    pub fn who(&self) -> Option<Who> {
+    pub fn who(&self) -> Option<Who<'_>> {
         let (_, confirmed, _) = self.split()?;
-        confirmed.first_chunk().copied().map(Who)
+        confirmation::who(confirmed)
+    }
+
+    /// Since when it is known who it is, of somebody who has an id, in microseconds since 1970. It says when the service first
+    /// saw the socket, whatever its gateway reports.
+    pub fn known_since(&self) -> Option<i64> {
+        let (_, confirmed, _) = self.split()?;
+        confirmation::since(confirmed)
     }
 
     /// Whether answers show the same of both: who somebody was confirmed to be they do not.
@@ -268,6 +276,7 @@ pub(super) mod tests {
     use serde_json::json;
 
     use super::*;
+    use crate::identity::Named;
 
     /// A record with this user.
     pub(in crate::registry) fn record(socket_id: &str, user: &serde_json::Value) -> Record {
@@ -318,16 +327,31 @@ pub(super) mod tests {
         assert_eq!(reported.who(), None);
         let mut user = Packer::default();
         user.json(&json!({"id": 7, "role": "admin"}));
-        let somebody = Who([7; WHO_BYTES]);
-        let confirmation = Confirmation::new(Mark::of("one"), somebody, Some(&user.into_bytes()));
+        let mut field = Packer::default();
+        field.json(&json!(["id"]));
+        let field = field.into_bytes();
+        let Value::List(field) = packed::value(&field) else { panic!("a list") };
+        let somebody = Who { hash: [7; 16], named: Some(Named { field, passport: -5 }) };
+        let user = user.into_bytes();
+        let confirmation = Confirmation::new(Mark::of("one"), &somebody, 3, Some(&user));
         let confirmed = reported.confirmed(&confirmation).expect("it is news");
         assert_eq!(confirmed.who(), Some(somebody));
         assert_eq!(confirmed.user().get(b"role"), Some(Value::Text(Text::from("admin"))));
         assert_eq!(confirmed.reported_user().get(b"role"), Some(Value::Text(Text::from("member"))));
         assert!(!confirmed.shows_the_same(&reported));
-        let as_reported = Confirmation::new(Mark::of("one"), somebody, None);
+        let as_reported = Confirmation::new(Mark::of("one"), &somebody, 3, None);
         let as_reported = reported.confirmed(&as_reported).expect("it is news");
         assert!(as_reported != reported && as_reported.shows_the_same(&reported));
+        assert_eq!((as_reported.who(), as_reported.known_since()), (Some(somebody), Some(3)));
+        assert_eq!(Record::from_bytes(as_reported.as_bytes()), Some(as_reported));
+        let nameless = Who { hash: [7; 16], named: None };
+        for changed in [None, Some(&*user)] {
+            let confirmation = Confirmation::new(Mark::of("one"), &nameless, 3, changed);
+            let nameless_now = reported.confirmed(&confirmation).expect("it is news");
+            assert_eq!((nameless_now.who(), nameless_now.known_since()), (Some(nameless), None));
+            assert_eq!(nameless_now.shows_the_same(&reported), changed.is_none());
+            assert_eq!(Record::from_bytes(nameless_now.as_bytes()), Some(nameless_now));
+        }
         assert_eq!(confirmed.session_id(), "one");
         assert_eq!(confirmed.confirmed(&confirmation), None, "no news");
         assert_eq!(Record::from_bytes(confirmed.as_bytes()), Some(confirmed.clone()));

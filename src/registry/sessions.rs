@@ -6,7 +6,6 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
-use serde_json::Value;
 use tokio::{sync::Notify, time::Instant};
 
 use super::{
@@ -19,9 +18,12 @@ use super::{
     session_ended::SessionEnded,
     view::{index::Key, member::Member, shard::Known},
 };
-use crate::expression::{
-    path::{Path, Root},
-    scope::SocketField,
+use crate::{
+    expression::{
+        path::{Path, Root},
+        scope::SocketField,
+    },
+    identity,
 };
 
 /// Sessions that somebody should ask about.
@@ -80,13 +82,9 @@ pub struct SessionSockets {
     pub is_all: bool,
 }
 
-/// What an index knows a value by.
-fn key(id: &Value) -> Option<Key<'_>> {
-    match id {
-        Value::String(text) => Some(Key::Text(text.as_bytes())),
-        Value::Number(number) => number.as_f64().map(Key::Number),
-        _ => None,
-    }
+/// What indexes know an id by: as a text, and as the number that is written so.
+fn keys(id: &str) -> impl Iterator<Item = Key<'_>> {
+    [Some(Key::Text(id.as_bytes())), identity::number_of(id).map(Key::Number)].into_iter().flatten()
 }
 
 impl Registry {
@@ -122,14 +120,14 @@ impl Registry {
         SessionSockets { here, elsewhere, is_all }
     }
 
-    /// How many sockets somebody has open, by what stands at `user.id_field` of their user: a text or a number.
-    pub fn count_of_user(&self, id: &Value) -> u64 {
-        key(id).map_or(0, |key| self.view.count_where(&self.identity, key))
+    /// How many sockets somebody has open, by what stands at `user.id_field` of their user.
+    pub fn count_of_user(&self, id: &str) -> u64 {
+        keys(id).map(|key| self.view.count_where(&self.identity, key)).sum()
     }
 
     /// The sockets that somebody has open.
-    pub fn sockets_of_user(&self, id: &Value) -> Vec<Member> {
-        key(id).map_or_else(Vec::new, |key| self.view.members_where(&self.identity, key))
+    pub fn sockets_of_user(&self, id: &str) -> Vec<Member> {
+        keys(id).flat_map(|key| self.view.members_where(&self.identity, key)).collect()
     }
 
     /// Whether the end of one of these sockets, of one session, was told to those who watch session ends.

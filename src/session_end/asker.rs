@@ -64,6 +64,14 @@ struct OfGateway {
     tell: Vec<Box<str>>,
 }
 
+/// What somebody has open beyond the cap.
+#[derive(Default)]
+struct BeyondCap {
+    ends: Vec<End>,
+    /// Of some of their sockets it is still to be found out whose they are.
+    is_early: bool,
+}
+
 /// What was kept of a gateway's sockets.
 struct Kept {
     is_kept: bool,
@@ -136,7 +144,8 @@ impl Asker {
                 }
             }
         }
-        ends.extend(self.beyond_cap(session_id, &authorizer, &again));
+        let beyond = self.beyond_cap(session_id, &authorizer, &again);
+        ends.extend(beyond.ends);
         let Rest { ended, after, turn } = self.endings.end(ends, *turn);
         let kept = gateways.into_values().map(|gateway| self.keep(session_id, gateway, &again));
         let told = async {
@@ -150,6 +159,8 @@ impl Asker {
         let next = kept.iter().filter_map(|kept| kept.again).chain(after).min();
         let next = next.map_or_else(|| self.next(&again), |next| next.min(self.next(&again)));
         let next = if is_all { next } else { next.min(NOT_YET_SEEN) };
+        // When all are known for whose they are.
+        let next = if beyond.is_early && question.is_first { next.min(NOT_KEPT) } else { next };
         Asked { again: Some(next), is_settled, turn }
     }
 
@@ -186,18 +197,19 @@ impl Asker {
         }
     }
 
-    /// What somebody has open beyond the cap: of what slipped past in a burst the newest, or the oldest.
-    fn beyond_cap(&self, asked: &Arc<str>, authorizer: &Authorizer, again: &Again) -> Vec<End> {
-        let Some(cap) = authorizer.cap() else { return Vec::new() };
-        let Some(id) = authorizer.counted_by(again) else { return Vec::new() };
-        if cap.open.of(id) <= cap.max {
-            return Vec::new();
+    /// What somebody has open beyond the cap: of what slipped past in a burst the newest, or the oldest. A gateway may report
+    /// sockets that are nobody's, and when they were opened: so those count of which it is known whose they are, since when
+    /// that is.
+    fn beyond_cap(&self, asked: &Arc<str>, authorizer: &Authorizer, again: &Again) -> BeyondCap {
+        let Some(cap) = authorizer.cap() else { return BeyondCap::default() };
+        let Some(id) = authorizer.counted_by(again) else { return BeyondCap::default() };
+        if cap.open.of(&id) <= cap.max {
+            return BeyondCap::default();
         }
-        let mut open = self.registry.sockets_of_user(id);
-        open.sort_unstable_by(|one, other| {
-            let age = |member: &Member| member.record.connected_at();
-            age(one).cmp(&age(other)).then_with(|| place(one).cmp(&place(other)))
-        });
+        let (known, unknown): (Vec<_>, Vec<_>) =
+            self.registry.sockets_of_user(&id).into_iter().partition(|socket| socket.record.who().is_some());
+        let mut open: Vec<_> = known.iter().map(|socket| (age(socket), socket)).collect();
+        open.sort_unstable_by(|(one, _), (other, _)| one.cmp(other));
         let keep = usize::try_from(cap.max).unwrap_or(usize::MAX);
         let beyond = open.len().saturating_sub(keep);
         let (beyond, reason) = if cap.evicts_oldest {
@@ -205,7 +217,14 @@ impl Asker {
         } else {
             (open.get(keep..), Reason::TooManySockets)
         };
-        beyond.unwrap_or_default().iter().map(|member| End::of(member, reason, asked)).collect()
+        BeyondCap {
+            ends: beyond
+                .unwrap_or_default()
+                .iter()
+                .map(|(_, member)| End::of(member, reason, asked))
+                .collect(),
+            is_early: unknown.iter().any(|socket| !socket.record.session_id().is_empty()),
+        }
     }
 
     /// When to read it again before its absence is believed.
@@ -246,12 +265,17 @@ impl Asker {
     }
 }
 
+/// What comes first is older, at every replica alike. What gateways say counts for sockets of one session that came together.
+fn age(member: &Member) -> (Option<i64>, i64, (&str, &str)) {
+    (member.record.known_since(), member.record.connected_at(), place(member))
+}
+
 /// Where a socket is among others.
 fn place(member: &Member) -> (&str, &str) {
     (&member.info.gateway_id, member.record.socket_id())
 }
 
-fn microseconds_now() -> i64 {
+pub(super) fn microseconds_now() -> i64 {
     let elapsed = SystemTime::UNIX_EPOCH.elapsed().map(|elapsed| elapsed.as_micros()).unwrap_or_default();
     i64::try_from(elapsed).unwrap_or(i64::MAX)
 }

@@ -7,19 +7,30 @@ use std::{
 };
 
 use arc_swap::ArcSwap;
-use tokio::{sync::watch, task::JoinSet, time::sleep};
+use tokio::{
+    sync::{Semaphore, oneshot, watch},
+    task::JoinSet,
+    time::sleep,
+};
 
+use super::tally::Tally;
 use crate::{
     authorize::Authorizer,
-    registry::{BrokenOff, Registry, query::Query},
+    registry::{BrokenOff, Registry, query::Query, view::Coverage},
     session_store::{Fault, SessionId, SessionStore},
 };
 
 /// A request that was under way writes its session again within this.
-const LOOK_AGAIN: Duration = Duration::from_secs(2);
+const ONCE_MORE: Duration = Duration::from_secs(2);
 
-/// Sessions that are destroyed at once.
+/// Sessions that are destroyed at once, for all who end some.
 const AT_ONCE: usize = 64;
+
+/// Ends that are under way at once. Each keeps the ids of its sessions for some seconds.
+const RUNS: usize = 1_024;
+
+/// When so many in a row could not be destroyed, the store is not asked for the others.
+const IN_VAIN: usize = 4 * AT_ONCE;
 
 /// Why sessions could not be ended.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -29,6 +40,9 @@ pub enum CannotEnd {
         "sessions are in their cookies (session.store = \"cookie-session:\"), which nobody can destroy from here"
     )]
     InCookies,
+    /// There is no place for another who ends some.
+    #[error("sessions are being ended for as many others as this replica has places for")]
+    TooMany,
     /// The store did not do it for all of them. The cause is for the log.
     #[error(
         "the session store did not do it, and the service's log says why: {0} of {1} sessions were ended"
@@ -39,14 +53,28 @@ pub enum CannotEnd {
     BrokenOff(#[from] BrokenOff),
 }
 
+/// What was ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct EndedSessions {
+    /// Sockets that matched.
+    pub matched: u64,
+    /// How much was known of the sockets when they were looked at.
+    pub coverage: Coverage,
+}
+
 /// Ends sessions.
 #[derive(Debug)]
 pub struct Ender {
     authorizer: Arc<ArcSwap<Authorizer>>,
     stores: watch::Receiver<Arc<dyn SessionStore>>,
     registry: Arc<Registry>,
-    /// Those who look again whether a session is back.
-    looking: Mutex<JoinSet<()>>,
+    tally: Arc<Tally>,
+    /// Places for questions to the store.
+    at_once: Arc<Semaphore>,
+    /// Places for runs.
+    places: Arc<Semaphore>,
+    /// What was begun goes on when its caller has left, and ends with the process.
+    runs: Mutex<JoinSet<()>>,
 }
 
 impl Ender {
@@ -55,74 +83,145 @@ impl Ender {
         authorizer: Arc<ArcSwap<Authorizer>>,
         stores: watch::Receiver<Arc<dyn SessionStore>>,
         registry: Arc<Registry>,
+        tally: Arc<Tally>,
     ) -> Self {
-        Self { authorizer, stores, registry, looking: Mutex::default() }
+        Self {
+            authorizer,
+            stores,
+            registry,
+            tally,
+            at_once: Arc::new(Semaphore::new(AT_ONCE)),
+            places: Arc::new(Semaphore::new(RUNS)),
+            runs: Mutex::default(),
+        }
     }
 
-    /// Ends the sessions behind the sockets that match, and says how many sockets did.
-    pub async fn end(&self, query: &Arc<Query>) -> Result<u64, CannotEnd> {
+    /// Ends the sessions behind the sockets that match.
+    pub async fn end(&self, query: &Arc<Query>) -> Result<EndedSessions, CannotEnd> {
         if !self.authorizer.load().keeps_sessions() {
             return Err(CannotEnd::InCookies);
         }
+        let place = Arc::clone(&self.places).try_acquire_owned().map_err(|_| CannotEnd::TooMany)?;
+        // Before they are looked at: what becomes known later was not among them.
+        let coverage = self.registry.coverage();
         let members = self.registry.matching(query).await?;
         let ids: HashSet<String> =
             members.iter().map(|member| member.record.session_id().to_owned()).collect();
         let ids: Vec<SessionId> = ids.into_iter().filter_map(SessionId::new).collect();
-        let store = Arc::clone(&self.stores.borrow());
-        let destroyed = destroy(&store, ids.clone()).await;
-        have_changed(&self.registry, &ids).await;
-        let (asked, done) = (ids.len(), destroyed.len());
-        let mut looking = self.looking.lock().unwrap_or_else(PoisonError::into_inner);
-        while looking.try_join_next().is_some() {}
-        looking.spawn(look_again(store, Arc::clone(&self.registry), destroyed));
-        drop(looking);
-        if done < asked {
-            return Err(CannotEnd::Store(done, asked));
+        let ended = EndedSessions { matched: u64::try_from(members.len()).unwrap_or(u64::MAX), coverage };
+        let asked = ids.len();
+        if asked == 0 {
+            return Ok(ended);
         }
-        Ok(u64::try_from(members.len()).unwrap_or(u64::MAX))
-    }
-}
-
-/// Destroys sessions, some at once, and gives those for which it was done.
-async fn destroy(store: &Arc<dyn SessionStore>, ids: Vec<SessionId>) -> Vec<SessionId> {
-    let mut destroyed = Vec::new();
-    let mut under_way: JoinSet<(SessionId, Result<(), Fault>)> = JoinSet::new();
-    let mut ids = ids.into_iter();
-    loop {
-        while under_way.len() < AT_ONCE
-            && let Some(id) = ids.next()
+        let run = Run {
+            store: Arc::clone(&self.stores.borrow()),
+            registry: Arc::clone(&self.registry),
+            tally: Arc::clone(&self.tally),
+            at_once: Arc::clone(&self.at_once),
+        };
+        let (tell, told) = oneshot::channel();
         {
-            let store = Arc::clone(store);
-            under_way.spawn(async move {
-                let done = store.destroy(&id).await;
-                (id, done)
+            let mut runs = self.runs.lock().unwrap_or_else(PoisonError::into_inner);
+            while runs.try_join_next().is_some() {}
+            runs.spawn(async move {
+                run.end(ids, tell).await;
+                drop(place);
             });
         }
-        match under_way.join_next().await {
-            Some(Ok((id, Ok(())))) => destroyed.push(id),
-            Some(Ok((id, Err(fault)))) => {
-                tracing::warn!(session_id = ?id, cause = %fault, "a session could not be destroyed");
+        match told.await {
+            Ok(0) => Ok(ended),
+            Ok(left) => Err(CannotEnd::Store(asked - left, asked)),
+            Err(_) => Err(BrokenOff.into()),
+        }
+    }
+}
+
+/// The end of some sessions, from its beginning to the last attempt.
+struct Run {
+    store: Arc<dyn SessionStore>,
+    registry: Arc<Registry>,
+    tally: Arc<Tally>,
+    at_once: Arc<Semaphore>,
+}
+
+impl Run {
+    /// Destroys them, tells how many are left, and destroys them once more: one that is not there any more costs no more
+    /// than to look whether it is back. What fails then is tried a last time.
+    async fn end(self, ids: Vec<SessionId>, tell: oneshot::Sender<usize>) {
+        let _under_way = self.tally.is_ending();
+        let left = self.destroy(&ids).await;
+        // Whoever left is not told.
+        let _ = tell.send(left.len());
+        sleep(ONCE_MORE).await;
+        let left = self.destroy(&ids).await;
+        if !left.is_empty() {
+            sleep(ONCE_MORE).await;
+            self.destroy(&left).await;
+        }
+    }
+
+    /// Destroys sessions, some at once, and has their sockets asked about at once, since not every store tells of changes.
+    /// Gives those for which it was not done.
+    async fn destroy(&self, ids: &[SessionId]) -> Vec<SessionId> {
+        let mut count = Count::default();
+        let mut under_way = JoinSet::new();
+        let mut rest = ids.iter();
+        while count.in_vain < IN_VAIN
+            && let Some(id) = rest.next()
+        {
+            let Ok(place) = Arc::clone(&self.at_once).acquire_owned().await else { break };
+            let (store, id) = (Arc::clone(&self.store), id.clone());
+            under_way.spawn(async move {
+                let done = store.destroy(&id).await;
+                drop(place);
+                (id, done)
+            });
+            while let Some(destroyed) = under_way.try_join_next() {
+                count.add(destroyed);
             }
-            Some(Err(panic)) => tracing::error!(cause = %panic, "destroying a session was broken off"),
-            None => return destroyed,
         }
+        while let Some(destroyed) = under_way.join_next().await {
+            count.add(destroyed);
+        }
+        let Count { done, cause, in_vain: _ } = count;
+        self.tally.destroyed(done.len(), ids.len() - done.len());
+        if done.len() < ids.len() {
+            tracing::warn!(
+                left = ids.len() - done.len(),
+                of = ids.len(),
+                cause = cause.unwrap_or_default(),
+                "sessions could not be destroyed; the cause is that of the last one"
+            );
+        }
+        self.registry.sessions_changed(done.iter().map(|id| Arc::from(id.expose()))).await;
+        ids.iter().filter(|id| !done.contains(*id)).cloned().collect()
     }
 }
 
-/// Has their sockets asked about at once: not every store tells of changes.
-async fn have_changed(registry: &Registry, ids: &[SessionId]) {
-    registry.sessions_changed(ids.iter().map(|id| Arc::from(id.expose()))).await;
+type Destroyed = Result<(SessionId, Result<(), Fault>), tokio::task::JoinError>;
+
+/// What came of destroying some.
+#[derive(Default)]
+struct Count {
+    done: HashSet<SessionId>,
+    /// Why the last one was not.
+    cause: Option<String>,
+    /// So many in a row were not.
+    in_vain: usize,
 }
 
-/// Destroys those that are back.
-async fn look_again(store: Arc<dyn SessionStore>, registry: Arc<Registry>, ids: Vec<SessionId>) {
-    sleep(LOOK_AGAIN).await;
-    let mut back = Vec::new();
-    for id in ids {
-        if let Ok(Some(_)) = store.load(&id, 1).await {
-            back.push(id);
-        }
+impl Count {
+    fn add(&mut self, destroyed: Destroyed) {
+        let cause = match destroyed {
+            Ok((id, Ok(()))) => {
+                self.done.insert(id);
+                self.in_vain = 0;
+                return;
+            }
+            Ok((_, Err(fault))) => fault.to_string(),
+            Err(panic) => panic.to_string(),
+        };
+        self.cause = Some(cause);
+        self.in_vain += 1;
     }
-    let destroyed = destroy(&store, back).await;
-    have_changed(&registry, &destroyed).await;
 }

@@ -48,7 +48,7 @@ mod user_changes;
 mod verdict;
 
 pub use self::{
-    ender::{CannotEnd, Ender},
+    ender::{CannotEnd, EndedSessions, Ender},
     tally::{Figures, Tally},
 };
 

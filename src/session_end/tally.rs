@@ -20,6 +20,19 @@ pub struct Tally {
     wait_for_turns: AtomicU64,
     ended: [AtomicU64; REASONS],
     not_ended: AtomicU64,
+    destroyed: AtomicU64,
+    not_destroyed: AtomicU64,
+    ending: AtomicU64,
+}
+
+/// One who ends sessions from outside; counted until it is dropped.
+#[derive(Debug)]
+pub(super) struct UnderWay<'t>(&'t AtomicU64);
+
+impl Drop for UnderWay<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
 }
 
 /// The counts, read.
@@ -43,6 +56,12 @@ pub struct Figures {
     pub ended: Vec<(Reason, u64)>,
     /// Attempts to end a socket that came to nothing.
     pub not_ended: u64,
+    /// Attempts to destroy a session that went well.
+    pub destroyed: u64,
+    /// Attempts to destroy a session that came to nothing.
+    pub not_destroyed: u64,
+    /// Calls and tokens that are ending sessions.
+    pub ending: u64,
 }
 
 impl Tally {
@@ -82,6 +101,16 @@ impl Tally {
         add(if is_done { of(&self.ended, reason) } else { Some(&self.not_ended) }, 1);
     }
 
+    pub(super) fn destroyed(&self, done: usize, left: usize) {
+        add(Some(&self.destroyed), u64::try_from(done).unwrap_or(u64::MAX));
+        add(Some(&self.not_destroyed), u64::try_from(left).unwrap_or(u64::MAX));
+    }
+
+    pub(super) fn is_ending(&self) -> UnderWay<'_> {
+        add(Some(&self.ending), 1);
+        UnderWay(&self.ending)
+    }
+
     /// The counts as they are now.
     pub fn figures(&self) -> Figures {
         let read = |count: &AtomicU64| count.load(Ordering::Relaxed);
@@ -98,6 +127,9 @@ impl Tally {
             waiting: read(&self.under_way) + read(&self.wait_for_turns),
             ended: by_reason(&self.ended),
             not_ended: read(&self.not_ended),
+            destroyed: read(&self.destroyed),
+            not_destroyed: read(&self.not_destroyed),
+            ending: read(&self.ending),
         }
     }
 }

@@ -1,13 +1,15 @@
 //! What an answer means for one socket.
 
+use super::asker::microseconds_now;
 use crate::{
-    authorize::again::{Again, Identity, StillAccepted},
-    expression::packed::{Map, Packer, Value},
-    reason::Reason,
-    registry::{
-        confirmation::{Confirmation, Who},
-        record::Record,
+    authorize::{
+        User,
+        again::{Again, StillAccepted},
     },
+    expression::packed::{Map, Packer, Value},
+    identity::{Person, Who},
+    reason::Reason,
+    registry::{confirmation::Confirmation, record::Record},
 };
 
 /// A larger user stays as its gateway reported it, as one that a gateway reports would not be listed. In bytes, packed.
@@ -31,18 +33,26 @@ pub(super) enum Verdict {
 
 /// An answer, as sockets are held against it.
 #[derive(Debug)]
-pub(super) struct Answer {
-    who: Who,
-    /// The user, packed; `None`: larger than a gateway may report.
-    user: Option<Vec<u8>>,
+pub(super) struct Answer<'a> {
+    /// `None`: nobody.
+    person: Option<&'a Person>,
+    user: &'a User,
+    /// Their fields, packed; `None`: they are larger than a gateway may report.
+    packed: Option<Vec<u8>>,
+    /// Microseconds since 1970.
+    at: i64,
 }
 
-impl Answer {
-    pub(super) fn new(again: &Again) -> Self {
+impl<'a> Answer<'a> {
+    pub(super) fn new(again: &'a Again) -> Self {
+        Self::of(again.person(), again.user(), microseconds_now())
+    }
+
+    fn of(person: Option<&'a Person>, user: &'a User, at: i64) -> Self {
         let mut packer = Packer::default();
-        packer.object(again.user().fields());
-        let user = Some(packer.into_bytes()).filter(|user| user.len() <= LARGEST_USER);
-        Self { who: again.identity().map_or(Who::NOBODY, |Identity(bytes)| Who(bytes)), user }
+        packer.object(user.fields());
+        let packed = Some(packer.into_bytes()).filter(|user| user.len() <= LARGEST_USER);
+        Self { person, user, packed, at }
     }
 
     /// What it means for this socket. `is_first`: its gateway may not have heard what was found out before.
@@ -59,18 +69,19 @@ impl Answer {
             // Nobody has asked yet: then it is who it was reported to be.
             None => record.reported_user().get(b"logged_in") == Some(Value::Bool(true)),
         };
-        if was_somebody && self.who == Who::NOBODY {
-            return Verdict::Ends(reason);
+        if was_somebody {
+            let Some(person) = self.person else { return Verdict::Ends(reason) };
+            if record.who().is_some_and(|before| !person.is(&before, self.user.fields())) {
+                return Verdict::Ends(Reason::AnotherUser);
+            }
         }
-        if was_somebody && record.who().is_some_and(|who| who != self.who) {
-            return Verdict::Ends(Reason::AnotherUser);
-        }
-        let Some(user) = &self.user else { return Verdict::Stays { confirm: None, tell: false } };
-        let is_as_reported = record.reported_user() == Map::of(user);
-        let confirmation =
-            Confirmation::new(record.mark(), self.who, (!is_as_reported).then_some(user.as_slice()));
-        let has_changed = record.user() != Map::of(user);
-        let tell = has_changed || (is_first && !is_as_reported);
+        let user = self.packed.as_deref();
+        let another = user.filter(|user| record.reported_user() != Map::of(user));
+        let who = self.person.map_or(Who::NOBODY, Person::who);
+        let since = record.known_since().unwrap_or(self.at);
+        let confirmation = Confirmation::new(record.mark(), &who, since, another);
+        let has_changed = user.is_some_and(|user| record.user() != Map::of(user));
+        let tell = has_changed || (is_first && another.is_some());
         Verdict::Stays { confirm: record.confirmed(&confirmation).map(|_| confirmation), tell }
     }
 }
@@ -81,107 +92,128 @@ mod tests {
 
     use super::*;
     use crate::registry::{
-        confirmation::{Mark, WHO_BYTES},
+        confirmation::Mark,
         record::{Builder, Socket},
     };
 
-    const ANA: Who = Who([1; WHO_BYTES]);
-    const BEN: Who = Who([2; WHO_BYTES]);
-
-    fn packed(user: &Json) -> Vec<u8> {
+    fn packed(user: &User) -> Vec<u8> {
         let mut packer = Packer::default();
-        packer.json(user);
+        packer.object(user.fields());
         packer.into_bytes()
     }
 
-    fn reported(user: &Json) -> Record {
-        let mut builder = Builder::default();
-        builder.packer().json(user);
-        builder.packer().json(&json!({}));
-        builder.finish(&Socket { socket_id: "s", session_id: "one", ..Socket::default() })
+    /// Whoever has these fields, which are in the session.
+    struct Somebody {
+        person: Option<Person>,
+        user: User,
     }
 
-    fn confirmed(user: &Json, who: Who, now: Option<&Json>) -> Record {
-        let now = now.map(packed);
-        let confirmation = Confirmation::new(Mark::of("one"), who, now.as_deref());
-        reported(user).confirmed(&confirmation).expect("it is news")
+    fn somebody(fields: &Json) -> Somebody {
+        let id_field = ["id".into()];
+        let Json::Object(user) = fields else { panic!("an object") };
+        let person = Person::of_passport(fields, &id_field).with_user(user, &id_field);
+        Somebody { person: Some(person), user: User::somebody(user.clone()) }
     }
 
-    fn answer(who: Who, user: &Json) -> Answer {
-        Answer { who, user: Some(packed(user)) }
+    fn nobody() -> Somebody {
+        Somebody { person: None, user: User::nobody() }
+    }
+
+    impl Somebody {
+        fn answer(&self) -> Answer<'_> {
+            Answer::of(self.person.as_ref(), &self.user, 7)
+        }
+
+        fn who(&self) -> Who<'_> {
+            self.person.as_ref().map_or(Who::NOBODY, Person::who)
+        }
+
+        fn reported(&self) -> Record {
+            let mut builder = Builder::default();
+            builder.packer().object(self.user.fields());
+            builder.packer().json(&json!({}));
+            builder.finish(&Socket { socket_id: "s", session_id: "one", ..Socket::default() })
+        }
+
+        fn confirmed(&self) -> Record {
+            let confirmation = Confirmation::new(Mark::of("one"), &self.who(), 3, None);
+            self.reported().confirmed(&confirmation).expect("it is news")
+        }
     }
 
     const IN: StillAccepted = StillAccepted { accepted: true, reason: Reason::Authorized };
 
+    fn stays(verdict: &Verdict, tells: bool) -> Option<&Confirmation> {
+        let Verdict::Stays { confirm, tell } = verdict else { panic!("{verdict:?}") };
+        assert_eq!(*tell, tells);
+        confirm.as_ref()
+    }
+
     #[test]
     fn the_first_answer_says_who_it_is() {
-        let user = json!({"id": 1, "logged_in": true});
-        let verdict = answer(ANA, &user).verdict(&reported(&user), IN, true);
-        let Verdict::Stays { confirm: Some(confirm), tell: false } = verdict else { panic!("{verdict:?}") };
-        let record = reported(&user).confirmed(&confirm).expect("it is news");
-        assert_eq!(record.who(), Some(ANA));
-        let again = answer(ANA, &user).verdict(&record, IN, false);
-        assert_eq!(again, Verdict::Stays { confirm: None, tell: false });
+        let ana = somebody(&json!({"id": 1}));
+        let verdict = ana.answer().verdict(&ana.reported(), IN, true);
+        let record = ana.reported().confirmed(stays(&verdict, false).expect("news")).expect("it is news");
+        assert_eq!(record.who(), Some(ana.who()));
+        assert_eq!(stays(&ana.answer().verdict(&record, IN, false), false), None);
     }
 
     #[test]
     fn whoever_becomes_somebody_else_ends_and_whoever_changes_stays() {
-        let (ana, ben) = (json!({"id": 1, "logged_in": true}), json!({"id": 2, "logged_in": true}));
-        let record = confirmed(&ana, ANA, None);
-        assert_eq!(answer(BEN, &ben).verdict(&record, IN, false), Verdict::Ends(Reason::AnotherUser));
-        let admin = json!({"id": 1, "logged_in": true, "role": "admin"});
-        let verdict = answer(ANA, &admin).verdict(&record, IN, false);
-        let Verdict::Stays { confirm: Some(confirm), tell: true } = verdict else { panic!("{verdict:?}") };
-        let record = record.confirmed(&confirm).expect("it is news");
-        assert_eq!(
-            answer(ANA, &admin).verdict(&record, IN, false),
-            Verdict::Stays { confirm: None, tell: false }
-        );
+        let (ana, ben) = (somebody(&json!({"id": 1})), somebody(&json!({"id": 2})));
+        let record = ana.confirmed();
+        assert_eq!(ben.answer().verdict(&record, IN, false), Verdict::Ends(Reason::AnotherUser));
+        let admin = somebody(&json!({"id": 1, "role": "admin"}));
+        let verdict = admin.answer().verdict(&record, IN, false);
+        let record = record.confirmed(stays(&verdict, true).expect("news")).expect("it is news");
+        assert_eq!(record.user(), Map::of(&packed(&admin.user)));
+        assert_eq!(record.known_since(), Some(3), "it is the same socket");
+        assert_eq!(stays(&admin.answer().verdict(&record, IN, false), false), None);
         // Its gateway has listed it again, as it knows it.
-        assert_eq!(
-            answer(ANA, &admin).verdict(&record, IN, true),
-            Verdict::Stays { confirm: None, tell: true }
-        );
+        assert_eq!(stays(&admin.answer().verdict(&record, IN, true), true), None);
         // And back to what the gateway reports.
-        let verdict = answer(ANA, &ana).verdict(&record, IN, false);
-        assert!(matches!(verdict, Verdict::Stays { confirm: Some(_), tell: true }), "{verdict:?}");
+        assert!(stays(&ana.answer().verdict(&record, IN, false), true).is_some());
     }
 
     #[test]
     fn nobody_where_somebody_was_ends_and_somebody_where_nobody_was_stays() {
-        let (ana, nobody) = (json!({"id": 1, "logged_in": true}), json!({"logged_in": false}));
+        let (ana, nobody) = (somebody(&json!({"id": 1})), nobody());
         let out = StillAccepted { accepted: true, reason: Reason::NotLoggedIn };
-        let gone = answer(Who::NOBODY, &nobody);
-        assert_eq!(gone.verdict(&confirmed(&ana, ANA, None), out, false), Verdict::Ends(Reason::NotLoggedIn));
-        assert_eq!(gone.verdict(&reported(&ana), out, true), Verdict::Ends(Reason::NotLoggedIn));
-        let anonymous = confirmed(&nobody, Who::NOBODY, None);
-        assert_eq!(gone.verdict(&anonymous, out, false), Verdict::Stays { confirm: None, tell: false });
-        let verdict = answer(ANA, &ana).verdict(&anonymous, IN, false);
-        assert!(matches!(verdict, Verdict::Stays { confirm: Some(_), tell: true }), "{verdict:?}");
+        let gone = nobody.answer();
+        assert_eq!(gone.verdict(&ana.confirmed(), out, false), Verdict::Ends(Reason::NotLoggedIn));
+        assert_eq!(gone.verdict(&ana.reported(), out, true), Verdict::Ends(Reason::NotLoggedIn));
+        let anonymous = nobody.confirmed();
+        assert_eq!(stays(&gone.verdict(&anonymous, out, false), false), None);
+        assert!(stays(&ana.answer().verdict(&anonymous, IN, false), true).is_some());
     }
 
     #[test]
     fn a_rejection_ends_and_a_fault_ends_nothing() {
-        let record = confirmed(&json!({"id": 1, "logged_in": true}), ANA, None);
-        let gone = answer(Who::NOBODY, &json!({"logged_in": false}));
+        let (record, gone) = (somebody(&json!({"id": 1})).confirmed(), nobody());
         for reason in Reason::ALL.into_iter().filter(|reason| reason.is_fault()) {
             let fault = StillAccepted { accepted: false, reason };
-            assert_eq!(gone.verdict(&record, fault, false), Verdict::Unknown, "{reason:?}");
+            assert_eq!(gone.answer().verdict(&record, fault, false), Verdict::Unknown, "{reason:?}");
         }
         for reason in
             [Reason::SessionNotFound, Reason::NotLoggedIn, Reason::DeniedByPolicy, Reason::UserNotFound]
         {
             let rejected = StillAccepted { accepted: false, reason };
-            assert_eq!(gone.verdict(&record, rejected, false), Verdict::Ends(reason));
+            assert_eq!(gone.answer().verdict(&record, rejected, false), Verdict::Ends(reason));
         }
     }
 
     #[test]
-    fn a_user_that_is_too_large_to_be_listed_changes_nothing() {
-        let record = confirmed(&json!({"id": 1, "logged_in": true}), ANA, None);
-        let large = Answer { who: ANA, user: None };
-        assert_eq!(large.verdict(&record, IN, true), Verdict::Stays { confirm: None, tell: false });
-        let another = Answer { who: BEN, user: None };
-        assert_eq!(another.verdict(&record, IN, true), Verdict::Ends(Reason::AnotherUser));
+    fn of_a_user_who_is_too_large_to_be_listed_it_is_known_who_it_is() {
+        let large = |id| somebody(&json!({"id": id, "text": "x".repeat(LARGEST_USER)}));
+        let ana = large(1);
+        assert!(ana.answer().packed.is_none());
+        // A gateway may not report so much.
+        let reported = Somebody { person: None, user: User::somebody(serde_json::Map::new()) }.reported();
+        let verdict = ana.answer().verdict(&reported, IN, true);
+        let record = reported.confirmed(stays(&verdict, false).expect("news")).expect("it is news");
+        assert_eq!((record.who(), record.user()), (Some(ana.who()), record.reported_user()));
+        assert_eq!(stays(&ana.answer().verdict(&record, IN, true), false), None);
+        let ben = large(2);
+        assert_eq!(ben.answer().verdict(&record, IN, true), Verdict::Ends(Reason::AnotherUser));
     }
 }

@@ -5,6 +5,7 @@ mod door;
 mod events;
 mod issuer;
 mod keys;
+mod known;
 mod limits;
 mod mangled;
 mod provider;

@@ -7,13 +7,21 @@ use std::{
 
 use redis::AsyncCommands as _;
 use serde_json::json;
+use socketpass::grpc::pb::{Handshake, Socket};
 use tempfile::TempDir;
 
 use super::{
     SOON, are_asked, delete, ends, gateway, is_told_nothing, is_told_that_it_ended, session_of, socket_of,
     start,
 };
-use crate::support::{callers::Caller, redis::Redis, service::Service};
+use crate::support::{
+    ANA, ANA_ID,
+    callers::Caller,
+    cookie,
+    gateway::opened,
+    redis::Redis,
+    service::{Service, authorize, with_cookie},
+};
 
 const A_WHILE: Duration = Duration::from_millis(500);
 
@@ -201,4 +209,30 @@ async fn a_gateway_that_moves_is_asked_about_by_the_replica_it_moves_to() {
     second.done(&command, &["a"]).await;
     here.stop().await;
     there.stop().await;
+}
+
+#[tokio::test]
+async fn what_is_too_long_to_be_listed_ends_nobody_who_was_let_in() {
+    let redis = Redis::start().await;
+    redis.put(ANA_ID, ANA.as_bytes()).await;
+    let address = |start: &str| format!("{start}{}", "0".repeat(300));
+    for (policy, may) in [
+        ("socket.remote_address.startsWith('10.')", false),
+        ("!socket.remote_address.startsWith('6.')", true),
+    ] {
+        let service = start(&redis, &[("POLICY_ACCEPT", policy)]).await;
+        let handshake = Handshake { remote_address: address("10."), ..with_cookie(&cookie(ANA_ID)) };
+        let decision = authorize(&mut service.client().await, handshake).await;
+        assert_eq!(decision.accepted, may, "{policy}");
+        let mut chat = gateway(&service, "chat", Vec::new()).await;
+        if decision.accepted {
+            let listed = socket_of("a", ANA_ID, &json!({"id": 1, "name": "Ana"}));
+            let listed = Socket { remote_address: address("10."), ..listed };
+            let ack = chat.report(vec![opened(listed)], false).await.unwrap();
+            assert_eq!(ack.rejected[0].field, "remote_address");
+            are_asked(&service, 1).await;
+            is_told_nothing(&mut chat, A_WHILE).await;
+        }
+        service.stop().await;
+    }
 }

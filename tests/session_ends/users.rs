@@ -6,7 +6,7 @@ use serde_json::json;
 use socketpass::grpc::{convert::structs, pb::command};
 use tokio::time::timeout;
 
-use super::{SOON, are_asked, gateway, is_told_nothing, session_of, socket_of, start};
+use super::{SOON, are_asked, ends, gateway, is_told_nothing, session_of, socket_of, start};
 use crate::support::{
     callers::Caller,
     gateway::{Gateway, hello},
@@ -71,6 +71,51 @@ async fn somebody_where_nobody_was_stays() {
     assert_eq!(caller.ids("user.id == 7").await, ["chat/a"]);
     // And out again.
     redis.put("one", br#"{"cookie":{},"passport":{}}"#).await;
-    super::ends(&mut chat, &["a"], 4501, "not_logged_in").await;
+    ends(&mut chat, &["a"], 4501, "not_logged_in").await;
+    service.stop().await;
+}
+
+#[tokio::test]
+async fn with_another_id_field_people_are_who_they_were_and_others_are_others() {
+    let (redis, ledger) = (Redis::start().await, Redis::start().await);
+    let ana = json!({"id": 1, "sub": "ana"});
+    for session in ["one", "two"] {
+        redis.put(session, &session_of(&ana)).await;
+    }
+    let url = ledger.url();
+    let sockets = || vec![socket_of("a", "one", &ana), socket_of("b", "two", &ana)];
+    let service = start(&redis, &[("REGISTRY_STORE", &url)]).await;
+    let chat = gateway(&service, "chat", sockets()).await;
+    are_asked(&service, 2).await;
+    drop(chat);
+    service.stop().await;
+    // The operator has another field name people, and somebody logged in with the session while nobody looked.
+    redis.put("two", &session_of(&json!({"id": 2, "sub": "ana"}))).await;
+    let service = start(&redis, &[("REGISTRY_STORE", &url), ("USER_ID_FIELD", "sub")]).await;
+    let mut chat = gateway(&service, "chat", sockets()).await;
+    ends(&mut chat, &["b"], 4502, "another_user").await;
+    is_told_nothing(&mut chat, Duration::from_millis(300)).await;
+    // From now on that field counts.
+    redis.put("one", &session_of(&json!({"id": 1, "sub": "ben"}))).await;
+    ends(&mut chat, &["a"], 4502, "another_user").await;
+    service.stop().await;
+}
+
+#[tokio::test]
+async fn who_gains_an_id_stays_and_who_becomes_another_does_not_however_large_they_are() {
+    let redis = Redis::start().await;
+    let nameless = json!({"name": "Ana"});
+    let large = |id: u64| json!({"id": id, "text": "x".repeat(70_000)});
+    redis.put("one", &session_of(&nameless)).await;
+    redis.put("two", &session_of(&large(1))).await;
+    let service = start(&redis, &[]).await;
+    let mut chat = gateway(&service, "chat", vec![socket_of("a", "one", &nameless)]).await;
+    // A gateway may not report so much.
+    let mut feed = gateway(&service, "feed", vec![socket_of("b", "two", &json!({}))]).await;
+    are_asked(&service, 2).await;
+    redis.put("one", &session_of(&json!({"name": "Ana", "id": 7}))).await;
+    assert_eq!(hears_of_user(&mut chat, &["a"]).await["id"], 7);
+    redis.put("two", &session_of(&large(2))).await;
+    ends(&mut feed, &["b"], 4502, "another_user").await;
     service.stop().await;
 }

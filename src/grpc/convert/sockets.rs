@@ -33,12 +33,8 @@ const INCARNATION: usize = 64;
 const LABELS: usize = 32;
 const LABEL_NAME: usize = 63;
 const LABEL_VALUE: usize = 256;
-/// Of a socket's fields, in bytes.
-const SOCKET_ID: usize = 256;
-const NAMESPACE: usize = 1024;
-const SESSION_ID: usize = 1024;
-const REMOTE_ADDRESS: usize = 256;
-const ORIGIN: usize = 1024;
+/// Of a socket's id, in bytes.
+const SOCKET_ID: usize = SocketField::SocketId.most_bytes();
 /// Of a user, and of data: far more than anybody filters by, and a million such would not fit anywhere.
 const OBJECT: usize = 64 << 10;
 
@@ -164,18 +160,19 @@ fn record(socket: &pb::Socket, opened: i64, rejected: &mut Vec<pb::Rejection>) -
     let mut reject = |field: &str, message: &dyn std::fmt::Display| {
         rejected.push(rejection(socket_id, field, message));
     };
-    let mut fit = |field, text, at_most| {
+    let mut fit = |field: SocketField, text| {
         let text: &str = text;
+        let at_most = field.most_bytes();
         if text.len() <= at_most {
             return text;
         }
-        reject(field, &format_args!("it is longer than {at_most} bytes"));
+        reject(field.name(), &format_args!("it is longer than {at_most} bytes"));
         ""
     };
-    let namespace = fit("namespace", namespace, NAMESPACE);
-    let session_id = fit("session_id", session_id, SESSION_ID);
-    let remote_address = fit("remote_address", remote_address, REMOTE_ADDRESS);
-    let origin = fit("origin", origin, ORIGIN);
+    let namespace = fit(SocketField::Namespace, namespace);
+    let session_id = fit(SocketField::SessionId, session_id);
+    let remote_address = fit(SocketField::RemoteAddress, remote_address);
+    let origin = fit(SocketField::Origin, origin);
     let connected_at = match connected_at {
         None => opened,
         Some(timestamp) => microseconds(timestamp).unwrap_or_else(|| {

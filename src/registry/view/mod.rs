@@ -75,6 +75,21 @@ pub struct Coverage {
     pub warming_up: bool,
 }
 
+impl Coverage {
+    /// What is missing, in words; `None`: every open socket is known. Who relies on that has to come again otherwise.
+    pub fn gap(&self, lease: Duration) -> Option<String> {
+        let Self { age, incomplete_gateways, warming_up } = self;
+        if *warming_up {
+            Some("the registry began less than registry.lease ago".to_owned())
+        } else if !incomplete_gateways.is_empty() {
+            Some(format!("{} gateways are late or list their sockets just now", incomplete_gateways.len()))
+        } else {
+            // As with gateways: late after half a lease.
+            (*age >= lease / 2).then(|| format!("the registry was read {age:.1?} ago"))
+        }
+    }
+}
+
 /// The view.
 #[derive(Debug)]
 pub struct View {

@@ -63,6 +63,10 @@ pub struct SessionEndFigures {
     pub ended: Vec<(Reason, u64)>,
     /// Attempts to end a socket that came to nothing.
     pub failures: u64,
+    /// Attempts to destroy a session, by what came of them.
+    pub destroyed: [(&'static str, u64); 2],
+    /// Calls and tokens that are ending sessions.
+    pub ending: u64,
 }
 
 /// What was told, and what was lost of it.

@@ -19,6 +19,8 @@ pub(super) struct SessionEnds {
     changes: Counter,
     changes_lost: Counter,
     user_changes: Counter,
+    destroyed: Counters,
+    ending: Gauge,
 }
 
 impl SessionEnds {
@@ -42,6 +44,8 @@ impl SessionEnds {
             changes: made.one(&table::SESSION_CHANGES),
             changes_lost: made.one(&table::SESSION_CHANGES_LOST),
             user_changes: made.one(&table::SESSION_USER_CHANGES),
+            destroyed: made.one(&table::SESSIONS_DESTROYED),
+            ending: made.one(&table::SESSION_DESTROYERS),
         }
     }
 
@@ -56,6 +60,8 @@ impl SessionEnds {
             waiting,
             ended,
             failures,
+            destroyed,
+            ending,
         } = figures;
         let number = |count: u64| i64::try_from(count).unwrap_or(i64::MAX);
         for (counters, counts) in [(&self.ended, ended), (&self.questions, questions)] {
@@ -72,5 +78,9 @@ impl SessionEnds {
         set(&self.changes, *changes);
         set(&self.changes_lost, *changes_lost);
         set(&self.user_changes, *user_changes);
+        for (outcome, count) in destroyed {
+            set(&self.destroyed.get_or_create_owned(&vec![("outcome", outcome)]), *count);
+        }
+        self.ending.set(number(*ending));
     }
 }

@@ -246,6 +246,21 @@ pub(super) const SESSION_USER_CHANGES: Metric = metric(
     "Open sockets whose gateways were told that their user is another one than they knew",
 );
 
+pub(super) const SESSIONS_DESTROYED: Metric = Metric {
+    labels: &[("outcome", "`done`; `failed`: the session store did not do it, and the log says why")],
+    ..metric(
+        "sessions_destroyed",
+        Kind::Counter,
+        "Attempts to destroy a session in the session store, for EndSessions and logout tokens: each is destroyed again after \
+         2 s",
+    )
+};
+pub(super) const SESSION_DESTROYERS: Metric = metric(
+    "session_destroyers",
+    Kind::Gauge,
+    "Calls of EndSessions and logout tokens that are under way, whether or not their callers still wait",
+);
+
 pub(super) const LOGOUT_TOKENS: Metric = Metric {
     labels: &[
         ("kind", "`backchannel`: OpenID Connect Back-Channel Logout; `caep`: CAEP's `session-revoked`"),
@@ -316,6 +331,8 @@ pub const METRICS: [(&str, &[&Metric]); 5] = [
             &SESSION_CHANGES,
             &SESSION_CHANGES_LOST,
             &SESSION_USER_CHANGES,
+            &SESSIONS_DESTROYED,
+            &SESSION_DESTROYERS,
             &LOGOUT_TOKENS,
         ],
     ),
