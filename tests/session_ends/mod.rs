@@ -19,6 +19,7 @@ mod end_sessions;
 mod ends;
 mod faults;
 mod outside;
+mod registry_away;
 mod rights;
 mod users;
 
