@@ -6,7 +6,7 @@ use sha2::{Digest as _, Sha256};
 
 /// Which session a socket was opened with, as far as comparing goes: equal for the same session, and nothing that could be
 /// used as its id. All zeros: none.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Mark(pub [u8; 8]);
 
 impl Mark {

@@ -11,7 +11,7 @@ use tokio::{sync::oneshot, time::timeout};
 use super::{
     change::Shard,
     command::{Command, Message, Task},
-    ledger::{Ledger, Told},
+    ledger::Ledger,
     sessions::Notes,
     streams::Streams,
     view::View,
@@ -86,7 +86,7 @@ impl Dispatch {
 
     async fn tell(&self, shard: Shard, message: &Message) -> bool {
         let Ok(message) = serde_json::to_vec(message) else { return false };
-        let told = self.ledger.tell(shard, Told::Message(message.into())).await;
+        let told = self.ledger.tell(shard, message.into()).await;
         told.inspect_err(|fault| tracing::debug!(%fault, "another replica could not be told")).is_ok()
     }
 

@@ -28,8 +28,13 @@ use crate::{
     },
     reason::Reason,
     registry::{
-        Registry, command::Task, confirmation::Confirmation, record::Record, session_ended::SessionEnded,
-        sessions::SessionSockets, view::member::Member,
+        Registry,
+        command::Task,
+        confirmation::Confirmation,
+        record::Record,
+        session_ended::{Kind, SessionEnded},
+        sessions::SessionSockets,
+        view::{member::Member, told::LastEnd},
     },
     session_store::{SessionId, SessionStore},
 };
@@ -82,6 +87,7 @@ impl Asker {
         }
         let Some(id) = SessionId::new((**session_id).to_owned()) else { return Asked::NoSockets };
         let authorizer = self.authorizer.load_full();
+        let told = self.registry.ends_told(session_id);
         let Some(again) = authorizer.ask_again(&id).await else { return Asked::NoSockets };
         self.tally.asked(again.reason());
         drop(place);
@@ -96,10 +102,9 @@ impl Asker {
         // As they are now: the answer took its time.
         let SessionSockets { here, elsewhere, .. } = self.registry.sockets_of_session(session_id, *reported);
         let verdicts: Vec<_> = here.iter().map(|member| (member, verdict(member))).collect();
-        self.tell_ends(session_id, &verdicts, || {
+        self.tell_ends(session_id, &told, &verdicts, || {
             elsewhere.iter().map(|member| (member, verdict(member))).collect()
-        })
-        .await;
+        });
         let mut gateways: BTreeMap<Arc<str>, OfGateway> = BTreeMap::new();
         for (member, verdict) in verdicts {
             match verdict {
@@ -122,15 +127,17 @@ impl Asker {
         Asked::Again(if is_kept { self.next(&again) } else { NOT_KEPT })
     }
 
-    /// Tells those who watch session ends, before the sockets are closed. Of the replicas whose gateways have sockets of
-    /// the session the one with the first of them does; what was told already is not told again.
-    async fn tell_ends<'m>(
+    /// Tells those who watch session ends, as soon as the sockets are about to be closed. `told`: which ends of the session
+    /// were told when it was asked. Whichever replica finds an end tells it, with all sockets of the session that end for
+    /// this reason, and the ledger takes it for one; a session that lives after an end was told can end again.
+    fn tell_ends<'m>(
         &self,
         session_id: &str,
+        told: &[LastEnd],
         here: &[(&'m Member, Verdict)],
         elsewhere: impl FnOnce() -> Vec<(&'m Member, Verdict)>,
     ) {
-        if !here.iter().any(|(_, verdict)| matches!(verdict, Verdict::Ends(_))) {
+        if told.is_empty() && !here.iter().any(|(_, verdict)| matches!(verdict, Verdict::Ends(_))) {
             return;
         }
         let elsewhere = elsewhere();
@@ -140,17 +147,20 @@ impl Asker {
                 by_reason.entry(reason.name()).or_insert((*reason, Vec::new())).1.push(member);
             }
         }
+        if here.iter().any(|(_, verdict)| matches!(verdict, Verdict::Stays { .. })) {
+            let ends_still =
+                |end: &LastEnd| by_reason.values().any(|(reason, _)| Kind::of(*reason) == end.kind);
+            for end in told.iter().filter(|end| !end.is_outlived && !ends_still(end)) {
+                self.registry.has_outlived(session_id, *end);
+            }
+        }
         for (reason, mut sockets) in by_reason.into_values() {
-            sockets.sort_unstable_by(|one, other| place(one).cmp(&place(other)));
-            let teller = sockets.iter().find(|socket| self.registry.is_heard_of(&socket.info.gateway_id));
-            let is_here = teller.is_none_or(|first| self.registry.reports_here(&first.info.gateway_id));
-            if !is_here || self.registry.has_told_of(session_id, &sockets) {
+            if !sockets.iter().any(|member| was_a_session(&member.record)) {
                 continue;
             }
-            let Some(ended) = SessionEnded::new(&sockets, reason, microseconds_now()) else { continue };
-            if let Err(fault) = self.registry.tell_session_ended(ended).await {
-                // The sockets end all the same; when they are asked about again it is told, if they are there still.
-                tracing::warn!(%fault, "those who watch session ends could not be told of one");
+            sockets.sort_unstable_by(|one, other| place(one).cmp(&place(other)));
+            if let Some(ended) = SessionEnded::new(&sockets, reason, microseconds_now()) {
+                self.registry.tell_session_ended(ended);
             }
         }
     }
@@ -216,6 +226,12 @@ impl Asker {
         let regular = jittered(self.interval);
         again.ends_in().map_or(regular, |ends_in| regular.min(ends_in + BEHIND_ITS_END))
     }
+}
+
+/// Whether there was a session whose end somebody could miss: it was there when it was asked about, or its gateway let
+/// somebody in. Any gateway can report an id that never was one.
+fn was_a_session(record: &Record) -> bool {
+    record.who().is_some() || record.reported_user().get(b"logged_in") == Some(Packed::Bool(true))
 }
 
 /// Where a socket is among others.

@@ -21,6 +21,8 @@ mod faults;
 mod outside;
 mod registry_away;
 mod rights;
+
+mod told_once;
 mod users;
 
 /// Longer than the store's push takes on a machine that has much to do, and shorter than any regular question.

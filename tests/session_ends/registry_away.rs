@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use serde_json::json;
+use socketpass::grpc::pb::WatchSessionEndsRequest;
 use tokio::time::timeout;
 
 use super::{are_asked, delete, disconnect, gateway, session_of, socket_of, start};
@@ -22,6 +23,8 @@ async fn begin(sessions: &[&str]) -> (Redis, Redis, Service) {
     }
     let url = ledger.url();
     let service = start(&redis, &[("REGISTRY_STORE", &url), ("REGISTRY_LEASE", "1m")]).await;
+    // A replica that finds sockets when it reads the registry first believes no absence at once.
+    Caller::of(&service.grpc).await.watch("true").await.told().await;
     (redis, ledger, service)
 }
 
@@ -32,6 +35,7 @@ async fn with_a_registry_that_hangs_sockets_end_and_it_hears_of_that_later() {
     let mut caller = Caller::of(&service.grpc).await;
     let mut watcher = caller.watch("true").await;
     watcher.told().await;
+    let ends = caller.0.watch_session_ends(WatchSessionEndsRequest::default()).await.unwrap();
     let sockets = vec![socket_of("a", "one", &ana), socket_of("b", "two", &ana)];
     let mut chat = gateway(&service, "chat", sockets).await;
     are_asked(&service, 2).await;
@@ -52,6 +56,13 @@ async fn with_a_registry_that_hangs_sockets_end_and_it_hears_of_that_later() {
     // The results came while it hung, and count.
     watcher.tells(&["- chat/a SESSION_NOT_FOUND", "- chat/b SESSION_NOT_FOUND"]).await;
     assert_eq!(caller.total("true").await, 0);
+    let mut ends = ends.into_inner();
+    let mut ended = [(); 2].map(|()| String::new());
+    for session in &mut ended {
+        *session = ends.message().await.unwrap().unwrap().session_id;
+    }
+    ended.sort();
+    assert_eq!(ended, ["one", "two"]);
     service.stop().await;
 }
 
