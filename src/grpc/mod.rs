@@ -13,6 +13,7 @@ pub mod convert;
 pub mod health;
 pub mod intake;
 mod observed;
+mod read_ahead;
 mod registry;
 mod report;
 mod retry;

@@ -37,6 +37,7 @@ use crate::{
         mass::{Progress, Work},
         query::{Query, page::Place},
         token::{Cursor, Revision},
+        watch_session_ends::SeenEnd,
         watch_sockets::{Ended, Seen},
     },
     session_end::{CannotEnd, EndedSessions, Ender},
@@ -286,15 +287,23 @@ impl RegistryService for RegistryDoor {
         &self,
         request: Request<WatchSessionEndsRequest>,
     ) -> Result<Response<Self::WatchSessionEndsStream>, Status> {
-        let from = revision(&request.into_inner().from_revision)?;
+        let WatchSessionEndsRequest { from_revision, checkpoints } = request.into_inner();
+        let from = revision(&from_revision)?;
         let watch = self.registry.watch_session_ends(from.as_ref()).await;
         let mut watch = watch.map_err(|why| self.ended(why))?;
         let begins_at = AsciiMetadataValue::try_from(watch.revision())
             .map_err(|_| Status::internal("a revision that is no text"))?;
         let mut response = Response::new(answers(AHEAD, move |answers| async move {
             loop {
-                for (end, revision) in watch.next().await.map_err(ended)? {
-                    answers.tell(sockets::session_end(&end, revision)).await?;
+                for (seen, revision) in watch.next().await.map_err(ended)? {
+                    let message = match seen {
+                        SeenEnd::Ended(end) => sockets::session_end(&end, revision),
+                        SeenEnd::Checkpoint if checkpoints => {
+                            WatchSessionEndsResponse { revision, ..WatchSessionEndsResponse::default() }
+                        }
+                        SeenEnd::Checkpoint => continue,
+                    };
+                    answers.tell(message).await?;
                 }
             }
         }));

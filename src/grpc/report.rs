@@ -5,7 +5,7 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use tokio::time::timeout;
+use tokio::{sync::mpsc, time::timeout};
 use tonic::{Status, Streaming};
 
 use super::{
@@ -16,6 +16,7 @@ use super::{
         sockets::{self, Known},
     },
     pb::{Ack, Rejection, ReportRequest, ReportResponse, Welcome, report_request, report_response},
+    read_ahead::{Turn, turns},
     retry,
 };
 use crate::{
@@ -49,7 +50,7 @@ pub(super) async fn run(
     };
     caller.reports_for(&hello.gateway_id)?;
     let stream = registry.stream(sockets::hello(&hello)?).await;
-    let mut stream = stream.map_err(|end| {
+    let stream = stream.map_err(|end| {
         if end == End::Full {
             metrics.shed(Limit::Gateways);
         }
@@ -57,20 +58,37 @@ pub(super) async fn run(
     })?;
     let lease = Some(sockets::duration(registry.lease()));
     answer(&answers, report_response::Message::Welcome(Welcome { lease })).await?;
+    let (turns, waiting) = turns();
+    // What the gateway says is kept in order, however long that takes. Meanwhile it hears its commands, and its results are
+    // read: while the registry's store is away sockets still have to end.
+    tokio::select! {
+        kept = keep_all(&registry, &stream, waiting, &answers) => kept,
+        told = tell_commands(&stream, &answers) => told,
+        never = turns.read(&stream, messages) => match never {},
+    }
+}
+
+/// Commands go to the gateway as they come.
+async fn tell_commands(stream: &Stream, answers: &Teller<ReportResponse>) -> Result<(), Stop> {
     loop {
-        let message = tokio::select! {
-            next = stream.next() => {
-                let command = commands::command(next.map_err(|end| status(&end))?);
-                answer(&answers, report_response::Message::Command(command)).await?;
-                continue;
-            }
-            message = messages.message() => message?,
-        };
-        let Some(message) = message else { return Ok(()) };
+        let command = commands::command(stream.next().await.map_err(|end| status(&end))?);
+        answer(answers, report_response::Message::Command(command)).await?;
+    }
+}
+
+/// What was read, in order.
+async fn keep_all(
+    registry: &Registry,
+    stream: &Stream,
+    mut waiting: mpsc::UnboundedReceiver<Turn>,
+    answers: &Teller<ReportResponse>,
+) -> Result<(), Stop> {
+    while let Some(Turn { said, room: _room }) = waiting.recv().await {
+        let Some(message) = said? else { return Ok(()) };
         match message.message {
             Some(report_request::Message::Batch(batch)) => {
-                let ack = keep(&registry, &mut stream, batch).await?;
-                answer(&answers, report_response::Message::Ack(ack)).await?;
+                let ack = keep(registry, stream, batch).await?;
+                answer(answers, report_response::Message::Ack(ack)).await?;
             }
             Some(report_request::Message::CommandResult(result)) => {
                 stream.result(&result.command_id, result.done).await.map_err(|end| status(&end))?;
@@ -85,9 +103,10 @@ pub(super) async fn run(
             None => return Err(invalid("message", "it is none that this version knows").into()),
         }
     }
+    Ok(())
 }
 
-async fn keep(registry: &Registry, stream: &mut Stream, batch: super::pb::Batch) -> Result<Ack, Status> {
+async fn keep(registry: &Registry, stream: &Stream, batch: super::pb::Batch) -> Result<Ack, Status> {
     let turn = registry.reading_turn().await;
     let (batch, rejected) = read(registry, stream.gateway_id(), batch)?;
     drop(turn);

@@ -15,7 +15,7 @@ use crate::{
 
 /// Which session a socket was opened with, as far as comparing goes: equal for the same session, and nothing that could be
 /// used as its id. All zeros: none.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Mark(pub [u8; 8]);
 
 impl Mark {

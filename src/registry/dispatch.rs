@@ -11,7 +11,7 @@ use tokio::{sync::oneshot, time::timeout};
 use super::{
     change::Shard,
     command::{Command, Message, Task},
-    ledger::{Ledger, Told},
+    ledger::Ledger,
     sessions::Notes,
     streams::Streams,
     view::View,
@@ -86,7 +86,7 @@ impl Dispatch {
 
     async fn tell(&self, shard: Shard, message: &Message) -> bool {
         let Ok(message) = serde_json::to_vec(message) else { return false };
-        let told = self.ledger.tell(shard, Told::Message(message.into())).await;
+        let told = self.ledger.tell(shard, message.into()).await;
         told.inspect_err(|fault| tracing::debug!(%fault, "another replica could not be told")).is_ok()
     }
 
@@ -98,15 +98,17 @@ impl Dispatch {
 
     /// A gateway that listens here has answered.
     pub(super) async fn settle(&self, gateway_id: &str, command_id: &str, done: Vec<String>) {
-        let waiter = self.waiting().remove(command_id);
-        match waiter {
-            // Whoever gave up waiting has counted the gateway as unreachable.
-            Some(waiter) => drop(waiter.send(done)),
-            None => {
-                let result = Message::Result { command_id: command_id.to_owned(), done };
-                self.tell(Shard::of(gateway_id), &result).await;
-            }
+        if !self.settle_here(command_id, done.clone()) {
+            let result = Message::Result { command_id: command_id.to_owned(), done };
+            self.tell(Shard::of(gateway_id), &result).await;
         }
+    }
+
+    /// The same for whoever waits in this process; false: nobody does.
+    pub(super) fn settle_here(&self, command_id: &str, done: Vec<String>) -> bool {
+        let waiter = self.waiting().remove(command_id);
+        // Whoever gave up waiting has counted the gateway as unreachable.
+        waiter.map(|waiter| drop(waiter.send(done))).is_some()
     }
 
     /// Another replica, or this one, tells everybody.
@@ -117,9 +119,7 @@ impl Dispatch {
                 let _ = self.streams.order(&gateway_id, command);
             }
             Ok(Message::Result { command_id, done }) => {
-                if let Some(waiter) = self.waiting().remove(&command_id) {
-                    let _ = waiter.send(done);
-                }
+                self.settle_here(&command_id, done);
             }
             Ok(Message::Changed { session_ids }) => {
                 self.notes.have_changed(session_ids.into_iter().map(Arc::from));

@@ -9,7 +9,7 @@ use async_trait::async_trait;
 use tokio::sync::watch;
 
 use super::{
-    change::{Change, GatewayInfo, Shard},
+    change::{GatewayInfo, Shard},
     confirmation::Confirmation,
     record::Record,
     session_ended::SessionEnded,
@@ -78,22 +78,13 @@ pub enum Fault {
     Away(String),
 }
 
-/// What replicas are told that is no change to what is listed.
+/// An end of a session, on its way to those who watch.
 #[derive(Clone, Debug)]
-pub enum Told {
-    /// What one of them has to say to the others.
-    Message(Arc<[u8]>),
-    /// A session has ended: for watchers.
-    SessionEnded(SessionEnded),
-}
-
-impl From<Told> for Change {
-    fn from(told: Told) -> Self {
-        match told {
-            Told::Message(message) => Self::Message(message),
-            Told::SessionEnded(ended) => Self::SessionEnded(ended),
-        }
-    }
+pub struct Telling {
+    /// The end.
+    pub ended: SessionEnded,
+    /// The number of the last one of its kind that was told, which the session has outlived.
+    pub outlived: Option<u64>,
 }
 
 /// The truth about gateways and sockets.
@@ -121,8 +112,14 @@ pub trait Ledger: fmt::Debug + Send + Sync + 'static {
     /// The stream has ended without a goodbye: the gateway is late. The lease goes on.
     async fn cut(&self, tenure: &Tenure) -> Result<(), Fault>;
 
-    /// Tells all replicas, this one among them, in the order of the shard's changes.
-    async fn tell(&self, shard: Shard, told: Told) -> Result<(), Fault>;
+    /// Tells all replicas what one of them has to say, this one among them, in the order of the shard's changes. No change
+    /// to what is listed.
+    async fn tell(&self, shard: Shard, message: Arc<[u8]>) -> Result<(), Fault>;
+
+    /// Tells all replicas of ends of sessions that are told of in this shard, likewise. Each is told once, whoever finds it:
+    /// one is told where none of its kind has been within the history, or the last one is that which the session has
+    /// outlived. Of several who find the same end that holds for the first.
+    async fn tell_ends(&self, shard: Shard, ends: &[Telling]) -> Result<(), Fault>;
 
     /// Whether what it is kept in throws things away when it is full, and with them sockets that are open.
     fn evicts(&self) -> bool;

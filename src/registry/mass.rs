@@ -255,7 +255,7 @@ mod tests {
     use crate::registry::{
         change::{Epoch, GatewayInfo, Holder, Position},
         confirmation::Confirmation,
-        ledger::{Claimed, Event, Fault, Health, Ledger, Sign, Tenure, Told},
+        ledger::{Claimed, Event, Fault, Health, Ledger, Sign, Telling, Tenure},
         record::tests::record,
         view::{Snapshot, history::Bounds},
     };
@@ -290,7 +290,11 @@ mod tests {
             Ok(())
         }
 
-        async fn tell(&self, _: Shard, _: Told) -> Result<(), Fault> {
+        async fn tell_ends(&self, _: Shard, _: &[Telling]) -> Result<(), Fault> {
+            Ok(())
+        }
+
+        async fn tell(&self, _: Shard, _: Arc<[u8]>) -> Result<(), Fault> {
             panic!("a fault of this program")
         }
 

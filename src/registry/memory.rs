@@ -18,8 +18,8 @@ use tokio_util::task::AbortOnDropHandle;
 
 use super::{
     change::{Change, Epoch, GatewayInfo, Holder, Position, SHARDS, Shard},
-    confirmation::Confirmation,
-    ledger::{Claimed, Event, Fault, Health, Ledger, RETIRED, RETIRED_FOR, Sign, Tenure, Told},
+    confirmation::{Confirmation, Mark},
+    ledger::{Claimed, Event, Fault, Health, Ledger, RETIRED, RETIRED_FOR, Sign, Telling, Tenure},
     record::Record,
     view::{Snapshot, View},
 };
@@ -403,10 +403,22 @@ impl Ledger for MemoryLedger {
         Ok(())
     }
 
-    async fn tell(&self, shard: Shard, told: Told) -> Result<(), Fault> {
+    async fn tell(&self, shard: Shard, message: Arc<[u8]>) -> Result<(), Fault> {
         let mut book = self.books.book(shard);
-        let change = (book.next(), told.into());
+        let change = (book.next(), Change::Message(message));
         self.books.view.apply(shard, vec![change]);
+        Ok(())
+    }
+
+    async fn tell_ends(&self, shard: Shard, ends: &[Telling]) -> Result<(), Fault> {
+        let mut book = self.books.book(shard);
+        for Telling { ended, outlived } in ends {
+            let last = self.books.view.shard(shard).told().last(Mark::of(ended.session_id()), ended.kind());
+            if last.is_none_or(|last| Some(last.number) == *outlived) {
+                let change = (book.next(), Change::SessionEnded(ended.clone()));
+                self.books.view.apply(shard, vec![change]);
+            }
+        }
         Ok(())
     }
 

@@ -28,6 +28,7 @@ pub mod session_ended;
 pub mod sessions;
 pub mod streams;
 pub mod tally;
+mod teller;
 pub mod token;
 pub mod view;
 pub mod watch_session_ends;
@@ -52,6 +53,7 @@ use self::{
         stream::{Parts, Stream},
     },
     tally::Tally,
+    teller::Teller,
     token::Revision,
     view::{Coverage, Notice, View, history::Bounds, member::Member},
     watch_session_ends::SessionEndsWatch,
@@ -77,6 +79,7 @@ pub struct Registry {
     ledger: Arc<dyn Ledger>,
     streams: Arc<Streams>,
     dispatch: Arc<Dispatch>,
+    teller: Teller,
     programs: Arc<Programs>,
     notes: Arc<Notes>,
     /// What people are told apart by.
@@ -153,12 +156,14 @@ impl Registry {
         let (cut, ends) = mpsc::unbounded_channel();
         let listener = listen(notices, Arc::clone(&streams), Arc::clone(&dispatch));
         let cutter = tell_ends(ends, Arc::clone(&ledger));
+        let teller = Teller::new(&ledger);
         let processors = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
         Self {
             view,
             ledger,
             streams,
             dispatch,
+            teller,
             programs: Arc::default(),
             notes,
             identity: identity.clone(),

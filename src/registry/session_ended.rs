@@ -8,8 +8,25 @@ use crate::{
     reason::Reason,
 };
 
-/// Sockets that are named, at most: they are there to tell one end from the next.
-const NAMED: usize = 100;
+/// What an end says of its session, whatever the words: a logout takes the user away first and the session then, and two
+/// replicas that ask meanwhile are answered differently.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Kind(Reason);
+
+impl Kind {
+    /// Of an end for this reason.
+    pub fn of(reason: Reason) -> Self {
+        match reason {
+            Reason::NotLoggedIn | Reason::PassportNotInitialized => Self(Reason::SessionNotFound),
+            other => Self(other),
+        }
+    }
+
+    /// As it is kept elsewhere.
+    pub fn name(self) -> &'static str {
+        self.0.name()
+    }
+}
 
 /// A session that has ended: for whom, why, and with how many sockets. Copies share their bytes, a packed object. Prints
 /// no more than why: the session id is as good as a login, and the user is the app's own business.
@@ -18,7 +35,7 @@ pub struct SessionEnded(Arc<[u8]>);
 
 mod name {
     pub(super) const AT: &str = "at";
-    pub(super) const NAMED: &str = "named";
+    pub(super) const NUMBER: &str = "number";
     pub(super) const REASON: &str = "reason";
     pub(super) const SESSION_ID: &str = "session_id";
     pub(super) const SOCKETS: &str = "sockets";
@@ -27,7 +44,7 @@ mod name {
 
 impl SessionEnded {
     /// These sockets of a session end for this reason, at this time in microseconds since 1970. The user is that of the
-    /// first of them. `None`: there are none.
+    /// first of them. `None`: there are none. Each has a number, at random, that tells it from the session's next.
     pub fn new(sockets: &[&Member], reason: Reason, at: i64) -> Option<Self> {
         let first = &sockets.first()?.record;
         let mut packer = Packer::default();
@@ -35,13 +52,8 @@ impl SessionEnded {
         // By name.
         packer.name(name::AT);
         packer.int(at);
-        packer.name(name::NAMED);
-        let named = packer.begin_list();
-        for socket in sockets.iter().take(NAMED) {
-            packer.text(&socket.info.gateway_id);
-            packer.text(socket.record.socket_id());
-        }
-        packer.end(named);
+        packer.name(name::NUMBER);
+        packer.int(i64::from(rand::random::<u32>()));
         packer.name(name::REASON);
         packer.text(reason.name());
         packer.name(name::SESSION_ID);
@@ -113,23 +125,14 @@ impl SessionEnded {
         self.int(name::AT)
     }
 
-    /// Whether the end of this socket was told with it.
-    pub fn has_told_of(&self, socket: &Member) -> bool {
-        let Some(Value::List(named)) = self.field(name::NAMED) else { return false };
-        if self.sockets() > u64::try_from(NAMED).unwrap_or(u64::MAX) {
-            // Not all are named, and it is none that came later.
-            return socket.record.connected_at() <= self.at();
-        }
-        let mut names = named.iter();
-        while let (Some(Value::Text(gateway_id)), Some(Value::Text(socket_id))) = (names.next(), names.next())
-        {
-            if gateway_id.as_str() == &*socket.info.gateway_id
-                && socket_id.as_str() == socket.record.socket_id()
-            {
-                return true;
-            }
-        }
-        false
+    /// Which of the session's ends.
+    pub fn number(&self) -> u64 {
+        u64::try_from(self.int(name::NUMBER)).unwrap_or(0)
+    }
+
+    /// What it says of the session.
+    pub fn kind(&self) -> Kind {
+        Kind::of(self.reason())
     }
 }
 
@@ -158,13 +161,13 @@ mod tests {
     }
 
     #[test]
-    fn it_comes_back_from_its_bytes_and_knows_its_sockets() {
-        let (one, two, three) = (member("1"), member("2"), member("3"));
+    fn it_comes_back_from_its_bytes() {
+        let (one, two) = (member("1"), member("2"));
         let ended = SessionEnded::new(&[&one, &two], Reason::NotLoggedIn, 5).expect("two sockets");
         let again = SessionEnded::from_bytes(ended.as_bytes()).expect("it is one");
         assert_eq!((again.reason(), again.sockets(), again.at()), (Reason::NotLoggedIn, 2, 5));
         assert_eq!(again.user().get(b"id"), Some(Value::Int(7)));
-        assert!(again.has_told_of(&one) && again.has_told_of(&two) && !again.has_told_of(&three));
+        assert_eq!((again.number(), again.kind()), (ended.number(), Kind::of(Reason::SessionNotFound)));
         assert_eq!(SessionEnded::from_bytes(b"else"), None);
         assert!(SessionEnded::new(&[], Reason::NotLoggedIn, 5).is_none());
     }

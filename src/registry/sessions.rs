@@ -12,11 +12,11 @@ use super::{
     Registry,
     change::Shard,
     command::Task,
-    confirmation::Confirmation,
+    confirmation::{Confirmation, Mark},
     dispatch::Outcome,
-    ledger::{Fault, Tenure, Told},
+    ledger::{Fault, Telling, Tenure},
     session_ended::SessionEnded,
-    view::{index::Key, member::Member, shard::Known},
+    view::{index::Key, member::Member, shard::Known, told::LastEnd},
 };
 use crate::{
     expression::{
@@ -130,23 +130,24 @@ impl Registry {
         keys(id).flat_map(|key| self.view.members_where(&self.identity, key)).collect()
     }
 
-    /// Whether the end of one of these sockets, of one session, was told to those who watch session ends.
-    pub fn has_told_of(&self, session_id: &str, sockets: &[&Member]) -> bool {
-        let shard = self.view.shard(Shard::of(session_id));
-        let mut told = shard.ended().latest().filter(|entry| entry.what.session_id() == session_id);
-        told.any(|entry| sockets.iter().any(|socket| entry.what.has_told_of(socket)))
+    /// The last ends that were told of a session, one of each kind.
+    pub fn ends_told(&self, session_id: &str) -> Vec<LastEnd> {
+        self.view.shard(Shard::of(session_id)).told().of(Mark::of(session_id)).to_vec()
     }
 
-    /// Tells those who watch session ends, at all replicas.
-    pub async fn tell_session_ended(&self, ended: SessionEnded) -> Result<(), Fault> {
-        let shard = Shard::of(ended.session_id());
-        self.ledger.tell(shard, Told::SessionEnded(ended)).await
+    /// The session lives after this end of it: whoever asked knew of the end, and was answered otherwise.
+    pub fn has_outlived(&self, session_id: &str, end: LastEnd) {
+        self.view.is_outlived(session_id, end);
     }
 
-    /// Whether a gateway is heard of, here or elsewhere.
-    pub fn is_heard_of(&self, gateway_id: &str) -> bool {
-        let shard = self.view.shard(Shard::of(gateway_id));
-        shard.gateways().get(gateway_id).is_some_and(|gateway| !gateway.is_late(self.lease()))
+    /// Tells those who watch session ends, at all replicas, unless it was told already. Waits for nobody: the session's
+    /// sockets must not.
+    pub fn tell_session_ended(&self, ended: SessionEnded) {
+        let session = Mark::of(ended.session_id());
+        let last = self.view.shard(Shard::of(ended.session_id())).told().last(session, ended.kind());
+        if last.is_none_or(|last| last.is_outlived) {
+            self.teller.tell(Telling { ended, outlived: last.map(|last| last.number) });
+        }
     }
 
     /// Whether a gateway's stream ends in this process.

@@ -2,7 +2,10 @@
 
 use std::sync::Arc;
 
-use tokio::sync::watch;
+use tokio::{
+    sync::watch,
+    time::{Instant, sleep_until},
+};
 
 use super::{
     change::Shard,
@@ -10,8 +13,17 @@ use super::{
     session_ended::SessionEnded,
     token::Revision,
     view::{View, shard::ShardView},
-    watch_sockets::{Ended, caught_up},
+    watch_sockets::{CHECKPOINT_EVERY, Ended, caught_up},
 };
+
+/// What a watcher sees.
+#[derive(Clone, Debug)]
+pub enum SeenEnd {
+    /// A session has ended.
+    Ended(SessionEnded),
+    /// Everything up to here has been told.
+    Checkpoint,
+}
 
 /// A watch.
 #[derive(Debug)]
@@ -19,6 +31,7 @@ pub struct SessionEndsWatch {
     view: Arc<View>,
     changes: watch::Receiver<u64>,
     places: Places<SessionEnded>,
+    checkpoint: Instant,
 }
 
 impl SessionEndsWatch {
@@ -29,7 +42,8 @@ impl SessionEndsWatch {
                 None => Places::now(&view, ShardView::ended)?,
                 Some(revision) => Places::behind(&view, ShardView::ended, revision)?,
             };
-            Ok(Self { view: Arc::clone(&view), changes: view.changes(), places })
+            let checkpoint = Instant::now() + CHECKPOINT_EVERY;
+            Ok(Self { view: Arc::clone(&view), changes: view.changes(), places, checkpoint })
         })
         .await
     }
@@ -39,8 +53,8 @@ impl SessionEndsWatch {
         self.places.revision()
     }
 
-    /// What comes next, at least one end, each with where a watch can go on from behind it.
-    pub async fn next(&mut self) -> Result<Vec<(SessionEnded, String)>, Ended> {
+    /// What comes next, at least one thing, each with where a watch can go on from behind it.
+    pub async fn next(&mut self) -> Result<Vec<(SeenEnd, String)>, Ended> {
         loop {
             self.changes.borrow_and_update();
             let mut seen = Vec::new();
@@ -49,18 +63,28 @@ impl SessionEndsWatch {
                 let Read { entries, all_up_to } = self.places.read(&self.view, shard)?;
                 for entry in entries {
                     self.places.has_come_to(shard, entry.position);
-                    seen.push((entry.what, self.places.revision()));
+                    seen.push((SeenEnd::Ended(entry.what), self.places.revision()));
                 }
                 if let Some(position) = all_up_to {
                     self.places.has_come_to(shard, position);
                 }
                 all_read &= all_up_to.is_some();
             }
+            if all_read && self.checkpoint <= Instant::now() {
+                self.checkpoint = Instant::now() + CHECKPOINT_EVERY;
+                seen.push((SeenEnd::Checkpoint, self.places.revision()));
+            }
             if !seen.is_empty() {
                 return Ok(seen);
             }
-            if all_read {
-                self.changes.changed().await.map_err(|_| Ended::Unavailable("the service is stopping"))?;
+            if !all_read {
+                continue;
+            }
+            tokio::select! {
+                changed = self.changes.changed() => {
+                    changed.map_err(|_| Ended::Unavailable("the service is stopping"))?;
+                }
+                () = sleep_until(self.checkpoint) => {}
             }
         }
     }

@@ -69,7 +69,7 @@ const SNAPSHOT: usize = 256;
 const TURN: u64 = 1 << 15;
 
 /// How often a watcher to whom nothing happens hears that all is told.
-const CHECKPOINT_EVERY: Duration = Duration::from_secs(5);
+pub(super) const CHECKPOINT_EVERY: Duration = Duration::from_secs(5);
 
 /// How long a watcher that has seen more than this replica waits for it to catch up.
 const CATCH_UP: Duration = Duration::from_secs(5);

@@ -28,8 +28,12 @@ use crate::{
     },
     reason::Reason,
     registry::{
-        Registry, confirmation::Confirmation, record::Record, session_ended::SessionEnded,
-        sessions::SessionSockets, view::member::Member,
+        Registry,
+        confirmation::Confirmation,
+        record::Record,
+        session_ended::{Kind, SessionEnded},
+        sessions::SessionSockets,
+        view::{member::Member, told::LastEnd},
     },
     session_store::{SessionId, SessionStore},
 };
@@ -109,6 +113,7 @@ impl Asker {
         }
         let Some(id) = SessionId::new((**session_id).to_owned()) else { return Asked::NO_SOCKETS };
         let authorizer = self.authorizer.load_full();
+        let told = self.registry.ends_told(session_id);
         let Some(again) = authorizer.ask_again(&id).await else { return Asked::NO_SOCKETS };
         self.tally.asked(again.reason());
         drop(place);
@@ -147,14 +152,11 @@ impl Asker {
         let beyond = self.beyond_cap(session_id, &authorizer, &again);
         ends.extend(beyond.ends);
         let Rest { ended, after, turn } = self.endings.end(ends, *turn);
+        self.tell_ends(session_id, &told, &verdicts, ended > 0, || {
+            elsewhere.iter().map(|member| (member, verdict(member))).collect()
+        });
         let kept = gateways.into_values().map(|gateway| self.keep(session_id, gateway, &again));
-        let told = async {
-            if ended > 0 {
-                let elsewhere = || elsewhere.iter().map(|member| (member, verdict(member))).collect();
-                self.tell_ends(session_id, &verdicts, elsewhere).await;
-            }
-        };
-        let (kept, ()) = tokio::join!(join_all(kept), told);
+        let kept = join_all(kept).await;
         is_settled &= kept.iter().all(|kept| kept.is_kept);
         let next = kept.iter().filter_map(|kept| kept.again).chain(after).min();
         let next = next.map_or_else(|| self.next(&again), |next| next.min(self.next(&again)));
@@ -164,15 +166,18 @@ impl Asker {
         Asked { again: Some(next), is_settled, turn }
     }
 
-    /// Tells those who watch session ends, before the sockets are closed. Of the replicas whose gateways have sockets of
-    /// the session the one with the first of them does; what was told already is not told again.
-    async fn tell_ends<'m>(
+    /// Tells those who watch session ends, as soon as the sockets are about to be closed. `told`: which ends of the session
+    /// were told when it was asked. Whichever replica finds an end tells it, with all sockets of the session that end for
+    /// this reason, and the ledger takes it for one; a session that lives after an end was told can end again.
+    fn tell_ends<'m>(
         &self,
         session_id: &str,
+        told: &[LastEnd],
         here: &[(&'m Member, Verdict)],
+        are_ending: bool,
         elsewhere: impl FnOnce() -> Vec<(&'m Member, Verdict)>,
     ) {
-        if !here.iter().any(|(_, verdict)| matches!(verdict, Verdict::Ends(_))) {
+        if told.is_empty() && !are_ending {
             return;
         }
         let elsewhere = elsewhere();
@@ -182,17 +187,21 @@ impl Asker {
                 by_reason.entry(reason.name()).or_insert((*reason, Vec::new())).1.push(member);
             }
         }
-        for (reason, mut sockets) in by_reason.into_values() {
-            sockets.sort_unstable_by(|one, other| place(one).cmp(&place(other)));
-            let teller = sockets.iter().find(|socket| self.registry.is_heard_of(&socket.info.gateway_id));
-            let is_here = teller.is_none_or(|first| self.registry.reports_here(&first.info.gateway_id));
-            if !is_here || self.registry.has_told_of(session_id, &sockets) {
+        if here.iter().any(|(_, verdict)| matches!(verdict, Verdict::Stays { .. })) {
+            let ends_still =
+                |end: &LastEnd| by_reason.values().any(|(reason, _)| Kind::of(*reason) == end.kind);
+            for end in told.iter().filter(|end| !end.is_outlived && !ends_still(end)) {
+                self.registry.has_outlived(session_id, *end);
+            }
+        }
+        // Those that wait for their turn are told when it has come.
+        for (reason, mut sockets) in by_reason.into_values().filter(|_| are_ending) {
+            if !sockets.iter().any(|member| was_a_session(&member.record)) {
                 continue;
             }
-            let Some(ended) = SessionEnded::new(&sockets, reason, microseconds_now()) else { continue };
-            if let Err(fault) = self.registry.tell_session_ended(ended).await {
-                // The sockets end all the same; when they are asked about again it is told, if they are there still.
-                tracing::warn!(%fault, "those who watch session ends could not be told of one");
+            sockets.sort_unstable_by(|one, other| place(one).cmp(&place(other)));
+            if let Some(ended) = SessionEnded::new(&sockets, reason, microseconds_now()) {
+                self.registry.tell_session_ended(ended);
             }
         }
     }
@@ -268,6 +277,12 @@ impl Asker {
 /// What comes first is older, at every replica alike. What gateways say counts for sockets of one session that came together.
 fn age(member: &Member) -> (Option<i64>, i64, (&str, &str)) {
     (member.record.known_since(), member.record.connected_at(), place(member))
+}
+
+/// Whether there was a session whose end somebody could miss: it was there when it was asked about, or its gateway let
+/// somebody in. Any gateway can report an id that never was one.
+fn was_a_session(record: &Record) -> bool {
+    record.who().is_some() || record.reported_user().get(b"logged_in") == Some(Packed::Bool(true))
 }
 
 /// Where a socket is among others.

@@ -11,7 +11,8 @@ use socketpass::{
     reason::Reason,
     registry::{
         change::Shard,
-        ledger::{Claimed, Event, Fault, Health, Told},
+        ledger::{Claimed, Event, Fault, Health, Telling},
+        record::{Builder, Socket},
         view::Notice,
     },
 };
@@ -21,7 +22,7 @@ use crate::support::{
     PATIENCE,
     redis::Redis,
     redis_cluster::RedisCluster,
-    registry::{Replica, close, granted, info, open},
+    registry::{Replica, close, ended, granted, info, open},
     until,
 };
 
@@ -110,6 +111,8 @@ contract!(
     a_gateway_that_is_cut_is_late_until_it_comes_again,
     a_gateway_without_signs_of_life_is_gone_when_its_lease_ends,
     messages_arrive_in_order_and_once,
+    the_end_of_a_session_is_told_once_whoever_finds_it,
+    a_session_that_lives_again_ends_again,
     large_gateways_are_listed_and_closed,
     health_becomes_up,
 );
@@ -307,7 +310,7 @@ async fn messages_arrive_in_order_and_once(backend: &Backend) {
     replica.has_begun().await;
     let shard = Shard::of("chat-1");
     for number in 0..100_u8 {
-        replica.ledger.tell(shard, Told::Message([number, 0, 255].into())).await.unwrap();
+        replica.ledger.tell(shard, [number, 0, 255].into()).await.unwrap();
     }
     let mut heard = Vec::new();
     until("all were heard", || {
@@ -320,6 +323,61 @@ async fn messages_arrive_in_order_and_once(backend: &Backend) {
     })
     .await;
     assert_eq!(heard, (0..100).collect::<Vec<_>>());
+}
+
+async fn the_end_of_a_session_is_told_once_whoever_finds_it(backend: &Backend) {
+    const SESSIONS: usize = 5_000;
+    let replica = backend.open();
+    replica.has_begun().await;
+    let find = async || {
+        for shard in Shard::all() {
+            let ids = (0..SESSIONS).map(|number| format!("session-{number}"));
+            let telling = |id: String| Telling { ended: ended(&id, Reason::SessionNotFound), outlived: None };
+            let ends: Vec<_> = ids.filter(|id| Shard::of(id) == shard).map(telling).collect();
+            replica.ledger.tell_ends(shard, &ends).await.unwrap();
+        }
+    };
+    tokio::join!(find(), find());
+    until("all are told", || async { replica.ends().len() >= SESSIONS }).await;
+    // What comes behind them in each shard is there, so that nothing else can come.
+    for shard in Shard::all() {
+        replica.ledger.tell(shard, (*b"the last").into()).await.unwrap();
+    }
+    let mut heard = 0;
+    until("the last is heard", || {
+        heard += replica.notices().iter().filter(|notice| matches!(notice, Notice::Message(_))).count();
+        let all = heard == Shard::all().count();
+        async move { all }
+    })
+    .await;
+    let told: BTreeSet<_> = replica.ends().into_iter().map(|(session, _)| session).collect();
+    assert_eq!((replica.ends().len(), told.len()), (SESSIONS, SESSIONS));
+}
+
+async fn a_session_that_lives_again_ends_again(backend: &Backend) {
+    let (here, there) = (backend.open(), backend.open());
+    here.has_begun().await;
+    there.has_begun().await;
+    // In memory each is alone.
+    let other = if backend.url == "memory:" { &here } else { &there };
+    let first = ended("one", Reason::NotLoggedIn);
+    here.finds(&first, None).await;
+    // The other half of the same logout, and another end.
+    other.finds(&ended("one", Reason::SessionNotFound), None).await;
+    other.finds(&ended("one", Reason::DeniedByPolicy), None).await;
+    let second = ended("one", Reason::SessionNotFound);
+    here.finds(&second, Some(first.number())).await;
+    for replica in [&here, other] {
+        replica.finds(&ended("one", Reason::SessionNotFound), Some(first.number())).await;
+        replica.finds(&second, Some(first.number())).await;
+    }
+    other.finds(&ended("one", Reason::NotLoggedIn), Some(second.number())).await;
+    let reasons = [Reason::NotLoggedIn, Reason::DeniedByPolicy, Reason::SessionNotFound, Reason::NotLoggedIn];
+    let expected = reasons.map(|reason| ("one".to_owned(), reason));
+    for replica in [&here, other] {
+        until("all are told", || async { replica.ends().len() >= expected.len() }).await;
+        assert_eq!(replica.ends(), expected);
+    }
 }
 
 async fn large_gateways_are_listed_and_closed(backend: &Backend) {
@@ -335,10 +393,10 @@ async fn large_gateways_are_listed_and_closed(backend: &Backend) {
     until("the others are closed", || async { replica.sockets("large").len() == 1000 }).await;
     assert!(replica.sockets("large").iter().all(|id| kept.contains(id.as_str())));
     // One as large as the largest that a gateway may report.
-    let mut builder = socketpass::registry::record::Builder::default();
+    let mut builder = Builder::default();
     builder.packer().json(&json!({"id": "x".repeat(64 << 10)}));
     builder.packer().json(&json!({"all": "y".repeat(64 << 10)}));
-    let socket = socketpass::registry::record::Socket { socket_id: "big", ..Default::default() };
+    let socket = Socket { socket_id: "big", ..Default::default() };
     let record = builder.finish(&socket);
     replica.ledger.write(&tenure, vec![Event::Opened(record); 50]).await.unwrap();
     until("it is listed", || async { replica.sockets("large").contains("big") }).await;

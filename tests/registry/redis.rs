@@ -12,8 +12,10 @@ use socketpass::{
     reason::Reason,
     registry::{
         change::Shard,
-        ledger::{Event, Fault, Health, Ledger, Tenure, Told},
+        ledger::{Event, Fault, Health, Ledger, Tenure},
         view::Notice,
+        watch_session_ends::SessionEndsWatch,
+        watch_sockets::Ended,
     },
 };
 use tokio::time::{Instant, sleep, timeout};
@@ -24,7 +26,7 @@ use crate::support::{
     proxy::Proxy,
     redis::Redis,
     redis_cluster::{self, RedisCluster},
-    registry::{Alive, Replica, close, open},
+    registry::{Alive, Replica, close, ended, open},
     sentinel::{self, Sentinels},
     store::connect,
     until,
@@ -350,7 +352,7 @@ async fn whoever_was_cut_off_goes_on_where_it_was() {
     proxy.cut();
     becomes(&here, Health::Down).await;
     there.ledger.write(&tenure, vec![open("s2", 1), close("s1"), open("s1", 2)]).await.unwrap();
-    there.ledger.tell(Shard::of("chat-1"), Told::Message((*b"while away").into())).await.unwrap();
+    there.ledger.tell(Shard::of("chat-1"), (*b"while away").into()).await.unwrap();
     assert_eq!(here.sockets("chat-1"), BTreeSet::from(["s1".to_owned()]));
     proxy.mend();
     here.lists("chat-1", &["s1", "s2"]).await;
@@ -374,8 +376,11 @@ async fn whoever_was_away_for_longer_than_the_history_begins_anew_and_tells_the_
     let gone = there.lists_anew("chat-gone", "a", &["s1"]).await;
     here.lists("chat-1", &["s1", "s2", "s3"]).await;
     here.lists("chat-gone", &["s1"]).await;
+    let mut ends = SessionEndsWatch::start(Arc::clone(&here.view), None).await.unwrap();
     proxy.cut();
     becomes(&here, Health::Down).await;
+    // It is told of in a shard whose feed is trimmed.
+    there.finds(&ended("chat-1", Reason::SessionNotFound), None).await;
     there.ledger.write(&tenure, vec![close("s1"), open("s2", 7), open("s4", 1)]).await.unwrap();
     there.ledger.goodbye(&gone).await.unwrap();
     for gateway_id in ["chat-1", "chat-gone"] {
@@ -385,6 +390,8 @@ async fn whoever_was_away_for_longer_than_the_history_begins_anew_and_tells_the_
     here.lists("chat-1", &["s2", "s3", "s4"]).await;
     here.is_gone("chat-gone").await;
     assert_eq!(here.listed(), there.listed());
+    // Which sessions ended meanwhile nobody knows here.
+    assert!(matches!(ends.next().await, Err(Ended::OutOfRange(_))));
     let mut told = here.told("chat-1").split_off(3);
     told.sort_by(|a, b| a.0.cmp(&b.0));
     let expected = [
@@ -560,7 +567,8 @@ async fn a_user_who_may_do_no_more_than_the_documents_say_is_enough() {
     };
     let taken = replica.ledger.claim(&crate::support::registry::info("chat-1", "b"), Some(&sign)).await;
     crate::support::registry::granted(taken);
-    replica.ledger.tell(Shard::of("chat-1"), Told::Message((*b"x").into())).await.unwrap();
+    replica.ledger.tell(Shard::of("chat-1"), (*b"x").into()).await.unwrap();
+    replica.finds(&ended("one", Reason::SessionNotFound), None).await;
     replica.ledger.goodbye(&other).await.unwrap();
     replica.is_gone("chat-2").await;
     replica.is_gone("chat-1").await;

@@ -20,7 +20,10 @@ mod end_sessions;
 mod ends;
 mod faults;
 mod outside;
+mod registry_away;
 mod rights;
+
+mod told_once;
 mod users;
 
 /// Longer than the store's push takes on a machine that has much to do, and shorter than any regular question.

@@ -1,22 +1,26 @@
 //! Sessions that are ended from outside, and those who watch.
 
 use serde_json::json;
-use socketpass::grpc::{
-    convert::structs,
-    pb::{EndSessionsRequest, Reason, WatchSessionEndsRequest, WatchSessionEndsResponse},
+use socketpass::{
+    grpc::{
+        convert::structs,
+        pb::{EndSessionsRequest, Reason, WatchSessionEndsRequest, WatchSessionEndsResponse},
+    },
+    registry::change::Shard,
 };
 use tokio::time::{sleep, timeout};
 use tonic::{Code, Streaming};
 
 use super::{SOON, are_asked, delete, ends, gateway, is_told_nothing, session_of, socket_of, start};
 use crate::support::{
+    PATIENCE,
     callers::{Caller, params},
     redis::Redis,
     service::Service,
 };
 
 async fn watch(caller: &mut Caller, from: &str) -> (Streaming<WatchSessionEndsResponse>, String) {
-    let request = WatchSessionEndsRequest { from_revision: from.to_owned() };
+    let request = WatchSessionEndsRequest { from_revision: from.to_owned(), ..Default::default() };
     let response = caller.0.watch_session_ends(request).await.unwrap();
     let revision = response.metadata().get("socketpass-revision").unwrap().to_str().unwrap().to_owned();
     (response.into_inner(), revision)
@@ -130,8 +134,47 @@ async fn watchers_hear_of_each_end_once_and_go_on_elsewhere() {
     // Nothing comes twice.
     sleep(std::time::Duration::from_millis(300)).await;
     assert!(timeout(std::time::Duration::from_millis(10), watcher.message()).await.is_err());
-    let broken = WatchSessionEndsRequest { from_revision: "x".to_owned() };
+    let broken = WatchSessionEndsRequest { from_revision: "x".to_owned(), ..Default::default() };
     assert_eq!(caller.0.watch_session_ends(broken).await.unwrap_err().code(), Code::InvalidArgument);
+    here.stop().await;
+    there.stop().await;
+}
+
+#[tokio::test]
+async fn after_a_long_quiet_a_watcher_goes_on_elsewhere_from_a_checkpoint() {
+    let (redis, ledger) = (Redis::start().await, Redis::start().await);
+    let ana = json!({"id": 1});
+    redis.put("one", &session_of(&ana)).await;
+    let url = ledger.url();
+    let here = start(&redis, &[("REGISTRY_STORE", &url)]).await;
+    let mut caller = Caller::of(&here.grpc).await;
+    let (mut quiet, beginning) = watch(&mut caller, "").await;
+    let mut chat = gateway(&here, "chat", vec![socket_of("a", "one", &ana)]).await;
+    are_asked(&here, 1).await;
+    let request = WatchSessionEndsRequest { checkpoints: true, ..Default::default() };
+    let mut told = caller.0.watch_session_ends(request).await.unwrap().into_inner();
+    let checkpoint = timeout(PATIENCE, told.message()).await.unwrap().unwrap().unwrap();
+    assert_eq!(
+        checkpoint,
+        WatchSessionEndsResponse { revision: checkpoint.revision.clone(), ..Default::default() }
+    );
+    // Nothing of the time before it is kept any more.
+    let mut trim = redis::cmd("XTRIM");
+    trim.arg(format!("{{socketpass:{}}}:feed", Shard::of("chat").number())).arg("MAXLEN").arg(1);
+    let trimmed: u64 = trim.query_async(&mut ledger.connection().await).await.unwrap();
+    assert!(trimmed > 0);
+    let there = start(&redis, &[("REGISTRY_STORE", &url)]).await;
+    let mut other = Caller::of(&there.grpc).await;
+    let from =
+        |revision: &str| WatchSessionEndsRequest { from_revision: revision.to_owned(), ..Default::default() };
+    let refused = other.0.watch_session_ends(from(&beginning)).await.unwrap_err();
+    assert_eq!(refused.code(), Code::OutOfRange, "{refused:?}");
+    let (mut resumed, _) = watch(&mut other, &checkpoint.revision).await;
+    delete(&redis, "one").await;
+    ends(&mut chat, &["a"], 4500, "session_not_found").await;
+    assert_eq!(words(&next(&mut resumed).await).0, "one");
+    // Who has not asked for checkpoints has none.
+    assert_eq!(words(&next(&mut quiet).await).0, "one");
     here.stop().await;
     there.stop().await;
 }

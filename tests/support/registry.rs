@@ -9,13 +9,15 @@ use std::{
 use serde_json::{Value, json};
 use socketpass::registry::{
     change::{GatewayInfo, Holder, Shard},
-    ledger::{Claimed, Event, Fault, Ledger, Tenure},
+    ledger::{Claimed, Event, Fault, Ledger, Telling, Tenure},
     memory::MemoryLedger,
     record::{Builder, Record, Socket},
     redis::RedisLedger,
+    session_ended::SessionEnded,
     view::{
         Notice, View,
         history::{Bounds, Difference},
+        member::Member,
     },
 };
 use tokio::sync::mpsc;
@@ -153,6 +155,33 @@ impl Replica {
         });
         told.filter(|(gateway, ..)| gateway == gateway_id).map(|(_, socket, what)| (socket, what)).collect()
     }
+}
+
+impl Replica {
+    /// One of those that find the end of a session; `outlived`: the number of the last one that the session has outlived.
+    pub async fn finds(&self, ended: &SessionEnded, outlived: Option<u64>) {
+        let telling = Telling { ended: ended.clone(), outlived };
+        self.ledger.tell_ends(Shard::of(ended.session_id()), &[telling]).await.unwrap();
+    }
+
+    /// The ends of sessions that watchers have been told.
+    pub fn ends(&self) -> Vec<(String, Reason)> {
+        let of = |shard| {
+            let shard = self.view.shard(shard);
+            let all = shard.ended().from(0, usize::MAX).expect("none was dropped");
+            all.map(|entry| (entry.what.session_id().to_owned(), entry.what.reason())).collect::<Vec<_>>()
+        };
+        Shard::all().flat_map(of).collect()
+    }
+}
+
+/// The end of a session with one socket.
+pub fn ended(session_id: &str, reason: Reason) -> SessionEnded {
+    let mut builder = Builder::default();
+    builder.packer().json(&json!({"id": 1}));
+    builder.packer().json(&json!({}));
+    let record = builder.finish(&Socket { socket_id: "s", session_id, ..Socket::default() });
+    SessionEnded::new(&[&Member { info: info("chat-1", "a"), record }], reason, 5).unwrap()
 }
 
 pub fn granted(claimed: Result<Claimed, Fault>) -> Tenure {

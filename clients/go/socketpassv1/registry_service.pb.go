@@ -2280,7 +2280,10 @@ type WatchSessionEndsRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// `revision` of an earlier message, or `socketpass-revision` of an earlier answer's metadata: ends from there on. Empty:
 	// what comes next.
-	FromRevision  string `protobuf:"bytes,1,opt,name=from_revision,json=fromRevision,proto3" json:"from_revision,omitempty"`
+	FromRevision string `protobuf:"bytes,1,opt,name=from_revision,json=fromRevision,proto3" json:"from_revision,omitempty"`
+	// Have a message with nothing but `revision` every five seconds or so, to go on from when no session has ended for longer
+	// than ends are kept (`registry.history`). Absent: every message is an end.
+	Checkpoints   bool `protobuf:"varint,2,opt,name=checkpoints,proto3" json:"checkpoints,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -2322,7 +2325,15 @@ func (x *WatchSessionEndsRequest) GetFromRevision() string {
 	return ""
 }
 
-// A session that has ended. Here alone is its id answered, to admins.
+func (x *WatchSessionEndsRequest) GetCheckpoints() bool {
+	if x != nil {
+		return x.Checkpoints
+	}
+	return false
+}
+
+// A session that has ended. Here alone is its id answered, to admins. Without `session_id` it is a checkpoint: everything
+// up to its `revision` was told.
 type WatchSessionEndsResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Which. As good as a login for as long as it lives: after ANOTHER_USER, DENIED_BY_POLICY and USER_NOT_FOUND it does.
@@ -2913,9 +2924,10 @@ const file_socketpass_v1_registry_service_proto_rawDesc = "" +
 	"\x06params\x18\x02 \x01(\v2\x17.google.protobuf.StructR\x06params\"X\n" +
 	"\x13EndSessionsResponse\x12\x18\n" +
 	"\amatched\x18\x01 \x01(\x04R\amatched\x12'\n" +
-	"\x04view\x18\x02 \x01(\v2\x13.socketpass.v1.ViewR\x04view\">\n" +
+	"\x04view\x18\x02 \x01(\v2\x13.socketpass.v1.ViewR\x04view\"`\n" +
 	"\x17WatchSessionEndsRequest\x12#\n" +
-	"\rfrom_revision\x18\x01 \x01(\tR\ffromRevision\"\xf7\x01\n" +
+	"\rfrom_revision\x18\x01 \x01(\tR\ffromRevision\x12 \n" +
+	"\vcheckpoints\x18\x02 \x01(\bR\vcheckpoints\"\xf7\x01\n" +
 	"\x18WatchSessionEndsResponse\x12\x1d\n" +
 	"\n" +
 	"session_id\x18\x01 \x01(\tR\tsessionId\x12+\n" +

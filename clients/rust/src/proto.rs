@@ -870,8 +870,13 @@ pub struct WatchSessionEndsRequest {
     /// what comes next.
     #[prost(string, tag = "1")]
     pub from_revision: ::prost::alloc::string::String,
+    /// Have a message with nothing but `revision` every five seconds or so, to go on from when no session has ended for longer
+    /// than ends are kept (`registry.history`). Absent: every message is an end.
+    #[prost(bool, tag = "2")]
+    pub checkpoints: bool,
 }
-/// A session that has ended. Here alone is its id answered, to admins.
+/// A session that has ended. Here alone is its id answered, to admins. Without `session_id` it is a checkpoint: everything
+/// up to its `revision` was told.
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct WatchSessionEndsResponse {
     /// Which. As good as a login for as long as it lives: after ANOTHER_USER, DENIED_BY_POLICY and USER_NOT_FOUND it does.

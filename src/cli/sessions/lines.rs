@@ -16,6 +16,9 @@ use crate::{
 /// As JSON, the session's id with it.
 pub(super) fn as_json(end: &WatchSessionEndsResponse) -> String {
     let WatchSessionEndsResponse { session_id, user, reason, sockets, at, revision } = end;
+    if session_id.is_empty() {
+        return plain_json(&json!({"event": "checkpoint", "revision": revision}).to_string());
+    }
     let line: Value = json!({
         "event": "ended",
         "session_id": session_id,
@@ -63,6 +66,12 @@ mod tests {
             at: Some(At { seconds: 1_700_000_000, nanos: 5_000_000 }),
             revision: "r-1".to_owned(),
         }
+    }
+
+    #[test]
+    fn a_checkpoint_is_no_end() {
+        let checkpoint = WatchSessionEndsResponse { revision: "r-1".to_owned(), ..Default::default() };
+        assert_eq!(as_json(&checkpoint), r#"{"event":"checkpoint","revision":"r-1"}"#);
     }
 
     #[test]

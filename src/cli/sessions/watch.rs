@@ -41,7 +41,8 @@ impl Watch {
     pub(super) async fn run(self) -> Result<(), Error> {
         let Self { from_revision, json, connect } = self;
         let connection = connect.connect().await?;
-        let request = WatchSessionEndsRequest { from_revision: from_revision.unwrap_or_default() };
+        let from_revision = from_revision.unwrap_or_default();
+        let request = WatchSessionEndsRequest { from_revision, checkpoints: true };
         Watcher { connection, request, json, heard: false, attempt: 0 }.run().await
     }
 }
@@ -103,7 +104,7 @@ impl Watcher {
                 Ok(Some(end)) => {
                     if self.json {
                         writeln!(io::stdout(), "{}", lines::as_json(&end))?;
-                    } else {
+                    } else if !end.session_id.is_empty() {
                         writeln!(anstream::stdout(), "{}", lines::words(&end))?;
                     }
                     self.request.from_revision = end.revision;

@@ -1,6 +1,6 @@
 //! The names of the keys in Redis.
 
-use crate::registry::change::Shard;
+use crate::registry::{change::Shard, confirmation::Mark};
 
 /// The names of a shard's keys. All share what stands between the braces, so that a cluster has them on one node, and a
 /// script can write them at once.
@@ -58,6 +58,12 @@ impl Keys {
     /// A list: incarnations of a gateway that others have replaced, the latest first.
     fn retired(&self, gateway_id: &str) -> String {
         format!("{}retired:{gateway_id}", self.base)
+    }
+
+    /// A hash: the last ends that were told of a session, by kind.
+    pub(super) fn told(&self, session: Mark) -> String {
+        let mark: String = session.0.iter().map(|byte| format!("{byte:02x}")).collect();
+        format!("{}told:{mark}", self.base)
     }
 
     /// What every [`Keys::holder`] begins with.

@@ -16,8 +16,8 @@ use tokio_util::task::AbortOnDropHandle;
 
 use super::{
     change::{GatewayInfo, Shard},
-    confirmation::Confirmation,
-    ledger::{Claimed, Event, Fault, Health, Ledger, RETIRED, RETIRED_FOR, Sign, Tenure, Told},
+    confirmation::{Confirmation, Mark},
+    ledger::{Claimed, Event, Fault, Health, Ledger, RETIRED, RETIRED_FOR, Sign, Telling, Tenure},
     view::View,
 };
 use crate::{
@@ -43,7 +43,7 @@ mod wire;
 use self::{
     follow::Follower,
     lease::{Leases, SOCKETS},
-    script::{Answer, CLAIM, CONFIRM, Call, GOODBYE, OPEN_IDS, STATE, SWEEP, Script, TELL, WRITE},
+    script::{Answer, CLAIM, CONFIRM, Call, GOODBYE, OPEN_IDS, STATE, SWEEP, Script, TELL, TELL_ENDS, WRITE},
     store::Store,
 };
 
@@ -59,6 +59,7 @@ const IDS: usize = 1000;
 pub struct RedisLedger {
     store: Arc<Store>,
     lease: Duration,
+    history: Duration,
     evicting: Arc<AtomicBool>,
     /// End with the ledger.
     _tasks: Vec<AbortOnDropHandle<()>>,
@@ -95,7 +96,7 @@ impl RedisLedger {
             };
             tasks.push(task::owned(leases.run()));
         }
-        Self { store, lease: settings.lease, evicting, _tasks: tasks }
+        Self { store, lease: settings.lease, history: settings.history, evicting, _tasks: tasks }
     }
 
     /// A script about a gateway.
@@ -255,14 +256,31 @@ impl Ledger for RedisLedger {
         self.run(&tenure.info.gateway_id, &call).await.map(drop)
     }
 
-    async fn tell(&self, shard: Shard, told: Told) -> Result<(), Fault> {
-        let (what, field) = match &told {
-            Told::Message(message) => (message, wire::MESSAGE),
-            Told::SessionEnded(ended) => (ended.as_bytes(), wire::SESSION_ENDED),
-        };
+    async fn tell(&self, shard: Shard, message: Arc<[u8]>) -> Result<(), Fault> {
         let mut call = Call::new(&TELL, self.store.keys(shard).of_shard());
-        call.arg(&**what).arg(rand::random::<u64>().to_string()).arg(field);
+        call.arg(&*message).arg(rand::random::<u64>().to_string());
         self.store.run_once(shard, &call).await.map(drop)
+    }
+
+    async fn tell_ends(&self, shard: Shard, ends: &[Telling]) -> Result<(), Fault> {
+        let keys = self.store.keys(shard);
+        let mut rest = ends;
+        while !rest.is_empty() {
+            let (some, others) = rest.split_at(fitting(rest, |telling| telling.ended.as_bytes().len()));
+            let of_each = some.iter().map(|telling| keys.told(Mark::of(telling.ended.session_id())));
+            let mut call = Call::new(&TELL_ENDS, keys.of_shard().into_iter().chain(of_each).collect());
+            call.arg(self.history.as_secs().max(1).to_string());
+            for Telling { ended, outlived } in some {
+                call.arg(ended.kind().name())
+                    .arg(ended.number().to_string())
+                    .arg(outlived.map(|number| number.to_string()).unwrap_or_default())
+                    .arg(&**ended.as_bytes());
+            }
+            // Told twice, the second one finds the first.
+            self.store.run(shard, &call).await?;
+            rest = others;
+        }
+        Ok(())
     }
 
     fn evicts(&self) -> bool {

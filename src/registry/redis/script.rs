@@ -29,6 +29,7 @@ pub(super) static STATE: Script = script!("common.lua", "gateway.lua", "state.lu
 pub(super) static GOODBYE: Script = script!("common.lua", "gateway.lua", "goodbye.lua");
 pub(super) static SWEEP: Script = script!("common.lua", "gateway.lua", "sweep.lua", "sweep_gateway.lua");
 pub(super) static TELL: Script = script!("common.lua", "tell.lua");
+pub(super) static TELL_ENDS: Script = script!("common.lua", "tell_ends.lua");
 pub(super) static TICK: Script = script!("common.lua", "sweep.lua", "tick.lua");
 pub(super) static PLACE: Script = script!("common.lua", "place.lua");
 pub(super) static RENEW: Script = script!("common.lua", "renew.lua");

@@ -21,10 +21,6 @@ use crate::{
 /// What this program writes and reads.
 const VERSION: &[u8] = b"1";
 
-/// The fields of what replicas are told.
-pub(super) const MESSAGE: &str = "m";
-pub(super) const SESSION_ENDED: &str = "x";
-
 /// An entry's id in a stream.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct StreamId {

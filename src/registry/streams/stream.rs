@@ -2,12 +2,12 @@
 
 use std::{
     collections::{HashMap, HashSet, VecDeque},
-    sync::Arc,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 
 use tokio::{
-    sync::mpsc,
+    sync::{self, mpsc},
     time::{Instant, sleep},
 };
 
@@ -18,7 +18,7 @@ use crate::{
         change::GatewayInfo,
         command::{Command, Task},
         dispatch::Dispatch,
-        ledger::{Claimed, Event, Fault, Ledger, Sign, Tenure},
+        ledger::{Claimed, Event, Fault, Health, Ledger, Sign, Tenure},
         sessions::Notes,
     },
 };
@@ -63,12 +63,20 @@ pub struct Parts {
     pub lease: Duration,
 }
 
-/// The stream. Dropped without a goodbye, its gateway is late.
+/// The stream. What its gateway says is kept one after the other; what the gateway is told waits for none of that: sockets
+/// have to end also while the ledger is away. Dropped without a goodbye, its gateway is late.
 #[derive(Debug)]
 pub struct Stream {
     parts: Parts,
     tenure: Tenure,
-    inbox: Inbox,
+    /// Whoever waits for the next command has it.
+    inbox: sync::Mutex<Inbox>,
+    state: Mutex<State>,
+}
+
+/// How far a stream is.
+#[derive(Debug, Default)]
+struct State {
     sequence: u64,
     /// Sockets named so far; `None` once the first listing is complete.
     named: Option<HashSet<Box<str>>>,
@@ -80,7 +88,7 @@ pub struct Stream {
     over: bool,
 }
 
-/// A command that has no result yet.
+/// A command that has no result yet, or one that is not kept yet.
 #[derive(Debug)]
 struct OpenCommand {
     command_id: String,
@@ -88,6 +96,8 @@ struct OpenCommand {
     socket_ids: HashSet<String>,
     /// Why the sockets are disconnected, if they are.
     disconnects: Option<Reason>,
+    /// Whoever waited has the result already.
+    is_settled: bool,
 }
 
 impl Stream {
@@ -131,13 +141,13 @@ impl Stream {
         Ok(Self {
             parts,
             tenure,
-            inbox,
-            sequence: 0,
-            named: Some(HashSet::new()),
-            disconnecting: HashMap::new(),
-            open: VecDeque::new(),
-            over: false,
+            inbox: sync::Mutex::new(inbox),
+            state: Mutex::new(State { named: Some(HashSet::new()), ..State::default() }),
         })
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Whose stream it is.
@@ -145,118 +155,79 @@ impl Stream {
         &self.tenure.info.gateway_id
     }
 
-    /// Keeps a batch. When it returns, all of it is kept.
-    pub async fn batch(&mut self, batch: Batch) -> Result<(), End> {
+    /// Keeps a batch. When it returns, all of it is kept. One after the other.
+    pub async fn batch(&self, batch: Batch) -> Result<(), End> {
         let Batch { sequence, mut events, complete } = batch;
-        if sequence != self.sequence + 1 {
-            return Err(End::Invalid(
-                "batch.sequence",
-                format!("it should be {} and is {sequence}: a batch is missing", self.sequence + 1),
-            ));
-        }
-        if complete && self.named.is_none() {
-            return Err(End::Invalid("batch.complete", "the first listing was complete before".to_owned()));
-        }
-        self.sequence = sequence;
-        for event in &mut events {
-            match event {
-                Event::Opened(record) => {
-                    if let Some(named) = &mut self.named {
-                        named.insert(record.socket_id().into());
-                    }
-                }
-                Event::Closed { socket_id, reason } => {
-                    if let Some(named) = &mut self.named {
-                        named.remove(socket_id.as_str());
-                    }
-                    if let Some(why) = self.disconnecting.remove(socket_id) {
-                        *reason = why;
-                    }
-                }
-            }
-        }
+        self.state().takes(sequence, &mut events, complete)?;
         let sessions: Vec<Arc<str>> = events.iter().filter_map(session_of).collect();
         self.write(events).await?;
         self.parts.notes.are_reported(sessions);
-        if complete && let Some(named) = self.named.take() {
-            let (ledger, tenure) = (Arc::clone(&self.parts.ledger), self.tenure.clone());
-            self.persist(|| ledger.complete(&tenure, &named)).await?;
+        if complete && let Some(named) = { self.state().named.take() } {
+            let (ledger, tenure) = (&self.parts.ledger, &self.tenure);
+            self.persist(|| ledger.complete(tenure, &named)).await?;
         }
         Ok(())
     }
 
-    /// What came of a command.
-    pub async fn result(&mut self, command_id: &str, mut done: Vec<String>) -> Result<(), End> {
-        let Some(place) = self.open.iter().position(|open| open.command_id == command_id) else {
-            // A command of an earlier stream, or one that nobody waits for any more, or none of ours.
-            return Ok(());
-        };
-        let Some(OpenCommand { socket_ids, disconnects, .. }) = self.open.remove(place) else {
-            return Ok(());
-        };
-        done.retain(|socket_id| socket_ids.contains(socket_id));
+    /// What came of a command, in its turn among the batches.
+    pub async fn result(&self, command_id: &str, done: Vec<String>) -> Result<(), End> {
+        let answered = self.state().answered(command_id, done);
+        // A command of an earlier stream, or one that nobody waits for any more, or none of ours.
+        let Some(Answered { done, disconnects, is_settled }) = answered else { return Ok(()) };
         if let Some(reason) = disconnects {
-            for socket_id in &socket_ids {
-                self.disconnecting.remove(socket_id);
-            }
             let closed = |socket_id: &String| Event::Closed { socket_id: socket_id.clone(), reason };
-            let events = done.iter().map(closed).collect();
-            if let Some(named) = &mut self.named {
-                for socket_id in &done {
-                    named.remove(socket_id.as_str());
-                }
-            }
-            self.write(events).await?;
+            self.write(done.iter().map(closed).collect()).await?;
         }
-        self.parts.dispatch.settle(self.gateway_id(), command_id, done).await;
+        if !is_settled {
+            self.parts.dispatch.settle(self.gateway_id(), command_id, done).await;
+        }
         Ok(())
+    }
+
+    /// A result has come, and its turn may be long in coming: while the ledger is away, whoever waits for it here has it at
+    /// once. The gateway has done what it was told, and would be told again.
+    pub fn result_has_come(&self, command_id: &str, done: &[String]) {
+        if *self.parts.ledger.health().borrow() != Health::Down {
+            return;
+        }
+        if let Some(open) = self.state().open_command(command_id)
+            && self.parts.dispatch.settle_here(command_id, open.of_these(done.to_vec()))
+        {
+            open.is_settled = true;
+        }
     }
 
     /// The gateway ends.
-    pub async fn goodbye(mut self) {
-        let (ledger, tenure) = (Arc::clone(&self.parts.ledger), self.tenure.clone());
-        if self.persist(|| ledger.goodbye(&tenure)).await.is_ok() {
-            self.over = true;
+    pub async fn goodbye(&self) {
+        let (ledger, tenure) = (&self.parts.ledger, &self.tenure);
+        if self.persist(|| ledger.goodbye(tenure)).await.is_ok() {
+            self.state().over = true;
             tracing::info!(gateway_id = &**self.gateway_id(), "a gateway said goodbye");
         }
     }
 
-    /// The next command for the gateway, or why its stream ends.
-    pub async fn next(&mut self) -> Result<Command, End> {
-        self.forget_expired();
+    /// The next command for the gateway, or why its stream ends. Whatever is being kept goes on meanwhile.
+    pub async fn next(&self) -> Result<Command, End> {
+        let has_room = {
+            let mut state = self.state();
+            state.forget_expired();
+            state.open.len() < OPEN
+        };
+        let mut inbox = self.inbox.lock().await;
+        let Inbox { commands, end } = &mut *inbox;
         let command = tokio::select! {
             biased;
-            end = self.inbox.end.wait_for(Option::is_some) => {
+            end = end.wait_for(Option::is_some) => {
                 let end = end.ok().and_then(|end| (*end).clone());
                 return Err(end.unwrap_or(End::StartOver("the service is stopping")));
             }
             // One that has so many to answer gets no more; those who wait are told that it is unreachable.
-            command = self.inbox.commands.recv(), if self.open.len() < OPEN => {
+            command = commands.recv(), if has_room => {
                 command.ok_or(End::StartOver("the service is stopping"))?
             }
         };
-        let disconnects = match &command.task {
-            Task::Disconnect { reason, .. } => Some(*reason),
-            Task::Send { .. } | Task::UserChanged { .. } => None,
-        };
-        let socket_ids: HashSet<String> = command.task.socket_ids().iter().cloned().collect();
-        if let Some(reason) = disconnects {
-            self.disconnecting.extend(socket_ids.iter().map(|socket_id| (socket_id.clone(), reason)));
-        }
-        let command_id = command.command_id.clone();
-        self.open.push_back(OpenCommand { command_id, told: Instant::now(), socket_ids, disconnects });
+        self.state().is_told(&command);
         Ok(command)
-    }
-
-    /// Commands to whose results nobody would listen.
-    fn forget_expired(&mut self) {
-        while let Some(oldest) = self.open.front()
-            && oldest.told.elapsed() > FORGET
-        {
-            for socket_id in self.open.pop_front().into_iter().flat_map(|expired| expired.socket_ids) {
-                self.disconnecting.remove(&socket_id);
-            }
-        }
     }
 
     async fn write(&self, events: Vec<Event>) -> Result<(), End> {
@@ -292,6 +263,103 @@ impl Stream {
     }
 }
 
+/// What came of a command that was open.
+struct Answered {
+    done: Vec<String>,
+    disconnects: Option<Reason>,
+    is_settled: bool,
+}
+
+impl State {
+    /// A batch comes: what its events are to this stream.
+    fn takes(&mut self, sequence: u64, events: &mut [Event], complete: bool) -> Result<(), End> {
+        if sequence != self.sequence + 1 {
+            return Err(End::Invalid(
+                "batch.sequence",
+                format!("it should be {} and is {sequence}: a batch is missing", self.sequence + 1),
+            ));
+        }
+        if complete && self.named.is_none() {
+            return Err(End::Invalid("batch.complete", "the first listing was complete before".to_owned()));
+        }
+        self.sequence = sequence;
+        for event in events {
+            match event {
+                Event::Opened(record) => {
+                    if let Some(named) = &mut self.named {
+                        named.insert(record.socket_id().into());
+                    }
+                }
+                Event::Closed { socket_id, reason } => {
+                    if let Some(named) = &mut self.named {
+                        named.remove(socket_id.as_str());
+                    }
+                    if let Some(why) = self.disconnecting.remove(socket_id) {
+                        *reason = why;
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// A command goes to the gateway.
+    fn is_told(&mut self, command: &Command) {
+        let disconnects = match &command.task {
+            Task::Disconnect { reason, .. } => Some(*reason),
+            Task::Send { .. } | Task::UserChanged { .. } => None,
+        };
+        let socket_ids: HashSet<String> = command.task.socket_ids().iter().cloned().collect();
+        if let Some(reason) = disconnects {
+            self.disconnecting.extend(socket_ids.iter().map(|socket_id| (socket_id.clone(), reason)));
+        }
+        let (command_id, told) = (command.command_id.clone(), Instant::now());
+        self.open.push_back(OpenCommand { command_id, told, socket_ids, disconnects, is_settled: false });
+    }
+
+    fn open_command(&mut self, command_id: &str) -> Option<&mut OpenCommand> {
+        self.open.iter_mut().find(|open| open.command_id == command_id)
+    }
+
+    /// A command has its result; `None`: it is not open.
+    fn answered(&mut self, command_id: &str, done: Vec<String>) -> Option<Answered> {
+        let place = self.open.iter().position(|open| open.command_id == command_id)?;
+        let open = self.open.remove(place)?;
+        let done = open.of_these(done);
+        let OpenCommand { socket_ids, disconnects, is_settled, .. } = open;
+        if disconnects.is_some() {
+            for socket_id in &socket_ids {
+                self.disconnecting.remove(socket_id);
+            }
+            if let Some(named) = &mut self.named {
+                for socket_id in &done {
+                    named.remove(socket_id.as_str());
+                }
+            }
+        }
+        Some(Answered { done, disconnects, is_settled })
+    }
+
+    /// Commands to whose results nobody would listen.
+    fn forget_expired(&mut self) {
+        while let Some(oldest) = self.open.front()
+            && oldest.told.elapsed() > FORGET
+        {
+            for socket_id in self.open.pop_front().into_iter().flat_map(|expired| expired.socket_ids) {
+                self.disconnecting.remove(&socket_id);
+            }
+        }
+    }
+}
+
+impl OpenCommand {
+    /// Those of the sockets that the command is about.
+    fn of_these(&self, mut socket_ids: Vec<String>) -> Vec<String> {
+        socket_ids.retain(|socket_id| self.socket_ids.contains(socket_id));
+        socket_ids
+    }
+}
+
 /// The session of a socket that is opened with one.
 fn session_of(event: &Event) -> Option<Arc<str>> {
     match event {
@@ -303,7 +371,7 @@ fn session_of(event: &Event) -> Option<Arc<str>> {
 impl Drop for Stream {
     fn drop(&mut self) {
         self.parts.streams.leave(&self.tenure.info.gateway_id, self.tenure.number);
-        if !self.over {
+        if !self.state().over {
             // Whoever would hear it is about to stop.
             let _ = self.parts.cut.send(self.tenure.clone());
         }

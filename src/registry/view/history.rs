@@ -91,6 +91,15 @@ impl<T: Happened> History<T> {
         }
     }
 
+    /// What came up to this position is not known: nobody goes on from before it.
+    pub fn breaks_off(&mut self, position: Position) {
+        // The number that comes next is one that nobody waits for.
+        self.dropped = self.next() + 1;
+        self.entries.clear();
+        self.bytes = 0;
+        self.trimmed = position;
+    }
+
     /// The entries from this number on happened at once.
     pub fn join_from(&mut self, number: u64) {
         let start =
@@ -173,6 +182,19 @@ mod tests {
         let go_on: Vec<_> = history.from(0, 9).expect("there").map(|entry| entry.goes_on).collect();
         assert_eq!(go_on, [false, true, true, false]);
         assert_eq!(history.behind(at(1)), Some(first));
+    }
+
+    #[test]
+    fn nobody_goes_on_over_a_gap() {
+        let mut history = History::new(Bounds { age: Duration::MAX, bytes: usize::MAX }, at(0));
+        history.push(entry(1));
+        let next = history.next();
+        history.breaks_off(at(5));
+        assert!(history.from(next, 1).is_none());
+        assert_eq!((history.behind(at(4)), history.behind(at(5))), (None, Some(history.next())));
+        history.push(entry(6));
+        assert!(history.from(next, 1).is_none());
+        assert_eq!(history.from(history.behind(at(5)).expect("there"), 9).map(Iterator::count), Some(1));
     }
 
     #[test]

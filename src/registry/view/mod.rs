@@ -16,12 +16,14 @@ pub mod index;
 pub mod member;
 pub mod ordered;
 pub mod shard;
+pub mod told;
 
 use self::{
     history::{Bounds, Difference, Entry},
     index::Key,
     member::Member,
     shard::{Known, Past, ShardView},
+    told::LastEnd,
 };
 use super::{
     change::{Change, Epoch, GatewayInfo, Holder, Position, SHARDS, Shard},
@@ -228,7 +230,9 @@ impl View {
         let mut view = self.shard_mut(shard);
         let same_data = view.data().is_some_and(|(known, _)| known == epoch);
         let is_first = view.data().is_none();
-        if !same_data {
+        if same_data {
+            view.has_missed(position);
+        } else {
             view.begin(epoch, began, position, self.bounds);
         }
         let first = view.history().next();
@@ -297,6 +301,11 @@ impl View {
         }
         drop(view);
         self.tell(notices);
+    }
+
+    /// A session has lived after one of its ends.
+    pub fn is_outlived(&self, session_id: &str, end: LastEnd) {
+        self.shard_mut(Shard::of(session_id)).is_outlived(session_id, end);
     }
 
     /// How long ago each of these gateways gave a sign of life.

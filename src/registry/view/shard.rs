@@ -10,12 +10,14 @@ use super::{
     index::Index,
     member::{Member, Members, ValuesAt},
     ordered::{Ordered, Probe},
+    told::{LastEnd, ToldEnds},
 };
 use crate::{
     expression::path::Path,
     reason::Reason,
     registry::{
         change::{Change, Epoch, GatewayInfo, Holder, Position},
+        confirmation::Mark,
         record::Record,
         session_ended::SessionEnded,
     },
@@ -86,6 +88,7 @@ pub struct ShardView {
     indexes: Vec<(Path, Index)>,
     history: History<Difference>,
     ended: History<SessionEnded>,
+    told: ToldEnds,
 }
 
 impl ShardView {
@@ -102,6 +105,7 @@ impl ShardView {
             indexes: paths.iter().map(|path| (path.clone(), Index::default())).collect(),
             history: History::new(bounds, Position::default()),
             ended: History::new(bounds, Position::default()),
+            told: ToldEnds::new(bounds),
         }
     }
 
@@ -161,6 +165,20 @@ impl ShardView {
         &self.ended
     }
 
+    /// Which of these were told last, by session.
+    pub fn told(&self) -> &ToldEnds {
+        &self.told
+    }
+
+    pub(super) fn is_outlived(&mut self, session_id: &str, end: LastEnd) {
+        self.told.is_outlived(Mark::of(session_id), end);
+    }
+
+    fn session_ended(&mut self, entry: Entry<SessionEnded>) {
+        self.told.note(entry.position, &entry.what);
+        self.ended.push(entry);
+    }
+
     /// The slot of a socket.
     pub fn slot(&self, gateway_id: &str, socket_id: &str) -> Option<u32> {
         self.gateways.get(gateway_id)?.slot(socket_id, &self.members)
@@ -202,6 +220,11 @@ impl ShardView {
         self.ended = History::new(bounds, position);
     }
 
+    /// What happened before this position and was not told here is seen in what there is; which sessions ended is not.
+    pub(super) fn has_missed(&mut self, position: Position) {
+        self.ended.breaks_off(position);
+    }
+
     /// What watchers need to go on from before this program knew of the shard.
     pub(super) fn recall(&mut self, bounds: Bounds, oldest: Position, past: Vec<Past>) {
         self.history = History::new(bounds, oldest);
@@ -209,7 +232,7 @@ impl ShardView {
         for past in past {
             match past {
                 Past::Socket(entry) => self.history.push(entry),
-                Past::Session(entry) => self.ended.push(entry),
+                Past::Session(entry) => self.session_ended(entry),
             }
         }
     }
@@ -225,7 +248,7 @@ impl ShardView {
             }
             Change::Gateway { gateway_id, holder: Some(holder) } => self.hold(&gateway_id, holder),
             Change::Gateway { gateway_id, holder: None } => self.drop_gateway(&gateway_id),
-            Change::SessionEnded(what) => self.ended.push(Entry { position, goes_on: false, what }),
+            Change::SessionEnded(what) => self.session_ended(Entry { position, goes_on: false, what }),
             Change::Message(_) => {}
         }
         self.history.join_from(first);

@@ -341,10 +341,12 @@ class EndSessionsResponse(_message.Message):
     def __init__(self, matched: _Optional[int] = ..., view: _Optional[_Union[View, _Mapping]] = ...) -> None: ...
 
 class WatchSessionEndsRequest(_message.Message):
-    __slots__ = ("from_revision",)
+    __slots__ = ("from_revision", "checkpoints")
     FROM_REVISION_FIELD_NUMBER: _ClassVar[int]
+    CHECKPOINTS_FIELD_NUMBER: _ClassVar[int]
     from_revision: str
-    def __init__(self, from_revision: _Optional[str] = ...) -> None: ...
+    checkpoints: bool
+    def __init__(self, from_revision: _Optional[str] = ..., checkpoints: bool = ...) -> None: ...
 
 class WatchSessionEndsResponse(_message.Message):
     __slots__ = ("session_id", "user", "reason", "sockets", "at", "revision")

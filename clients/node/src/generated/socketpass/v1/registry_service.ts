@@ -489,9 +489,17 @@ export interface WatchSessionEndsRequest {
    * what comes next.
    */
   fromRevision: string;
+  /**
+   * Have a message with nothing but `revision` every five seconds or so, to go on from when no session has ended for longer
+   * than ends are kept (`registry.history`). Absent: every message is an end.
+   */
+  checkpoints: boolean;
 }
 
-/** A session that has ended. Here alone is its id answered, to admins. */
+/**
+ * A session that has ended. Here alone is its id answered, to admins. Without `session_id` it is a checkpoint: everything
+ * up to its `revision` was told.
+ */
 export interface WatchSessionEndsResponse {
   /** Which. As good as a login for as long as it lives: after ANOTHER_USER, DENIED_BY_POLICY and USER_NOT_FOUND it does. */
   sessionId: string;
@@ -2760,13 +2768,16 @@ export const EndSessionsResponse: MessageFns<EndSessionsResponse> = {
 };
 
 function createBaseWatchSessionEndsRequest(): WatchSessionEndsRequest {
-  return { fromRevision: "" };
+  return { fromRevision: "", checkpoints: false };
 }
 
 export const WatchSessionEndsRequest: MessageFns<WatchSessionEndsRequest> = {
   encode(message: WatchSessionEndsRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
     if (message.fromRevision !== "") {
       writer.uint32(10).string(message.fromRevision);
+    }
+    if (message.checkpoints !== false) {
+      writer.uint32(16).bool(message.checkpoints);
     }
     return writer;
   },
@@ -2790,6 +2801,14 @@ export const WatchSessionEndsRequest: MessageFns<WatchSessionEndsRequest> = {
             }
 
             message.fromRevision = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.checkpoints = reader.bool();
             continue;
           }
         }

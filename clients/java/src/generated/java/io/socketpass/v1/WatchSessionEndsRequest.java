@@ -93,6 +93,22 @@ private static final long serialVersionUID = 0L;
     }
   }
 
+  public static final int CHECKPOINTS_FIELD_NUMBER = 2;
+  private boolean checkpoints_ = false;
+  /**
+   * <pre>
+   * Have a message with nothing but `revision` every five seconds or so, to go on from when no session has ended for longer
+   * than ends are kept (`registry.history`). Absent: every message is an end.
+   * </pre>
+   *
+   * <code>bool checkpoints = 2 [json_name = "checkpoints"];</code>
+   * @return The checkpoints.
+   */
+  @java.lang.Override
+  public boolean getCheckpoints() {
+    return checkpoints_;
+  }
+
   private byte memoizedIsInitialized = -1;
   @java.lang.Override
   public final boolean isInitialized() {
@@ -110,6 +126,9 @@ private static final long serialVersionUID = 0L;
     if (!com.google.protobuf.GeneratedMessageV3.isStringEmpty(fromRevision_)) {
       com.google.protobuf.GeneratedMessageV3.writeString(output, 1, fromRevision_);
     }
+    if (checkpoints_ != false) {
+      output.writeBool(2, checkpoints_);
+    }
     getUnknownFields().writeTo(output);
   }
 
@@ -121,6 +140,10 @@ private static final long serialVersionUID = 0L;
     size = 0;
     if (!com.google.protobuf.GeneratedMessageV3.isStringEmpty(fromRevision_)) {
       size += com.google.protobuf.GeneratedMessageV3.computeStringSize(1, fromRevision_);
+    }
+    if (checkpoints_ != false) {
+      size += com.google.protobuf.CodedOutputStream
+        .computeBoolSize(2, checkpoints_);
     }
     size += getUnknownFields().getSerializedSize();
     memoizedSize = size;
@@ -139,6 +162,8 @@ private static final long serialVersionUID = 0L;
 
     if (!getFromRevision()
         .equals(other.getFromRevision())) return false;
+    if (getCheckpoints()
+        != other.getCheckpoints()) return false;
     if (!getUnknownFields().equals(other.getUnknownFields())) return false;
     return true;
   }
@@ -152,6 +177,9 @@ private static final long serialVersionUID = 0L;
     hash = (19 * hash) + getDescriptor().hashCode();
     hash = (37 * hash) + FROM_REVISION_FIELD_NUMBER;
     hash = (53 * hash) + getFromRevision().hashCode();
+    hash = (37 * hash) + CHECKPOINTS_FIELD_NUMBER;
+    hash = (53 * hash) + com.google.protobuf.Internal.hashBoolean(
+        getCheckpoints());
     hash = (29 * hash) + getUnknownFields().hashCode();
     memoizedHashCode = hash;
     return hash;
@@ -288,6 +316,7 @@ private static final long serialVersionUID = 0L;
       super.clear();
       bitField0_ = 0;
       fromRevision_ = "";
+      checkpoints_ = false;
       return this;
     }
 
@@ -323,6 +352,9 @@ private static final long serialVersionUID = 0L;
       int from_bitField0_ = bitField0_;
       if (((from_bitField0_ & 0x00000001) != 0)) {
         result.fromRevision_ = fromRevision_;
+      }
+      if (((from_bitField0_ & 0x00000002) != 0)) {
+        result.checkpoints_ = checkpoints_;
       }
     }
 
@@ -375,6 +407,9 @@ private static final long serialVersionUID = 0L;
         bitField0_ |= 0x00000001;
         onChanged();
       }
+      if (other.getCheckpoints() != false) {
+        setCheckpoints(other.getCheckpoints());
+      }
       this.mergeUnknownFields(other.getUnknownFields());
       onChanged();
       return this;
@@ -406,6 +441,11 @@ private static final long serialVersionUID = 0L;
               bitField0_ |= 0x00000001;
               break;
             } // case 10
+            case 16: {
+              checkpoints_ = input.readBool();
+              bitField0_ |= 0x00000002;
+              break;
+            } // case 16
             default: {
               if (!super.parseUnknownField(input, extensionRegistry, tag)) {
                 done = true; // was an endgroup tag
@@ -516,6 +556,53 @@ private static final long serialVersionUID = 0L;
       checkByteStringIsUtf8(value);
       fromRevision_ = value;
       bitField0_ |= 0x00000001;
+      onChanged();
+      return this;
+    }
+
+    private boolean checkpoints_ ;
+    /**
+     * <pre>
+     * Have a message with nothing but `revision` every five seconds or so, to go on from when no session has ended for longer
+     * than ends are kept (`registry.history`). Absent: every message is an end.
+     * </pre>
+     *
+     * <code>bool checkpoints = 2 [json_name = "checkpoints"];</code>
+     * @return The checkpoints.
+     */
+    @java.lang.Override
+    public boolean getCheckpoints() {
+      return checkpoints_;
+    }
+    /**
+     * <pre>
+     * Have a message with nothing but `revision` every five seconds or so, to go on from when no session has ended for longer
+     * than ends are kept (`registry.history`). Absent: every message is an end.
+     * </pre>
+     *
+     * <code>bool checkpoints = 2 [json_name = "checkpoints"];</code>
+     * @param value The checkpoints to set.
+     * @return This builder for chaining.
+     */
+    public Builder setCheckpoints(boolean value) {
+
+      checkpoints_ = value;
+      bitField0_ |= 0x00000002;
+      onChanged();
+      return this;
+    }
+    /**
+     * <pre>
+     * Have a message with nothing but `revision` every five seconds or so, to go on from when no session has ended for longer
+     * than ends are kept (`registry.history`). Absent: every message is an end.
+     * </pre>
+     *
+     * <code>bool checkpoints = 2 [json_name = "checkpoints"];</code>
+     * @return This builder for chaining.
+     */
+    public Builder clearCheckpoints() {
+      bitField0_ = (bitField0_ & ~0x00000002);
+      checkpoints_ = false;
       onChanged();
       return this;
     }

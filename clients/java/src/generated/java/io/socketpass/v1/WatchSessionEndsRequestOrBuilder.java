@@ -29,4 +29,15 @@ public interface WatchSessionEndsRequestOrBuilder extends
    */
   com.google.protobuf.ByteString
       getFromRevisionBytes();
+
+  /**
+   * <pre>
+   * Have a message with nothing but `revision` every five seconds or so, to go on from when no session has ended for longer
+   * than ends are kept (`registry.history`). Absent: every message is an end.
+   * </pre>
+   *
+   * <code>bool checkpoints = 2 [json_name = "checkpoints"];</code>
+   * @return The checkpoints.
+   */
+  boolean getCheckpoints();
 }

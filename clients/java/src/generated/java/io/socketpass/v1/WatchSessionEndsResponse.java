@@ -6,7 +6,8 @@ package io.socketpass.v1;
 
 /**
  * <pre>
- * A session that has ended. Here alone is its id answered, to admins.
+ * A session that has ended. Here alone is its id answered, to admins. Without `session_id` it is a checkpoint: everything
+ * up to its `revision` was told.
  * </pre>
  *
  * Protobuf type {@code socketpass.v1.WatchSessionEndsResponse}
@@ -482,7 +483,8 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * A session that has ended. Here alone is its id answered, to admins.
+   * A session that has ended. Here alone is its id answered, to admins. Without `session_id` it is a checkpoint: everything
+   * up to its `revision` was told.
    * </pre>
    *
    * Protobuf type {@code socketpass.v1.WatchSessionEndsResponse}
