@@ -65,7 +65,10 @@ const MAY_USE: [(&str, &[&str]); 27] = [
         "authorize",
         &["config", "expression", "identity", "json", "reason", "seldom", "session_store", "user_source"],
     ),
-    ("registry", &["config", "expression", "health", "identity", "reason", "redis_connection", "task"]),
+    (
+        "registry",
+        &["config", "expression", "health", "identity", "reason", "redis_connection", "seldom", "task"],
+    ),
     ("reason", &[]),
     ("session_store", &["config", "health", "redis_connection", "remote", "sql"]),
     ("redis_connection", &["config", "health", "task"]),
@@ -136,11 +139,11 @@ const DRIVERS: [(&str, &[&str]); 10] = [
 fn sources(directory: &Path, found: &mut Vec<PathBuf>) {
     for entry in fs::read_dir(directory).unwrap() {
         let path = entry.unwrap().path();
-        if path.is_dir() {
-            sources(&path, found);
-        } else if path.file_name().is_some_and(|name| name == "tests.rs") {
-            // Unit tests in a file of their own.
+        if path.file_stem().is_some_and(|name| name == "tests") {
+            // Unit tests in a file or a folder of their own.
             continue;
+        } else if path.is_dir() {
+            sources(&path, found);
         } else if path.extension().is_some_and(|extension| extension == "rs") {
             found.push(path);
         }
