@@ -328,8 +328,10 @@ impl EndSessions for ByToken {
             self.ender.end(&query).await.map_err(|cannot| Unavailable(cannot.to_string()))?;
         match coverage.gap(self.registry.lease()) {
             None => Ok(matched),
-            // Those that are known are ended. The others are if the token comes again.
-            Some(gap) => Err(Unavailable(format!("not every open socket is known here: {gap}"))),
+            // The others are ended if the token comes again.
+            Some(gap) => Err(Unavailable(format!(
+                "not every open socket is known here: {gap}; the sessions behind {matched} that are known were ended"
+            ))),
         }
     }
 }
