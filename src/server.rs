@@ -326,11 +326,11 @@ impl EndSessions for ByToken {
         let query = self.registry.query_of(whose);
         let EndedSessions { matched, coverage } =
             self.ender.end(&query).await.map_err(|cannot| Unavailable(cannot.to_string()))?;
-        match coverage.gap(self.registry.lease()) {
+        match self.registry.gap(&coverage) {
             None => Ok(matched),
             // The others are ended if the token comes again.
             Some(gap) => Err(Unavailable(format!(
-                "not every open socket is known here: {gap}; the sessions behind {matched} that are known were ended"
+                "the registry may not know every open socket: {gap}; the sessions behind {matched} that it knows were ended"
             ))),
         }
     }
