@@ -326,10 +326,12 @@ impl EndSessions for ByToken {
         let query = self.registry.query_of(whose);
         let EndedSessions { matched, coverage } =
             self.ender.end(&query).await.map_err(|cannot| Unavailable(cannot.to_string()))?;
-        match coverage.gap(self.registry.lease()) {
+        match self.registry.gap(&coverage) {
             None => Ok(matched),
-            // Those that are known are ended. The others are if the token comes again.
-            Some(gap) => Err(Unavailable(format!("not every open socket is known here: {gap}"))),
+            // The others are ended if the token comes again.
+            Some(gap) => Err(Unavailable(format!(
+                "the registry may not know every open socket: {gap}; the sessions behind {matched} that it knows were ended"
+            ))),
         }
     }
 }

@@ -232,6 +232,12 @@ impl Registry {
         self.view.coverage()
     }
 
+    /// What an answer of this coverage may have missed, in words; `None`: it knew every open socket.
+    pub fn gap(&self, coverage: &Coverage) -> Option<String> {
+        let is_away = *self.ledger.health().borrow() != Health::Up;
+        is_away.then(|| "its store does not answer".to_owned()).or_else(|| coverage.gap(self.lease()))
+    }
+
     /// What has happened here since the process began.
     pub fn tally(&self) -> &Tally {
         self.view.tally()

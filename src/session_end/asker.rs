@@ -218,7 +218,7 @@ impl Asker {
         let (known, unknown): (Vec<_>, Vec<_>) =
             self.registry.sockets_of_user(&id).into_iter().partition(|socket| socket.record.who().is_some());
         let mut open: Vec<_> = known.iter().map(|socket| (age(socket), socket)).collect();
-        open.sort_unstable_by(|(one, _), (other, _)| one.cmp(other));
+        open.sort_unstable_by_key(|(age, _)| *age);
         let keep = usize::try_from(cap.max).unwrap_or(usize::MAX);
         let beyond = open.len().saturating_sub(keep);
         let (beyond, reason) = if cap.evicts_oldest {

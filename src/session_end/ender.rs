@@ -26,8 +26,11 @@ const ONCE_MORE: Duration = Duration::from_secs(2);
 /// Sessions that are destroyed at once, for all who end some.
 const AT_ONCE: usize = 64;
 
-/// Ends that are under way at once. Each keeps the ids of its sessions for some seconds.
-const RUNS: usize = 1_024;
+/// Sessions that are being ended at once: their ids are kept for some seconds. Whoever ends many more has all places.
+const PLACES: u32 = 1_000_000;
+
+/// Whoever ends fewer takes the places of so many.
+const FEW: u32 = 1_000;
 
 /// When so many in a row could not be destroyed, the store is not asked for the others.
 const IN_VAIN: usize = 4 * AT_ONCE;
@@ -71,7 +74,7 @@ pub struct Ender {
     tally: Arc<Tally>,
     /// Places for questions to the store.
     at_once: Arc<Semaphore>,
-    /// Places for runs.
+    /// Places for sessions.
     places: Arc<Semaphore>,
     /// What was begun goes on when its caller has left, and ends with the process.
     runs: Mutex<JoinSet<()>>,
@@ -91,7 +94,7 @@ impl Ender {
             registry,
             tally,
             at_once: Arc::new(Semaphore::new(AT_ONCE)),
-            places: Arc::new(Semaphore::new(RUNS)),
+            places: Arc::new(Semaphore::new(usize::try_from(PLACES).unwrap_or(Semaphore::MAX_PERMITS))),
             runs: Mutex::default(),
         }
     }
@@ -101,7 +104,6 @@ impl Ender {
         if !self.authorizer.load().keeps_sessions() {
             return Err(CannotEnd::InCookies);
         }
-        let place = Arc::clone(&self.places).try_acquire_owned().map_err(|_| CannotEnd::TooMany)?;
         // Before they are looked at: what becomes known later was not among them.
         let coverage = self.registry.coverage();
         let members = self.registry.matching(query).await?;
@@ -113,6 +115,9 @@ impl Ender {
         if asked == 0 {
             return Ok(ended);
         }
+        let places = u32::try_from(asked).unwrap_or(PLACES).clamp(FEW, PLACES);
+        let places =
+            Arc::clone(&self.places).try_acquire_many_owned(places).map_err(|_| CannotEnd::TooMany)?;
         let run = Run {
             store: Arc::clone(&self.stores.borrow()),
             registry: Arc::clone(&self.registry),
@@ -125,7 +130,7 @@ impl Ender {
             while runs.try_join_next().is_some() {}
             runs.spawn(async move {
                 run.end(ids, tell).await;
-                drop(place);
+                drop(places);
             });
         }
         match told.await {

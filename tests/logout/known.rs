@@ -14,6 +14,7 @@ use crate::{
         service::Service,
         until,
     },
+    telemetry::scrape,
 };
 
 async fn logout(service: &Service, token: &str) -> Response {
@@ -25,6 +26,21 @@ fn is_put_off(answer: &Response) {
     assert_eq!(answer.headers("retry-after").collect::<Vec<_>>(), ["5"]);
 }
 
+/// A service that takes this issuer's tokens.
+async fn start(issuer: &Issuer, sessions: &Redis, settings: &[(&str, &str)]) -> Service {
+    let (url, jwks) = (sessions.url(), issuer.jwks_url());
+    let needed = [
+        ("SESSION_STORE", &*url),
+        ("REVALIDATE_INTERVAL", "1h"),
+        ("REGISTRY_LEASE", "3s"),
+        ("LOGOUT_ISSUER", &issuer.url),
+        ("LOGOUT_AUDIENCE", "app"),
+        ("LOGOUT_JWKS_URL", &jwks),
+        ("LOGOUT_MATCH", "user.sub == claims.sub"),
+    ];
+    Service::start(&[&needed, settings].concat()).await
+}
+
 #[tokio::test]
 async fn a_token_ends_what_is_known_and_may_come_again_until_everything_is() {
     let issuer = Issuer::start().await;
@@ -32,17 +48,7 @@ async fn a_token_ends_what_is_known_and_may_come_again_until_everything_is() {
     for id in ["one", "two"] {
         redis.put(id, &session_of(&ana)).await;
     }
-    let (url, jwks) = (redis.url(), issuer.jwks_url());
-    let service = Service::start(&[
-        ("SESSION_STORE", &url),
-        ("REVALIDATE_INTERVAL", "1h"),
-        ("REGISTRY_LEASE", "3s"),
-        ("LOGOUT_ISSUER", &issuer.url),
-        ("LOGOUT_AUDIENCE", "app"),
-        ("LOGOUT_JWKS_URL", &jwks),
-        ("LOGOUT_MATCH", "user.sub == claims.sub"),
-    ])
-    .await;
+    let service = start(&issuer, &redis, &[]).await;
     let token = issuer.logout("1").await;
     let mut chat =
         Gateway::list(&service.grpc, hello("chat", "one"), vec![socket_of("a", "one", &ana)]).await;
@@ -62,5 +68,25 @@ async fn a_token_ends_what_is_known_and_may_come_again_until_everything_is() {
     assert_eq!(logout(&service, &token).await.status, 200);
     ends(&mut feed, &["b"], 4500, "session_not_found").await;
     alive.abort();
+    service.stop().await;
+}
+
+#[tokio::test]
+async fn while_the_registrys_redis_is_away_a_token_may_come_again() {
+    let issuer = Issuer::start().await;
+    let (redis, mut ledger) = (Redis::start().await, Redis::start().await);
+    let url = ledger.url();
+    let service = start(&issuer, &redis, &[("REGISTRY_STORE", &url)]).await;
+    let token = issuer.logout("1").await;
+    until("it has warmed up", || async { logout(&service, &token).await.status == 200 }).await;
+    ledger.kill().await;
+    let token = issuer.logout("2").await;
+    until("it is known to be away", || async {
+        scrape(&service.http).await["socketpass_registry_store_up"] == 0.0
+    })
+    .await;
+    is_put_off(&logout(&service, &token).await);
+    ledger.restart().await;
+    until("it is read again", || async { logout(&service, &token).await.status == 200 }).await;
     service.stop().await;
 }

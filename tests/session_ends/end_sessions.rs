@@ -3,13 +3,22 @@
 use std::sync::Arc;
 
 use serde_json::{Value, json};
-use socketpass::session_store::{Fault, Health, MemoryStore, SessionId, SessionStore};
+use socketpass::{
+    grpc::pb::EndSessionsRequest,
+    session_store::{Fault, Health, MemoryStore, SessionId, SessionStore},
+};
 use tokio::{sync::watch, time::timeout};
 use tonic::Code;
 
 use super::{are_asked, ends, gateway, session_of, socket_of, start};
 use crate::{
-    support::{PATIENCE, callers::Caller, redis::Redis, service::Service},
+    support::{
+        PATIENCE,
+        callers::Caller,
+        gateway::{Gateway, hello},
+        redis::Redis,
+        service::Service,
+    },
     telemetry::scrape,
 };
 
@@ -60,6 +69,23 @@ async fn what_is_in_cookies_cannot_be_ended() {
     let refused = Caller::of(&service.grpc).await.end_sessions("true").await.unwrap_err();
     assert_eq!(refused.code(), Code::FailedPrecondition);
     assert!(refused.message().contains("session.store"), "{refused:?}");
+    service.stop().await;
+}
+
+#[tokio::test]
+async fn the_caller_is_told_whose_sockets_may_have_been_missed() {
+    let (store, ana) = (Slow::new(true, None), json!({"id": 1}));
+    store.puts("one", &ana);
+    let service = Service::start_on(&[("REVALIDATE_INTERVAL", "1h")], store).await;
+    let _chat = gateway(&service, "chat", vec![socket_of("a", "one", &ana)]).await;
+    let _feed = Gateway::open(&service.grpc, hello("feed", "one")).await;
+    let request = EndSessionsRequest { filter: "true".to_owned(), params: None };
+    let ended = Caller::of(&service.grpc).await.0.end_sessions(request).await.unwrap().into_inner();
+    let view = ended.view.unwrap();
+    assert_eq!(
+        (ended.matched, view.incomplete_gateways, view.warming_up),
+        (1, vec!["feed".to_owned()], true)
+    );
     service.stop().await;
 }
 

@@ -80,14 +80,16 @@ pub struct Coverage {
 impl Coverage {
     /// What is missing, in words; `None`: every open socket is known. Who relies on that has to come again otherwise.
     pub fn gap(&self, lease: Duration) -> Option<String> {
+        /// The feed is read several times within it.
+        const A_MOMENT: Duration = Duration::from_secs(1);
         let Self { age, incomplete_gateways, warming_up } = self;
         if *warming_up {
-            Some("the registry began less than registry.lease ago".to_owned())
+            Some("it began less than registry.lease ago, or was not read yet".to_owned())
         } else if !incomplete_gateways.is_empty() {
             Some(format!("{} gateways are late or list their sockets just now", incomplete_gateways.len()))
         } else {
             // As with gateways: late after half a lease.
-            (*age >= lease / 2).then(|| format!("the registry was read {age:.1?} ago"))
+            (*age >= (lease / 2).max(A_MOMENT)).then(|| format!("it was read {age:.1?} ago"))
         }
     }
 }
