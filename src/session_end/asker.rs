@@ -149,8 +149,6 @@ impl Asker {
                 }
             }
         }
-        let beyond = self.beyond_cap(session_id, &authorizer, &again);
-        ends.extend(beyond.ends);
         let Rest { ended, after, turn } = self.endings.end(ends, *turn);
         self.tell_ends(session_id, &told, &verdicts, ended > 0, || {
             elsewhere.iter().map(|member| (member, verdict(member))).collect()
@@ -158,7 +156,10 @@ impl Asker {
         let kept = gateways.into_values().map(|gateway| self.keep(session_id, gateway, &again));
         let kept = join_all(kept).await;
         is_settled &= kept.iter().all(|kept| kept.is_kept);
-        let next = kept.iter().filter_map(|kept| kept.again).chain(after).min();
+        // Only now is it known of these sockets whose they are.
+        let beyond = self.beyond_cap(session_id, &authorizer, &again);
+        let Rest { after: of_beyond, turn, ended: _ } = self.endings.end(beyond.ends, turn);
+        let next = kept.iter().filter_map(|kept| kept.again).chain(after).chain(of_beyond).min();
         let next = next.map_or_else(|| self.next(&again), |next| next.min(self.next(&again)));
         let next = if is_all { next } else { next.min(NOT_YET_SEEN) };
         // When all are known for whose they are.

@@ -2,8 +2,8 @@
 //!
 //! A server that has just come back, or another one that took its place, may not have everything yet. So an absent session
 //! counts only when a second read agrees, if the store's connection is young. The first read may be of a connection before
-//! that; the second one's is there for some time, so that one that comes back empty again and again ends nothing. Connections
-//! that change all the time are waited for so long and no longer.
+//! that; the second one's is there for some time, so that one that comes back empty again and again ends nothing. Where
+//! connections change all the time, so many reads have to agree and no more.
 
 use std::{
     collections::HashMap,
@@ -21,10 +21,11 @@ const YOUNG: Duration = Duration::from_secs(60);
 /// Between the two reads that have to agree, at least; and so long the second one's connection has to be there.
 const SECOND_READ: Duration = Duration::from_secs(2);
 
-/// So long after the first read the second one counts, however young its connection is.
-const AT_LAST: Duration = Duration::from_secs(10);
+/// So many reads, each so long after the one before, count however young the connections are. A time would not do: between
+/// two reads that are far apart the session may have been there.
+const READS_AT_LAST: u32 = 5;
 
-/// After so long without a second read the first one is forgotten: nobody asks for that session any more, or so seldom that
+/// After so long without another read what was absent is forgotten: nobody asks for that session any more, or so seldom that
 /// two reads more cost nothing.
 const FORGOTTEN: Duration = Duration::from_secs(60);
 
@@ -53,8 +54,8 @@ struct Inner {
     sockets_were_there: Option<bool>,
     /// The connection that answers, and since when it is there, if it is not the first or the first counts.
     connection: Option<(Connection, Option<Instant>)>,
-    /// When each was absent first: no read since then has found it.
-    absent: HashMap<Arc<str>, Instant>,
+    /// What no read has found since then.
+    absent: HashMap<Arc<str>, Absent>,
     /// When these were looked through for what is to be forgotten.
     looked_through: Option<Instant>,
 }
@@ -63,8 +64,36 @@ impl Inner {
     fn forget(&mut self, now: Instant) {
         if self.looked_through.is_none_or(|before| now >= before + FORGOTTEN) {
             self.looked_through = Some(now);
-            self.absent.retain(|_, first| now < *first + FORGOTTEN);
+            self.absent.retain(|_, absent| now < absent.last + FORGOTTEN);
         }
+    }
+}
+
+/// The reads that agree.
+#[derive(Debug)]
+struct Absent {
+    first: Instant,
+    /// The last of those that count.
+    last: Instant,
+    /// How many there are, of those that are so far apart as to count.
+    reads: u32,
+}
+
+impl Absent {
+    fn new(now: Instant) -> Self {
+        Self { first: now, last: now, reads: 1 }
+    }
+
+    fn read_again(&mut self, now: Instant) {
+        if now >= self.last + SECOND_READ {
+            self.last = now;
+            self.reads += 1;
+        }
+    }
+
+    /// When another read is enough, on a connection that is there since then.
+    fn is_enough_at(&self, connected: Instant) -> Instant {
+        if self.reads >= READS_AT_LAST { self.last } else { self.first.max(connected) + SECOND_READ }
     }
 }
 
@@ -112,10 +141,10 @@ impl Doubt {
     pub(super) fn is_absent(&self, session_id: &Arc<str>, now: Instant) -> Belief {
         let mut inner = self.lock();
         let since = inner.connection.and_then(|(_, since)| since).filter(|since| now < *since + YOUNG);
-        let first = *inner.absent.entry(Arc::clone(session_id)).or_insert(now);
-        let counts_at = since.map(|since| (first.max(since) + SECOND_READ).min(first + AT_LAST));
-        match counts_at.filter(|counts_at| now < *counts_at) {
-            Some(counts_at) => Belief::Unsure(counts_at - now),
+        let absent = inner.absent.entry(Arc::clone(session_id)).or_insert_with(|| Absent::new(now));
+        absent.read_again(now);
+        match since.map(|since| absent.is_enough_at(since)).filter(|enough_at| now < *enough_at) {
+            Some(enough_at) => Belief::Unsure(enough_at - now),
             None => {
                 inner.absent.remove(session_id);
                 Belief::Gone
@@ -182,16 +211,27 @@ mod tests {
     }
 
     #[test]
-    fn connections_that_change_all_the_time_hold_up_an_end_so_long_and_no_longer() {
+    fn connections_that_change_all_the_time_hold_up_an_end_for_so_many_reads_and_no_more() {
         let (doubt, start, session) = (Doubt::default(), Instant::now(), Arc::from("a"));
         doubt.begins(true);
-        for second in 0..10 {
+        for second in 0..8 {
             doubt.note(connection(second), seconds(start, second));
-            let left = Duration::from_secs(10 - second).min(SECOND_READ);
-            assert_eq!(doubt.is_absent(&session, seconds(start, second)), Belief::Unsure(left), "{second}");
+            let belief = doubt.is_absent(&session, seconds(start, second));
+            assert_eq!(belief, Belief::Unsure(SECOND_READ), "{second}");
         }
-        doubt.note(connection(10), seconds(start, 10));
-        assert_eq!(doubt.is_absent(&session, seconds(start, 10)), Belief::Gone);
+        doubt.note(connection(8), seconds(start, 8));
+        assert_eq!(doubt.is_absent(&session, seconds(start, 8)), Belief::Gone);
+    }
+
+    #[test]
+    fn it_may_have_been_there_between_reads_that_are_far_apart() {
+        let (doubt, start, session) = (Doubt::default(), Instant::now(), Arc::from("a"));
+        doubt.begins(true);
+        doubt.note(connection(1), start);
+        assert_eq!(doubt.is_absent(&session, start), Belief::Unsure(SECOND_READ));
+        doubt.note(connection(2), seconds(start, 20));
+        assert_eq!(doubt.is_absent(&session, seconds(start, 20)), Belief::Unsure(SECOND_READ));
+        assert_eq!(doubt.is_absent(&session, seconds(start, 22)), Belief::Gone);
     }
 
     #[test]

@@ -172,7 +172,8 @@ fn milliseconds_in_postgres(kept: Moment, moment: &str) -> String {
             format!("extract(epoch FROM {moment}::timestamptz) * 1000")
         }
         Moment::Utc | Moment::UtcSeconds => format!("extract(epoch FROM {moment}) * 1000"),
-        Moment::Seconds => format!("{moment} * 1000"),
+        // A whole number of seconds would not hold them.
+        Moment::Seconds => format!("{moment} * 1000.0"),
         Moment::Milliseconds => moment.to_owned(),
     }
 }
