@@ -13,7 +13,6 @@ use tokio::{sync::watch, time::Instant};
 use super::{
     doubt::{Belief, Connection, Doubt},
     endings::{End, Endings, Rest},
-    pace::Turn,
     places::Place,
     schedule::{Asked, Question, jittered},
     tally::Tally,
@@ -40,6 +39,9 @@ use crate::{
 
 /// Until what was reported has come back to this replica.
 const NOT_YET_SEEN: Duration = Duration::from_millis(250);
+
+/// After a fault, if there was more reason to ask than that it was its turn.
+const AFTER_A_FAULT: Duration = Duration::from_secs(2);
 
 /// After what could not be kept.
 const NOT_KEPT: Duration = Duration::from_secs(1);
@@ -87,16 +89,6 @@ impl Kept {
     const ALL: Self = Self { is_kept: true, again: None };
 }
 
-impl Asked {
-    /// None of its sockets is open at a gateway that reports here.
-    const NO_SOCKETS: Self = Self { again: None, is_settled: true, turn: None };
-
-    /// Nothing was found out: again after this.
-    fn in_vain(again: Duration, turn: Option<Turn>) -> Self {
-        Self { again: Some(again), is_settled: false, turn }
-    }
-}
-
 impl Asker {
     /// Whether there is nobody to ask for: all that was reported is known, and no socket of the session is among it.
     pub(super) fn has_no_sockets(&self, question: &Question) -> bool {
@@ -106,7 +98,7 @@ impl Asker {
 
     /// Asks. The place is given back as soon as the store has answered: what comes after it holds up no other.
     pub(super) async fn ask(&self, question: &Question, place: Place) -> Asked {
-        let Question { session_id, reported, is_first, turn, queue: _ } = question;
+        let Question { session_id, reported, is_first, was_told, turn, queue: _ } = question;
         let sockets = self.registry.sockets_of_session(session_id, *reported);
         if sockets.here.is_empty() {
             return if sockets.is_all { Asked::NO_SOCKETS } else { Asked::in_vain(NOT_YET_SEEN, *turn) };
@@ -117,6 +109,10 @@ impl Asker {
         let Some(again) = authorizer.ask_again(&id).await else { return Asked::NO_SOCKETS };
         self.tally.asked(again.reason());
         drop(place);
+        // What the store told would be lost until its turn, and so would a second read.
+        if again.reason().is_fault() && (*was_told || self.doubt.doubts(session_id)) {
+            return Asked { is_fault: true, ..Asked::in_vain(AFTER_A_FAULT, *turn) };
+        }
         if let Some(after) = self.is_doubtful(session_id, &again) {
             return Asked::in_vain(after, *turn);
         }
@@ -164,7 +160,7 @@ impl Asker {
         let next = if is_all { next } else { next.min(NOT_YET_SEEN) };
         // When all are known for whose they are.
         let next = if beyond.is_early && question.is_first { next.min(NOT_KEPT) } else { next };
-        Asked { again: Some(next), is_settled, turn }
+        Asked { again: Some(next), is_fault: again.reason().is_fault(), is_settled, turn }
     }
 
     /// Tells those who watch session ends, as soon as the sockets are about to be closed. `told`: which ends of the session

@@ -152,6 +152,11 @@ impl Doubt {
         }
     }
 
+    /// Whether it was absent when it was read last, and that is not believed yet.
+    pub(super) fn doubts(&self, session_id: &str) -> bool {
+        self.lock().absent.contains_key(session_id)
+    }
+
     /// It is there.
     pub(super) fn is_there(&self, session_id: &str) {
         self.lock().absent.remove(session_id);

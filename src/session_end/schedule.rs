@@ -44,6 +44,8 @@ pub(super) struct Question {
     pub(super) reported: Instant,
     /// Nothing was settled since then: its gateways may not have heard what was found out before.
     pub(super) is_first: bool,
+    /// The store has told of it, and there was no answer since then.
+    pub(super) was_told: bool,
     /// Its turn to have sockets ended, if it has to wait for one.
     pub(super) turn: Option<Turn>,
 }
@@ -53,10 +55,22 @@ pub(super) struct Question {
 pub(super) struct Asked {
     /// Ask again after this; `None`: none of its sockets is open at a gateway that reports here.
     pub(super) again: Option<Duration>,
+    /// There was no answer.
+    pub(super) is_fault: bool,
     /// What it means for each of its sockets was found out, and kept.
     pub(super) is_settled: bool,
     /// When more of its sockets may be ended.
     pub(super) turn: Option<Turn>,
+}
+
+impl Asked {
+    /// None of its sockets is open at a gateway that reports here.
+    pub(super) const NO_SOCKETS: Self = Self { again: None, is_fault: false, is_settled: true, turn: None };
+
+    /// Nothing was found out: again after this.
+    pub(super) fn in_vain(again: Duration, turn: Option<Turn>) -> Self {
+        Self { again: Some(again), is_fault: false, is_settled: false, turn }
+    }
 }
 
 /// Why a session is to be asked.
@@ -92,6 +106,7 @@ type Due = [Option<Instant>; Queue::ALL.len()];
 struct Entry {
     reported: Instant,
     is_first: bool,
+    was_told: bool,
     /// Of one that is being asked: when that is lost.
     due: Due,
     asked: Option<Instant>,
@@ -147,6 +162,7 @@ impl Schedule {
         let entry = self.entries.entry(Arc::clone(session_id)).or_insert_with(|| Entry {
             reported: now,
             is_first: true,
+            was_told: false,
             due: Due::default(),
             asked: None,
             asking: None,
@@ -277,11 +293,13 @@ impl Schedule {
         entry.asked = Some(now);
         let lost = entry.asking.replace(Meanwhile::default());
         entry.is_first |= lost.is_some_and(|lost| lost.is_first);
+        entry.was_told |= queue == Queue::Told;
         Some(Question {
             session_id,
             queue,
             reported: entry.reported,
             is_first: entry.is_first,
+            was_told: entry.was_told,
             turn: entry.turn,
         })
     }
@@ -300,7 +318,7 @@ impl Schedule {
 
     /// It was asked.
     pub(super) fn is_asked(&mut self, session_id: &str, asked: Asked) {
-        let Asked { again, is_settled, turn } = asked;
+        let Asked { again, is_fault, is_settled, turn } = asked;
         let Some((session_id, entry)) = self.entries.get_key_value(session_id) else { return };
         let (session_id, now) = (Arc::clone(session_id), Instant::now());
         // Never twice at once.
@@ -310,6 +328,7 @@ impl Schedule {
         let Some(entry) = self.entries.get_mut(&session_id) else { return };
         let Meanwhile { due, is_first } = entry.asking.take().unwrap_or_default();
         entry.is_first = is_first || (entry.is_first && !is_settled);
+        entry.was_told &= is_fault;
         if again.is_none() && due == Due::default() {
             self.entries.remove(&session_id);
             return;
@@ -328,7 +347,7 @@ impl Schedule {
     /// It was to be asked, and nobody needs to: none of its sockets is open. As if its turn had not come.
     pub(super) fn is_gone(&mut self, question: &Question) {
         place(&mut self.allowances, question.queue).give_back();
-        self.is_asked(&question.session_id, Asked { again: None, is_settled: true, turn: None });
+        self.is_asked(&question.session_id, Asked::NO_SOCKETS);
     }
 
     fn has_turn(&mut self, session_id: &str, turn: Option<Turn>) {
@@ -403,11 +422,13 @@ pub(super) fn jittered(interval: Duration) -> Duration {
 
 #[cfg(test)]
 mod tests {
+    use tokio::time::advance;
+
     use super::*;
 
     const INTERVAL: Duration = Duration::from_secs(30);
     const ROOM: Room = Room { told: true, others: true };
-    const REGULAR: Asked = Asked { again: Some(INTERVAL), is_settled: true, turn: None };
+    const REGULAR: Asked = Asked { again: Some(INTERVAL), is_fault: false, is_settled: true, turn: None };
 
     fn at(start: Instant, milliseconds: u64) -> Instant {
         start + Duration::from_millis(milliseconds)
@@ -459,6 +480,22 @@ mod tests {
         schedule.is_reported(&"a".into(), at(start, 40_001));
         schedule.is_asked("a", REGULAR);
         assert!(schedule.next(ROOM, at(start, 40_050)).expect("reported meanwhile").is_first);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_was_told_and_met_a_fault_stays_told_until_there_is_an_answer() {
+        let (mut schedule, start) = asked(&["a"]);
+        schedule.has_changed("a", at(start, 1_000));
+        for second in 1..4 {
+            let question = schedule.next(ROOM, at(start, second * 1_000)).expect("due");
+            assert!(question.was_told);
+            advance(Duration::from_secs(1)).await;
+            let again = Asked::in_vain(Duration::from_secs(second + 1).saturating_sub(start.elapsed()), None);
+            schedule.is_asked("a", Asked { is_fault: true, ..again });
+        }
+        schedule.next(ROOM, at(start, 4_000)).expect("due");
+        schedule.is_asked("a", REGULAR);
+        assert!(!schedule.next(ROOM, at(start, 60_000)).expect("its turn").was_told);
     }
 
     #[tokio::test(start_paused = true)]
