@@ -62,7 +62,7 @@ const MAY_USE: [(&str, &[&str]); 26] = [
     ("telemetry", &["authorize", "config", "expression", "logout", "reason", "session_store", "user_source"]),
     ("session_end", &["authorize", "expression", "reason", "registry", "session_store", "task"]),
     ("authorize", &["config", "expression", "json", "reason", "seldom", "session_store", "user_source"]),
-    ("registry", &["config", "expression", "health", "reason", "redis_connection", "task"]),
+    ("registry", &["config", "expression", "health", "reason", "redis_connection", "seldom", "task"]),
     ("reason", &[]),
     ("session_store", &["config", "health", "redis_connection", "remote", "sql"]),
     ("redis_connection", &["config", "health", "task"]),
