@@ -90,10 +90,10 @@ impl Dispatch {
         told.inspect_err(|fault| tracing::debug!(%fault, "another replica could not be told")).is_ok()
     }
 
-    /// Tells all replicas that these sessions have changed.
-    pub(super) async fn tell_changed(&self, shard: Shard, session_ids: &[Arc<str>]) {
+    /// Tells all replicas that these sessions have changed, this one among them. Whether that could be done.
+    pub(super) async fn tell_changed(&self, shard: Shard, session_ids: &[Arc<str>]) -> bool {
         let session_ids = session_ids.iter().map(|id| id.to_string()).collect();
-        self.tell(shard, &Message::Changed { session_ids }).await;
+        self.tell(shard, &Message::Changed { session_ids }).await
     }
 
     /// A gateway that listens here has answered.

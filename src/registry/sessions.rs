@@ -101,7 +101,9 @@ impl Registry {
         for some in session_ids.chunks(SOME) {
             if let Some(first) = some.first() {
                 // Who does not hear of it finds out by itself, only later.
-                self.dispatch.tell_changed(Shard::of(first), some).await;
+                if !self.dispatch.tell_changed(Shard::of(first), some).await {
+                    self.notes.have_changed(some.iter().cloned());
+                }
             }
         }
     }

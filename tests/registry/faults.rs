@@ -98,6 +98,22 @@ async fn a_gateway_that_is_killed_is_late_and_then_gone() {
 }
 
 #[tokio::test]
+async fn the_successor_of_a_gateway_that_is_killed_waits_for_a_third_of_the_lease() {
+    const LEASE: Duration = Duration::from_secs(9);
+    let redis = Redis::start().await;
+    for store in ["memory:", &redis.url()] {
+        let (service, mut caller) = serve(&[("REGISTRY_STORE", store), ("REGISTRY_LEASE", "9s")]).await;
+        let gateways = gateways(&service.grpc, &mut caller).await;
+        gateways.kill().await;
+        // Its connection broke, and that is known: no longer than what somebody who reports may pause.
+        let begun = Instant::now();
+        Gateway::open(&service.grpc, hello("gateway-1", "its successor")).await;
+        let took = begun.elapsed();
+        assert!((LEASE / 3..LEASE / 2 - LEASE / 20).contains(&took), "{store} {took:?}");
+    }
+}
+
+#[tokio::test]
 async fn a_gateway_that_hangs_within_its_lease_is_late_and_comes_back() {
     let (service, mut caller) = serve(&[]).await;
     let gateways = gateways(&service.grpc, &mut caller).await;

@@ -13,7 +13,7 @@ use socketpass::{
     registry::{
         change::Shard,
         ledger::{Event, Fault, Health, Ledger, Tenure},
-        view::Notice,
+        view::{Notice, shard::Known},
         watch_session_ends::SessionEndsWatch,
         watch_sockets::Ended,
     },
@@ -403,6 +403,22 @@ async fn whoever_was_away_for_longer_than_the_history_begins_anew_and_tells_the_
     // The right to write did not end with that.
     here.ledger.write(&tenure, vec![close("s4")]).await.unwrap();
     here.lists("chat-1", &["s2", "s3"]).await;
+}
+
+#[tokio::test]
+async fn a_shard_is_known_as_of_when_it_was_asked_for() {
+    /// An answer without an entry comes no sooner, and does not have what was kept while it was on its way.
+    const QUIET: Duration = Duration::from_millis(150);
+    let redis = Redis::start().await;
+    let replica = Replica::open(&redis.url(), &[]);
+    replica.has_begun().await;
+    let shard = Shard::of("chat-1");
+    for _ in 0..3 {
+        let before = replica.view.shard(shard).known();
+        until("it is known anew", || async { replica.view.shard(shard).known() != before }).await;
+        let Known::At(then) = replica.view.shard(shard).known() else { panic!("it is known") };
+        assert!(then.elapsed() >= QUIET, "{:?}", then.elapsed());
+    }
 }
 
 #[tokio::test]

@@ -103,7 +103,7 @@ mod tests {
             let shard = Shard::all().nth(3).expect("there are 16");
             let keys = Keys::new(prefix, shard);
             for gateway_id in ["chat-1", "{other}", "}{"] {
-                for key in keys.of_gateway(gateway_id) {
+                for key in keys.of_gateway(gateway_id).into_iter().chain([keys.told(Mark::of(gateway_id))]) {
                     assert!(key.starts_with(&format!("{{{prefix}3}}:")), "{key}");
                 }
             }

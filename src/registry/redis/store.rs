@@ -137,8 +137,8 @@ fn log_silent(url: &str, cause: &str) {
     tracing::error!(
         store = url,
         cause,
-        "the registry's store does not answer: gateways' reports are not acked until it does, answers come from what is \
-         known and say their age"
+        "the registry's store does not answer: gateways' reports are not acked until it does, and after half a lease their \
+         sockets do not end with their sessions; answers come from what is known and say their age"
     );
 }
 

@@ -5,6 +5,8 @@ use std::{
     time::Duration,
 };
 
+use tokio::time::Instant;
+
 use super::history::Bounds;
 use crate::registry::{
     change::Position,
@@ -32,6 +34,8 @@ pub struct LastEnd {
     pub is_outlived: bool,
     /// In milliseconds since 1970, by the registry's clock.
     at: u64,
+    /// When it became known here.
+    noted: Instant,
 }
 
 /// What one takes in memory, roughly.
@@ -46,7 +50,13 @@ impl ToldEnds {
     /// One was told.
     pub(super) fn note(&mut self, position: Position, ended: &SessionEnded) {
         let (mark, at) = (Mark::of(ended.session_id()), position.milliseconds);
-        let last = LastEnd { kind: ended.kind(), number: ended.number(), is_outlived: false, at };
+        let last = LastEnd {
+            kind: ended.kind(),
+            number: ended.number(),
+            is_outlived: false,
+            at,
+            noted: Instant::now(),
+        };
         let of_session = self.of_session.entry(mark).or_default();
         of_session.retain(|earlier| earlier.kind != last.kind);
         of_session.push(last);
@@ -54,10 +64,13 @@ impl ToldEnds {
         self.trim(at);
     }
 
+    /// Longer than the ledger knows of them: what it knows must be known here, else the next end would look like this one.
+    fn age(&self) -> Duration {
+        self.bounds.age.saturating_mul(2).max(Duration::from_secs(2))
+    }
+
     fn trim(&mut self, newest: u64) {
-        // Longer than the ledger knows of them: what it knows must be known here, else the next end would look like this one.
-        let age = self.bounds.age.saturating_mul(2).max(Duration::from_secs(2));
-        let oldest = newest.saturating_sub(u64::try_from(age.as_millis()).unwrap_or(u64::MAX));
+        let oldest = newest.saturating_sub(u64::try_from(self.age().as_millis()).unwrap_or(u64::MAX));
         while let Some((at, mark)) = self.order.front().copied() {
             if at >= oldest && self.order.len() * WEIGHT <= self.bounds.bytes {
                 break;
@@ -77,9 +90,10 @@ impl ToldEnds {
         self.of_session.get(&session).map(Vec::as_slice).unwrap_or_default()
     }
 
-    /// The last end of this kind.
+    /// The last end of this kind, if it is not too long ago to be the same.
     pub fn last(&self, session: Mark, kind: Kind) -> Option<LastEnd> {
-        self.of(session).iter().find(|last| last.kind == kind).copied()
+        let counts = |last: &&LastEnd| last.kind == kind && last.noted.elapsed() <= self.age();
+        self.of(session).iter().find(counts).copied()
     }
 
     /// The session has lived after this one.
@@ -144,6 +158,18 @@ mod tests {
         let last = told.last(session, first.kind()).expect("it was told");
         assert_eq!((last.number, last.is_outlived), (second.number(), false));
         assert_eq!(told.of(session).len(), 2);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_was_told_long_ago_is_not_the_next_end() {
+        let mut told = ToldEnds::new(Bounds { age: HISTORY, bytes: usize::MAX });
+        let end = ended("one", Reason::NotLoggedIn);
+        told.note(at(1), &end);
+        tokio::time::advance(HISTORY).await;
+        assert!(told.last(Mark::of("one"), end.kind()).is_some());
+        // Also when no other was told since.
+        tokio::time::advance(2 * HISTORY).await;
+        assert_eq!(told.last(Mark::of("one"), end.kind()), None);
     }
 
     #[test]
