@@ -1,16 +1,13 @@
 //! Asks one session, and does what the answer means for its sockets.
 
-use std::{
-    collections::BTreeMap,
-    sync::Arc,
-    time::{Duration, SystemTime},
-};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use arc_swap::ArcSwap;
 use futures_util::future::join_all;
 use tokio::{sync::watch, time::Instant};
 
 use super::{
+    beyond_cap::BeyondCap,
     doubt::{Belief, Connection, Doubt},
     endings::{End, Endings, Rest},
     places::Place,
@@ -18,6 +15,7 @@ use super::{
     tally::Tally,
     user_changes::UserChanges,
     verdict::{Answer, Verdict},
+    watchers,
 };
 use crate::{
     authorize::{Authorizer, again::Again, policy::Socket},
@@ -27,12 +25,7 @@ use crate::{
     },
     reason::Reason,
     registry::{
-        Registry,
-        confirmation::Confirmation,
-        record::Record,
-        session_ended::{Kind, SessionEnded},
-        sessions::SessionSockets,
-        view::{member::Member, told::LastEnd},
+        Registry, confirmation::Confirmation, record::Record, sessions::SessionSockets, view::member::Member,
     },
     session_store::{SessionId, SessionStore},
 };
@@ -68,14 +61,6 @@ struct OfGateway {
     member: Option<Member>,
     confirmed: Vec<(Box<str>, Confirmation)>,
     tell: Vec<Box<str>>,
-}
-
-/// What somebody has open beyond the cap.
-#[derive(Default)]
-struct BeyondCap {
-    ends: Vec<End>,
-    /// Of some of their sockets it is still to be found out whose they are.
-    is_early: bool,
 }
 
 /// What was kept of a gateway's sockets.
@@ -146,91 +131,21 @@ impl Asker {
             }
         }
         let Rest { ended, after, turn } = self.endings.end(ends, *turn);
-        self.tell_ends(session_id, &told, &verdicts, ended > 0, || {
+        watchers::hear(&self.registry, session_id, &told, &verdicts, ended > 0, || {
             elsewhere.iter().map(|member| (member, verdict(member))).collect()
         });
         let kept = gateways.into_values().map(|gateway| self.keep(session_id, gateway, &again));
         let kept = join_all(kept).await;
         is_settled &= kept.iter().all(|kept| kept.is_kept);
         // Only now is it known of these sockets whose they are.
-        let beyond = self.beyond_cap(session_id, &authorizer, &again);
+        let beyond = BeyondCap::of(&self.registry, &authorizer, &again, session_id);
         let Rest { after: of_beyond, turn, ended: _ } = self.endings.end(beyond.ends, turn);
-        let next = kept.iter().filter_map(|kept| kept.again).chain(after).chain(of_beyond).min();
-        let next = next.map_or_else(|| self.next(&again), |next| next.min(self.next(&again)));
-        let next = if is_all { next } else { next.min(NOT_YET_SEEN) };
-        // When all are known for whose they are.
-        let next = if beyond.is_early && question.is_first { next.min(NOT_KEPT) } else { next };
-        Asked { again: Some(next), is_fault: again.reason().is_fault(), is_settled, turn }
-    }
-
-    /// Tells those who watch session ends, as soon as the sockets are about to be closed. `told`: which ends of the session
-    /// were told when it was asked. Whichever replica finds an end tells it, with all sockets of the session that end for
-    /// this reason, and the ledger takes it for one; a session that lives after an end was told can end again.
-    fn tell_ends<'m>(
-        &self,
-        session_id: &str,
-        told: &[LastEnd],
-        here: &[(&'m Member, Verdict)],
-        are_ending: bool,
-        elsewhere: impl FnOnce() -> Vec<(&'m Member, Verdict)>,
-    ) {
-        if told.is_empty() && !are_ending {
-            return;
-        }
-        let elsewhere = elsewhere();
-        let mut by_reason: BTreeMap<&str, (Reason, Vec<&Member>)> = BTreeMap::new();
-        for (member, verdict) in here.iter().chain(&elsewhere) {
-            if let Verdict::Ends(reason) = verdict {
-                by_reason.entry(reason.name()).or_insert((*reason, Vec::new())).1.push(member);
-            }
-        }
-        if here.iter().any(|(_, verdict)| matches!(verdict, Verdict::Stays { .. })) {
-            let ends_still =
-                |end: &LastEnd| by_reason.values().any(|(reason, _)| Kind::of(*reason) == end.kind);
-            for end in told.iter().filter(|end| !end.is_outlived && !ends_still(end)) {
-                self.registry.has_outlived(session_id, *end);
-            }
-        }
-        // Those that wait for their turn are told when it has come.
-        for (reason, mut sockets) in by_reason.into_values().filter(|_| are_ending) {
-            if !sockets.iter().any(|member| was_a_session(&member.record)) {
-                continue;
-            }
-            sockets.sort_unstable_by(|one, other| place(one).cmp(&place(other)));
-            if let Some(ended) = SessionEnded::new(&sockets, reason, microseconds_now()) {
-                self.registry.tell_session_ended(ended);
-            }
-        }
-    }
-
-    /// What somebody has open beyond the cap: of what slipped past in a burst the newest, or the oldest. A gateway may report
-    /// sockets that are nobody's, and when they were opened: so those count of which it is known whose they are, since when
-    /// that is.
-    fn beyond_cap(&self, asked: &Arc<str>, authorizer: &Authorizer, again: &Again) -> BeyondCap {
-        let Some(cap) = authorizer.cap() else { return BeyondCap::default() };
-        let Some(id) = authorizer.counted_by(again) else { return BeyondCap::default() };
-        if cap.open.of(&id) <= cap.max {
-            return BeyondCap::default();
-        }
-        let (known, unknown): (Vec<_>, Vec<_>) =
-            self.registry.sockets_of_user(&id).into_iter().partition(|socket| socket.record.who().is_some());
-        let mut open: Vec<_> = known.iter().map(|socket| (age(socket), socket)).collect();
-        open.sort_unstable_by_key(|(age, _)| *age);
-        let keep = usize::try_from(cap.max).unwrap_or(usize::MAX);
-        let beyond = open.len().saturating_sub(keep);
-        let (beyond, reason) = if cap.evicts_oldest {
-            (open.get(..beyond), Reason::Evicted)
-        } else {
-            (open.get(keep..), Reason::TooManySockets)
-        };
-        BeyondCap {
-            ends: beyond
-                .unwrap_or_default()
-                .iter()
-                .map(|(_, member)| End::of(member, reason, asked))
-                .collect(),
-            is_early: unknown.iter().any(|socket| !socket.record.session_id().is_empty()),
-        }
+        // Of some it is known later whose they are.
+        let of_early = (beyond.is_early && question.is_first).then_some(NOT_KEPT);
+        let of_unseen = (!is_all).then_some(NOT_YET_SEEN);
+        let sooner = kept.iter().filter_map(|kept| kept.again).chain(after).chain(of_beyond);
+        let again_in = sooner.chain(of_early).chain(of_unseen).fold(self.next(&again), Duration::min);
+        Asked { again: Some(again_in), is_fault: again.reason().is_fault(), is_settled, turn }
     }
 
     /// When to read it again before its absence is believed.
@@ -269,27 +184,6 @@ impl Asker {
         let regular = jittered(self.interval);
         again.ends_in().map_or(regular, |ends_in| regular.min(ends_in + BEHIND_ITS_END))
     }
-}
-
-/// What comes first is older, at every replica alike. What gateways say counts for sockets of one session that came together.
-fn age(member: &Member) -> (Option<i64>, i64, (&str, &str)) {
-    (member.record.known_since(), member.record.connected_at(), place(member))
-}
-
-/// Whether there was a session whose end somebody could miss: it was there when it was asked about, or its gateway let
-/// somebody in. Any gateway can report an id that never was one.
-fn was_a_session(record: &Record) -> bool {
-    record.who().is_some() || record.reported_user().get(b"logged_in") == Some(Packed::Bool(true))
-}
-
-/// Where a socket is among others.
-fn place(member: &Member) -> (&str, &str) {
-    (&member.info.gateway_id, member.record.socket_id())
-}
-
-pub(super) fn microseconds_now() -> i64 {
-    let elapsed = SystemTime::UNIX_EPOCH.elapsed().map(|elapsed| elapsed.as_micros()).unwrap_or_default();
-    i64::try_from(elapsed).unwrap_or(i64::MAX)
 }
 
 /// The socket as policies see it.

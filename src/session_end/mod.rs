@@ -2,12 +2,16 @@
 //!
 //! Each replica does so for the gateways that report to it; a gateway that moves takes its sockets' sessions along.
 //! `schedule.rs` knows when each session is asked, `places.rs` how many at once, `asker.rs` asks one, `doubt.rs` whether a
-//! session that is absent is to be believed so, and `verdict.rs` what the answer means for a socket. Then `endings.rs` ends
-//! sockets, at the pace that `pace.rs` allows, and `user_changes.rs` tells gateways of users who have changed, both as far as
-//! `lines.rs` says that a gateway answers. Whatever could not be done is asked again, and nothing waits in a queue for an
-//! answer that may be old. `ender.rs` ends sessions from outside.
+//! session that is absent is to be believed so, `verdict.rs` what the answer means for a socket, and `beyond_cap.rs` what
+//! somebody has open too much. Then `endings.rs` ends sockets, at the pace that `pace.rs` allows, and `user_changes.rs` tells
+//! gateways of users who have changed, both as far as `lines.rs` says that a gateway answers; `watchers.rs` has those hear of it
+//! who watch. Whatever could not be done is asked again, and nothing waits in a queue for an answer that may be old. `ender.rs`
+//! ends sessions from outside.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::Arc,
+    time::{Duration, SystemTime},
+};
 
 use arc_swap::ArcSwap;
 use tokio::{
@@ -34,6 +38,7 @@ use crate::{
 };
 
 mod asker;
+mod beyond_cap;
 mod doubt;
 mod ender;
 mod endings;
@@ -46,6 +51,7 @@ mod tally;
 mod tests;
 mod user_changes;
 mod verdict;
+mod watchers;
 
 pub use self::{
     ender::{CannotEnd, EndedSessions, Ender},
@@ -260,3 +266,9 @@ impl Work {
 
 /// How often gateways are forgotten that report here no more.
 const CLEAN_EVERY: Duration = Duration::from_secs(60);
+
+/// Microseconds since 1970.
+fn microseconds_now() -> i64 {
+    let elapsed = SystemTime::UNIX_EPOCH.elapsed().map(|elapsed| elapsed.as_micros()).unwrap_or_default();
+    i64::try_from(elapsed).unwrap_or(i64::MAX)
+}

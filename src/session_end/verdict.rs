@@ -1,6 +1,6 @@
 //! What an answer means for one socket.
 
-use super::asker::microseconds_now;
+use super::microseconds_now;
 use crate::{
     authorize::{
         User,

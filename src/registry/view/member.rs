@@ -22,6 +22,13 @@ pub struct Member {
     pub record: Record,
 }
 
+impl Member {
+    /// Where it is among others: gateway id and socket id.
+    pub fn place(&self) -> (&str, &str) {
+        (&self.info.gateway_id, self.record.socket_id())
+    }
+}
+
 impl<'a> Scope<'a> for &'a Member {
     fn user(&self) -> Map<'a> {
         self.record.user()
