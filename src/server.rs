@@ -71,6 +71,11 @@ pub enum Error {
     /// The descriptors of the API are broken, which no setting can cause.
     #[error("gRPC reflection cannot start: {0}")]
     Reflection(#[from] tonic_reflection::server::Error),
+    /// Nobody would end sockets any more.
+    #[error(
+        "asking about the sessions of open sockets was broken off, and sockets would outlive their sessions: {0}"
+    )]
+    SessionEnds(String),
     /// A door of ours closed by itself.
     #[error("the {0} server ended by itself: {1}")]
     Door(&'static str, String),
@@ -239,7 +244,7 @@ impl Server {
             tally: Arc::clone(&ends),
             interval: config.revalidate.interval,
         };
-        let _session_ends = SessionEnds::start(parts);
+        let mut session_ends = SessionEnds::start(parts);
         metrics.ask_session_ends(move || session_end_figures(&ends));
         metrics.ask_registry(move || registry_figures(&asked));
         metrics.ask_told(move || telemetry::told(&audit));
@@ -256,6 +261,7 @@ impl Server {
         tokio::select! {
             () = shutdown.cancelled() => {}
             Some(ended) = doors.join_next() => return Err(closed(ended)),
+            cause = session_ends.broke_off() => return Err(Error::SessionEnds(cause.to_string())),
         }
 
         tracing::info!(drain_timeout = ?limits.drain_timeout, "draining: no new calls, those that run finish");
@@ -407,6 +413,7 @@ fn session_end_figures(tally: &session_end::Tally) -> SessionEndFigures {
         lost,
         are_told,
         user_changes,
+        user_change_failures,
         waiting,
         ended,
         not_ended,
@@ -421,6 +428,7 @@ fn session_end_figures(tally: &session_end::Tally) -> SessionEndFigures {
         changes: heard,
         changes_lost: lost,
         user_changes,
+        user_change_failures,
         waiting,
         ended,
         failures: not_ended,

@@ -38,12 +38,12 @@ pub struct Confirmation {
 }
 
 impl Confirmation {
-    /// The session with this mark belongs to this person, as is known since then, in microseconds since 1970; `user`, an
-    /// object packed, counts over what is reported.
-    pub fn new(mark: Mark, who: &Who<'_>, since: i64, user: Option<&[u8]>) -> Self {
+    /// The session with this mark belongs to this person, as is known since then, in microseconds since 1970; `user`
+    /// counts over what is reported.
+    pub fn new(mark: Mark, who: &Who<'_>, since: i64, user: Option<Map<'_>>) -> Self {
         let Who { hash, named } = who;
         let mut packer = Packer::onto(hash.to_vec());
-        let user = user.map(|user| Value::Map(Map::of(user)));
+        let user = user.map(Value::Map);
         match (named, user) {
             (None, None) => {}
             (None, Some(user)) => packer.value(user),

@@ -184,6 +184,7 @@ impl Registry {
             ledger: Arc::clone(&self.ledger),
             streams: Arc::clone(&self.streams),
             dispatch: Arc::clone(&self.dispatch),
+            view: Arc::clone(&self.view),
             notes: Arc::clone(&self.notes),
             cut: self.cut.clone(),
             lease: self.lease(),

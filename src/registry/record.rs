@@ -146,6 +146,21 @@ impl Record {
         }
     }
 
+    /// Whether this, as it is reported now, says the same of who is behind the socket as is known of it: the session, the
+    /// user, and what policies ask of it.
+    pub fn says_nothing_else_of_who(&self, known: &Self) -> bool {
+        let texts =
+            [SocketField::SessionId, SocketField::Namespace, SocketField::RemoteAddress, SocketField::Origin];
+        self.reported_user() == known.user()
+            && texts.into_iter().all(|field| self.field(field) == known.field(field))
+    }
+
+    /// The user that was confirmed, packed, if it is another than the one that is reported.
+    pub fn confirmed_user(&self) -> Option<Map<'_>> {
+        let (_, confirmed, _) = self.split()?;
+        confirmation::user(confirmed)
+    }
+
     /// The session that it was opened with, for comparing alone.
     pub fn mark(&self) -> Mark {
         self.split().map(|(mark, _, _)| mark).unwrap_or_default()
@@ -333,7 +348,7 @@ pub(super) mod tests {
         let Value::List(field) = packed::value(&field) else { panic!("a list") };
         let somebody = Who { hash: [7; 16], named: Some(Named { field, passport: -5 }) };
         let user = user.into_bytes();
-        let confirmation = Confirmation::new(Mark::of("one"), &somebody, 3, Some(&user));
+        let confirmation = Confirmation::new(Mark::of("one"), &somebody, 3, Some(Map::of(&user)));
         let confirmed = reported.confirmed(&confirmation).expect("it is news");
         assert_eq!(confirmed.who(), Some(somebody));
         assert_eq!(confirmed.user().get(b"role"), Some(Value::Text(Text::from("admin"))));
@@ -345,7 +360,7 @@ pub(super) mod tests {
         assert_eq!((as_reported.who(), as_reported.known_since()), (Some(somebody), Some(3)));
         assert_eq!(Record::from_bytes(as_reported.as_bytes()), Some(as_reported));
         let nameless = Who { hash: [7; 16], named: None };
-        for changed in [None, Some(&*user)] {
+        for changed in [None, Some(Map::of(&user))] {
             let confirmation = Confirmation::new(Mark::of("one"), &nameless, 3, changed);
             let nameless_now = reported.confirmed(&confirmation).expect("it is news");
             assert_eq!((nameless_now.who(), nameless_now.known_since()), (Some(nameless), None));

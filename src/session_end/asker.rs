@@ -63,17 +63,6 @@ struct OfGateway {
     tell: Vec<Box<str>>,
 }
 
-/// What was kept of a gateway's sockets.
-struct Kept {
-    is_kept: bool,
-    /// When something is left to do.
-    again: Option<Duration>,
-}
-
-impl Kept {
-    const ALL: Self = Self { is_kept: true, again: None };
-}
-
 impl Asker {
     /// Whether there is nobody to ask for: all that was reported is known, and no socket of the session is among it.
     pub(super) fn has_no_sockets(&self, question: &Question) -> bool {
@@ -136,48 +125,53 @@ impl Asker {
         });
         let kept = gateways.into_values().map(|gateway| self.keep(session_id, gateway, &again));
         let kept = join_all(kept).await;
-        is_settled &= kept.iter().all(|kept| kept.is_kept);
+        let is_kept = kept.into_iter().all(|is_kept| is_kept);
+        is_settled &= is_kept;
         // Only now is it known of these sockets whose they are.
         let beyond = BeyondCap::of(&self.registry, &authorizer, &again, session_id);
         let Rest { after: of_beyond, turn, ended: _ } = self.endings.end(beyond.ends, turn);
         // Of some it is known later whose they are.
         let of_early = (beyond.is_early && question.is_first).then_some(NOT_KEPT);
         let of_unseen = (!is_all).then_some(NOT_YET_SEEN);
-        let sooner = kept.iter().filter_map(|kept| kept.again).chain(after).chain(of_beyond);
-        let again_in = sooner.chain(of_early).chain(of_unseen).fold(self.next(&again), Duration::min);
+        let of_unkept = (!is_kept).then_some(NOT_KEPT);
+        let sooner = [after, of_beyond, of_early, of_unseen, of_unkept];
+        let again_in = sooner.into_iter().flatten().fold(self.next(&again), Duration::min);
         Asked { again: Some(again_in), is_fault: again.reason().is_fault(), is_settled, turn }
     }
 
-    /// When to read it again before its absence is believed.
+    /// When to ask again before it is believed that the session, or its user, is not there.
     fn is_doubtful(&self, session_id: &Arc<str>, again: &Again) -> Option<Duration> {
         let now = Instant::now();
         self.doubt.note(Connection::of(&self.stores), now);
-        if again.reason() != Reason::SessionNotFound {
-            if !again.reason().is_fault() {
-                self.doubt.is_there(session_id);
+        let belief = match again.reason() {
+            Reason::SessionNotFound => self.doubt.is_absent(session_id, now),
+            Reason::UserNotFound => self.doubt.is_without_user(session_id, now),
+            reason => {
+                if !reason.is_fault() {
+                    self.doubt.is_there(session_id);
+                }
+                return None;
             }
-            return None;
-        }
-        match self.doubt.is_absent(session_id, now) {
+        };
+        match belief {
             Belief::Gone => None,
             Belief::Unsure(after) => Some(after),
         }
     }
 
-    /// Keeps what is new about a gateway's sockets, and has the gateway told who the user is.
-    async fn keep(&self, session_id: &Arc<str>, gateway: OfGateway, again: &Again) -> Kept {
-        let OfGateway { member: Some(member), confirmed, tell } = gateway else { return Kept::ALL };
+    /// Keeps what is new about a gateway's sockets, and has the gateway told who the user is. Whether it was kept.
+    async fn keep(&self, session_id: &Arc<str>, gateway: OfGateway, again: &Again) -> bool {
+        let OfGateway { member: Some(member), confirmed, tell } = gateway else { return true };
+        let gateway_id = &member.info.gateway_id;
+        self.user_changes.note(session_id, gateway_id, tell);
         if !confirmed.is_empty()
             && let Err(fault) = self.registry.confirm(&member, confirmed).await
         {
             tracing::debug!(%fault, "who is behind sockets could not be kept");
-            return Kept { is_kept: false, again: Some(NOT_KEPT) };
+            return false;
         }
-        if tell.is_empty() {
-            return Kept::ALL;
-        }
-        let user = again.user().fields();
-        Kept { is_kept: true, again: self.user_changes.tell(session_id, &member.info.gateway_id, tell, user) }
+        self.user_changes.tell(session_id, gateway_id, again.user().fields());
+        true
     }
 
     fn next(&self, again: &Again) -> Duration {

@@ -25,6 +25,9 @@ const SECOND_READ: Duration = Duration::from_secs(2);
 /// two reads that are far apart the session may have been there.
 const READS_AT_LAST: u32 = 5;
 
+/// Two answers of a user source that are further apart say nothing together: the user may have been there in between.
+const TOGETHER: Duration = Duration::from_secs(10);
+
 /// After so long without another read what was absent is forgotten: nobody asks for that session any more, or so seldom that
 /// two reads more cost nothing.
 const FORGOTTEN: Duration = Duration::from_secs(60);
@@ -56,6 +59,8 @@ struct Inner {
     connection: Option<(Connection, Option<Instant>)>,
     /// What no read has found since then.
     absent: HashMap<Arc<str>, Absent>,
+    /// When the user source first did not know the user of each: no answer since then has named one.
+    without_user: HashMap<Arc<str>, Instant>,
     /// When these were looked through for what is to be forgotten.
     looked_through: Option<Instant>,
 }
@@ -65,6 +70,7 @@ impl Inner {
         if self.looked_through.is_none_or(|before| now >= before + FORGOTTEN) {
             self.looked_through = Some(now);
             self.absent.retain(|_, absent| now < absent.last + FORGOTTEN);
+            self.without_user.retain(|_, first| now < *first + FORGOTTEN);
         }
     }
 }
@@ -152,14 +158,33 @@ impl Doubt {
         }
     }
 
-    /// Whether it was absent when it was read last, and that is not believed yet.
+    /// The user source does not know the user of a session. It may have just come back, too, and has no connection that
+    /// could be looked at: so a second answer has to agree in any case.
+    pub(super) fn is_without_user(&self, session_id: &Arc<str>, now: Instant) -> Belief {
+        let mut inner = self.lock();
+        let first = inner.without_user.entry(Arc::clone(session_id)).or_insert(now);
+        if now > *first + TOGETHER {
+            *first = now;
+        }
+        let enough_at = *first + SECOND_READ;
+        if now < enough_at {
+            return Belief::Unsure(enough_at - now);
+        }
+        inner.without_user.remove(session_id);
+        Belief::Gone
+    }
+
+    /// Whether it or its user was absent when it was read last, and that is not believed yet.
     pub(super) fn doubts(&self, session_id: &str) -> bool {
-        self.lock().absent.contains_key(session_id)
+        let inner = self.lock();
+        inner.absent.contains_key(session_id) || inner.without_user.contains_key(session_id)
     }
 
     /// It is there.
     pub(super) fn is_there(&self, session_id: &str) {
-        self.lock().absent.remove(session_id);
+        let mut inner = self.lock();
+        inner.absent.remove(session_id);
+        inner.without_user.remove(session_id);
     }
 }
 
@@ -237,6 +262,18 @@ mod tests {
         doubt.note(connection(2), seconds(start, 20));
         assert_eq!(doubt.is_absent(&session, seconds(start, 20)), Belief::Unsure(SECOND_READ));
         assert_eq!(doubt.is_absent(&session, seconds(start, 22)), Belief::Gone);
+    }
+
+    #[test]
+    fn a_user_who_is_not_known_has_to_be_so_twice_and_not_long_after() {
+        let (doubt, start, session) = (Doubt::default(), Instant::now(), Arc::from("a"));
+        assert_eq!(doubt.is_without_user(&session, start), Belief::Unsure(SECOND_READ));
+        assert!(doubt.doubts("a"));
+        doubt.is_there("a");
+        assert!(!doubt.doubts("a"));
+        assert_eq!(doubt.is_without_user(&session, seconds(start, 1)), Belief::Unsure(SECOND_READ));
+        assert_eq!(doubt.is_without_user(&session, seconds(start, 12)), Belief::Unsure(SECOND_READ));
+        assert_eq!(doubt.is_without_user(&session, seconds(start, 14)), Belief::Gone);
     }
 
     #[test]

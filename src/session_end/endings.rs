@@ -14,7 +14,7 @@ use tokio::{
 };
 
 use super::{
-    lines::{Kind, Lines, Open, longer},
+    lines::{Lines, Matter, Open, Retry, longer},
     pace::{Granted, Pace, Turn},
     tally::Tally,
 };
@@ -36,9 +36,6 @@ pub(super) const CHUNK: usize = 500;
 
 /// Sockets that could not be closed, before it is looked which of them are open still.
 const MANY: usize = 1_024;
-
-/// A session that has to be asked again after this, since something could not be done.
-pub(super) type Retry = (Arc<str>, Duration);
 
 /// A socket of a gateway.
 type Key = (Arc<str>, Box<str>);
@@ -144,22 +141,26 @@ impl Endings {
     pub(super) fn end(&self, ends: Vec<End>, turn: Option<Turn>) -> Rest {
         let now = Instant::now();
         let mut trials = self.trials.lock();
-        let mut after = Shortest::default();
-        let mut rooms: BTreeMap<Arc<str>, usize> = BTreeMap::new();
-        let mut possible = Vec::new();
+        let mut after: Option<Duration> = None;
         let mut seen = HashSet::new();
+        let mut of_gateways: BTreeMap<Arc<str>, Vec<End>> = BTreeMap::new();
         for end in ends {
             if !seen.insert(end.key()) {
                 continue;
             }
             match trials.get(&end.key()) {
                 Some(Trial::UnderWay(_)) => {}
-                Some(Trial::Failed(_, then)) if now < *then => after.or(*then - now),
-                _ => match self.room(&end.gateway_id, &mut rooms) {
-                    Ok(()) => possible.push(end),
-                    Err(pause) => after.or(pause),
-                },
+                Some(Trial::Failed(_, then)) if now < *then => {
+                    let pause = *then - now;
+                    after = Some(after.map_or(pause, |after| after.min(pause)));
+                }
+                _ => of_gateways.entry(Arc::clone(&end.gateway_id)).or_default().push(end),
             }
+        }
+        let mut possible = Vec::new();
+        for (gateway_id, mut ends) in of_gateways {
+            ends.truncate(self.room(&gateway_id, &ends));
+            possible.extend(ends);
         }
         let mut pace = self.pace.lock().unwrap_or_else(PoisonError::into_inner);
         let Granted { now: count, turn } = pace.ask(possible.len(), turn, now);
@@ -171,32 +172,15 @@ impl Endings {
             // Nobody takes it only when everything stops.
             let _ = self.out.send(end);
         }
-        Rest { ended: count, after: after.0, turn }
+        Rest { ended: count, after, turn }
     }
 
-    /// Takes a place at the gateway, of those that are counted in `rooms`.
-    fn room(&self, gateway_id: &Arc<str>, rooms: &mut BTreeMap<Arc<str>, usize>) -> Result<(), Duration> {
-        let room = match rooms.get_mut(gateway_id) {
-            Some(room) => room,
-            None => {
-                const ELSEWHERE: u64 = 0;
-                let tenure = self.registry.tenure_here(gateway_id).unwrap_or(ELSEWHERE);
-                let room = self.lines.room(gateway_id, tenure, Kind::Ends)?;
-                rooms.entry(Arc::clone(gateway_id)).or_insert(room)
-            }
-        };
-        *room = room.checked_sub(1).ok_or(TOGETHER)?;
-        Ok(())
-    }
-}
-
-/// The shortest of some times.
-#[derive(Debug, Default)]
-struct Shortest(Option<Duration>);
-
-impl Shortest {
-    fn or(&mut self, other: Duration) {
-        self.0 = Some(self.0.map_or(other, |shortest| shortest.min(other)));
+    /// How many of these a gateway can be told of.
+    fn room(&self, gateway_id: &Arc<str>, ends: &[End]) -> usize {
+        const ELSEWHERE: u64 = 0;
+        let Some(End { asked, .. }) = ends.first() else { return 0 };
+        let tenure = self.registry.tenure_here(gateway_id).unwrap_or(ELSEWHERE);
+        self.lines.room(gateway_id, tenure, Matter::Ends, (asked, ends.len()))
     }
 }
 
@@ -251,7 +235,7 @@ impl Ending {
             }
             for (gateway_id, task, ends) in commands(ends) {
                 let (registry, retry) = (Arc::clone(&self.registry), self.retry.clone());
-                let open = self.lines.tell(&gateway_id, Kind::Ends, ends.len());
+                let open = self.lines.tell(&gateway_id, Matter::Ends, ends.len());
                 let under_way = UnderWay {
                     ends,
                     trials: Arc::clone(&self.trials),

@@ -1,28 +1,28 @@
 //! How it stands with each gateway: what it was told and has not answered, and whether it is worth telling it more. One that
-//! is silent holds up nobody but itself.
+//! is silent holds up nobody but itself, and what it is told of changed users holds up no end.
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, HashSet, VecDeque},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 
-use tokio::time::Instant;
+use tokio::{sync::mpsc, time::Instant};
+
+/// A session that has to be asked again after this, since something could not be done.
+pub(super) type Retry = (Arc<str>, Duration);
 
 /// Sockets that a gateway may be asked to end and has not answered for.
 const SOCKETS: usize = 2_000;
 
-/// Commands about changed users that a gateway may have open: few, so that ends always find a place.
+/// Commands about changed users that a gateway may have open: few of those that find a place in its stream.
 const COMMANDS: usize = 16;
 
 /// A gateway that has not answered for so long is told no more, until it does.
 const SILENT: Duration = Duration::from_secs(1);
 
 /// The longest pause after which a gateway that did not answer is told again.
-const LONGEST: Duration = Duration::from_secs(10);
-
-/// Before it is looked at again whether there is room.
-const SHORTLY: Duration = Duration::from_millis(100);
+const LONGEST_SILENCE: Duration = Duration::from_secs(10);
 
 /// The pause before something is tried again, after one of so long.
 pub(super) fn longer(pause: Option<Duration>) -> Duration {
@@ -33,82 +33,143 @@ pub(super) fn longer(pause: Option<Duration>) -> Duration {
 
 /// What a gateway can be told.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Kind {
-    /// To end sockets.
+pub(super) enum Matter {
+    /// Sockets have to end.
     Ends,
-    /// That users have changed.
+    /// Users have changed.
     Users,
 }
 
 /// The gateways' lines.
-#[derive(Debug, Default)]
-pub(super) struct Lines(Mutex<HashMap<Arc<str>, Line>>);
+#[derive(Debug)]
+pub(super) struct Lines {
+    lines: Mutex<HashMap<Arc<str>, Line>>,
+    /// Where sessions go that can go on.
+    retry: mpsc::UnboundedSender<Retry>,
+}
 
 #[derive(Debug, Default)]
 struct Line {
     /// Which stream it is: another one begins anew.
     tenure: u64,
-    /// Sockets that are being ended.
-    sockets: usize,
-    /// Commands about users that are open.
-    commands: usize,
+    ends: Side,
+    users: Side,
+}
+
+/// One matter of a line.
+#[derive(Debug, Default)]
+struct Side {
+    /// Sockets that are being ended, or commands about users.
+    open: usize,
     /// Since when something is open, with no answer in between.
     silent_since: Option<Instant>,
     /// It did not answer: nothing before this.
     pause: Option<(Instant, Duration)>,
+    /// Sessions that found no room, in order.
+    waiting: VecDeque<Arc<str>>,
+    are_waiting: HashSet<Arc<str>>,
 }
 
 impl Line {
-    fn open(&self) -> usize {
-        self.sockets + self.commands
+    fn side(&mut self, matter: Matter) -> &mut Side {
+        match matter {
+            Matter::Ends => &mut self.ends,
+            Matter::Users => &mut self.users,
+        }
+    }
+
+    fn is_idle(&self) -> bool {
+        self.ends.open == 0 && self.users.open == 0
+    }
+}
+
+impl Side {
+    fn room(&self, most: usize, now: Instant) -> usize {
+        let is_paused = self.pause.is_some_and(|(until, _)| now < until);
+        // After a pause one try has to do.
+        let is_trying = self.pause.is_some() && self.open > 0;
+        let is_silent = self.silent_since.is_some_and(|since| now - since > SILENT);
+        if is_paused || is_trying || is_silent { 0 } else { most.saturating_sub(self.open) }
+    }
+
+    fn wait(&mut self, session_id: &Arc<str>) {
+        if self.are_waiting.insert(Arc::clone(session_id)) {
+            self.waiting.push_back(Arc::clone(session_id));
+        }
+    }
+
+    fn next(&mut self) -> Option<Arc<str>> {
+        let session_id = self.waiting.pop_front()?;
+        self.are_waiting.remove(&session_id);
+        Some(session_id)
     }
 }
 
 impl Lines {
-    fn lock(&self) -> MutexGuard<'_, HashMap<Arc<str>, Line>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    /// Of no gateway yet. Sessions that found no room go to `retry` when there is some.
+    pub(super) fn new(retry: mpsc::UnboundedSender<Retry>) -> Self {
+        Self { lines: Mutex::default(), retry }
     }
 
-    /// How much more a gateway can be told; `Err`: look again after this. `tenure` is that of its stream.
-    pub(super) fn room(&self, gateway_id: &Arc<str>, tenure: u64, kind: Kind) -> Result<usize, Duration> {
-        let now = Instant::now();
+    fn lock(&self) -> MutexGuard<'_, HashMap<Arc<str>, Line>> {
+        self.lines.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Of so many things of a session, how many a gateway can be told now. Of the rest the session is asked again when there
+    /// is room for more. `tenure` is that of the gateway's stream.
+    pub(super) fn room(
+        &self,
+        gateway_id: &Arc<str>,
+        tenure: u64,
+        matter: Matter,
+        (session_id, wanted): (&Arc<str>, usize),
+    ) -> usize {
         let mut lines = self.lock();
         let line = lines.entry(Arc::clone(gateway_id)).or_default();
         if line.tenure != tenure {
             // What the earlier stream was told comes back by itself.
             *line = Line { tenure, ..Line::default() };
         }
-        if let Some((until, _)) = line.pause.filter(|(until, _)| now < *until) {
-            return Err(until - now);
-        }
-        if let Some(silence) = line.silent_since.map(|since| now - since).filter(|silence| *silence > SILENT)
-        {
-            return Err(silence.min(LONGEST));
-        }
-        let room = match kind {
-            Kind::Ends => SOCKETS.saturating_sub(line.sockets),
-            Kind::Users => COMMANDS.saturating_sub(line.commands),
+        let most = match matter {
+            Matter::Ends => SOCKETS,
+            Matter::Users => COMMANDS,
         };
-        // After a pause one try has to do.
-        let is_trying = line.pause.is_some() && line.open() > 0;
-        if room == 0 || is_trying { Err(SHORTLY) } else { Ok(room) }
+        let side = line.side(matter);
+        let room = side.room(most, Instant::now()).min(wanted);
+        if room < wanted {
+            side.wait(session_id);
+        }
+        room
     }
 
     /// A gateway is told something of so many sockets, or by so many commands.
-    pub(super) fn tell(self: &Arc<Self>, gateway_id: &Arc<str>, kind: Kind, count: usize) -> Open {
+    pub(super) fn tell(self: &Arc<Self>, gateway_id: &Arc<str>, matter: Matter, count: usize) -> Open {
         let mut lines = self.lock();
         let line = lines.entry(Arc::clone(gateway_id)).or_default();
-        match kind {
-            Kind::Ends => line.sockets += count,
-            Kind::Users => line.commands += count,
-        }
-        line.silent_since.get_or_insert_with(Instant::now);
-        Open { lines: Arc::clone(self), gateway_id: Arc::clone(gateway_id), tenure: line.tenure, kind, count }
+        let tenure = line.tenure;
+        let side = line.side(matter);
+        side.open += count;
+        side.silent_since.get_or_insert_with(Instant::now);
+        Open { lines: Arc::clone(self), gateway_id: Arc::clone(gateway_id), tenure, matter, count }
     }
 
     /// Those are forgotten for which this does not hold.
     pub(super) fn keep(&self, mut holds: impl FnMut(&str) -> bool) {
-        self.lock().retain(|gateway_id, line| line.open() > 0 || holds(gateway_id));
+        self.lock().retain(|gateway_id, line| !line.is_idle() || holds(gateway_id));
+    }
+
+    fn with(&self, open: &Open, change: impl FnOnce(&mut Side)) {
+        if let Some(line) = self.lock().get_mut(&open.gateway_id).filter(|line| line.tenure == open.tenure) {
+            change(line.side(open.matter));
+        }
+    }
+
+    /// Of those who wait, the next go on after this.
+    fn go_on(&self, side: &mut Side, count: usize, after: Duration) {
+        for session_id in std::iter::from_fn(|| side.next()).take(count) {
+            // Nobody takes it only when everything stops.
+            let _ = self.retry.send((session_id, after));
+        }
     }
 }
 
@@ -118,52 +179,48 @@ pub(super) struct Open {
     lines: Arc<Lines>,
     gateway_id: Arc<str>,
     tenure: u64,
-    kind: Kind,
+    matter: Matter,
     count: usize,
 }
 
 impl Open {
-    /// It has answered.
+    /// It has answered: as many as now find a place go on, and one more, so that after a silence there are ever more.
     pub(super) fn answered(self) {
-        if let Some(line) =
-            self.lines.lock().get_mut(&self.gateway_id).filter(|line| line.tenure == self.tenure)
-        {
-            line.pause = None;
-            line.silent_since = Some(Instant::now());
-        }
+        self.lines.with(&self, |side| {
+            side.pause = None;
+            side.silent_since = Some(Instant::now());
+            self.lines.go_on(side, self.count + 1, Duration::ZERO);
+        });
     }
 
-    /// When it may be told again what it did not answer.
+    /// It has not. When it may be told again; somebody who waits tries it then, too.
     pub(super) fn unanswered(self) -> Duration {
-        let mut lines = self.lines.lock();
-        let Some(line) = lines.get_mut(&self.gateway_id).filter(|line| line.tenure == self.tenure) else {
-            return longer(None);
-        };
         let now = Instant::now();
-        let pause = match line.pause {
-            // Another command of the same silence has said so.
-            Some((until, _)) if now < until => return until - now,
-            Some((_, pause)) => longer(Some(pause)).min(LONGEST),
-            None => longer(None),
-        };
-        line.pause = Some((now + pause, pause));
-        pause
+        let mut again = longer(None);
+        self.lines.with(&self, |side| {
+            again = match side.pause {
+                // Another command of the same silence has said so.
+                Some((until, _)) if now < until => until - now,
+                before => {
+                    let pause = longer(before.map(|(_, pause)| pause)).min(LONGEST_SILENCE);
+                    side.pause = Some((now + pause, pause));
+                    self.lines.go_on(side, 1, pause);
+                    pause
+                }
+            };
+        });
+        again
     }
 }
 
 impl Drop for Open {
     fn drop(&mut self) {
-        let mut lines = self.lines.lock();
-        let Some(line) = lines.get_mut(&self.gateway_id).filter(|line| line.tenure == self.tenure) else {
-            return;
-        };
-        match self.kind {
-            Kind::Ends => line.sockets = line.sockets.saturating_sub(self.count),
-            Kind::Users => line.commands = line.commands.saturating_sub(self.count),
-        }
-        if line.open() == 0 {
-            line.silent_since = None;
-        }
+        self.lines.with(self, |side| {
+            side.open = side.open.saturating_sub(self.count);
+            if side.open == 0 {
+                side.silent_since = None;
+            }
+        });
     }
 }
 
@@ -173,67 +230,104 @@ mod tests {
 
     use super::*;
 
-    fn gateway() -> (Arc<Lines>, Arc<str>) {
-        (Arc::default(), Arc::from("g"))
+    struct Played {
+        lines: Arc<Lines>,
+        retried: mpsc::UnboundedReceiver<Retry>,
+        gateway: Arc<str>,
+        session: Arc<str>,
+    }
+
+    impl Played {
+        fn new() -> Self {
+            let (retry, retried) = mpsc::unbounded_channel();
+            Self {
+                lines: Arc::new(Lines::new(retry)),
+                retried,
+                gateway: Arc::from("g"),
+                session: Arc::from("s"),
+            }
+        }
+
+        fn room(&self, tenure: u64, matter: Matter) -> usize {
+            self.lines.room(&self.gateway, tenure, matter, (&self.session, usize::MAX))
+        }
+
+        fn tell(&self, matter: Matter, count: usize) -> Open {
+            self.lines.tell(&self.gateway, matter, count)
+        }
+
+        fn goes_on(&mut self) -> Option<Duration> {
+            self.retried.try_recv().ok().map(|(_, after)| after)
+        }
     }
 
     #[tokio::test(start_paused = true)]
     async fn a_gateway_that_is_silent_is_told_no_more_until_it_answers() {
-        let (lines, gateway) = gateway();
-        assert_eq!(lines.room(&gateway, 1, Kind::Ends), Ok(SOCKETS));
-        let first = lines.tell(&gateway, Kind::Ends, 500);
-        assert_eq!(lines.room(&gateway, 1, Kind::Ends), Ok(SOCKETS - 500));
+        let mut played = Played::new();
+        assert_eq!(played.room(1, Matter::Ends), SOCKETS);
+        let first = played.tell(Matter::Ends, 500);
+        assert_eq!(played.room(1, Matter::Ends), SOCKETS - 500);
         advance(SILENT * 3).await;
-        assert_eq!(lines.room(&gateway, 1, Kind::Ends), Err(SILENT * 3));
-        assert_eq!(lines.room(&gateway, 1, Kind::Users), Err(SILENT * 3));
-        assert_eq!(lines.room(&Arc::from("another"), 1, Kind::Ends), Ok(SOCKETS));
+        assert_eq!(played.room(1, Matter::Ends), 0);
+        assert_eq!(played.room(1, Matter::Users), COMMANDS, "one matter holds up no other");
+        assert_eq!(played.goes_on(), None);
         first.answered();
-        assert_eq!(lines.room(&gateway, 1, Kind::Ends), Ok(SOCKETS));
+        assert_eq!(played.goes_on(), Some(Duration::ZERO));
+        assert_eq!(played.goes_on(), None, "once");
+        assert_eq!(played.room(1, Matter::Ends), SOCKETS);
     }
 
     #[tokio::test(start_paused = true)]
     async fn one_that_did_not_answer_is_tried_after_pauses_that_grow() {
-        let (lines, gateway) = gateway();
+        let mut played = Played::new();
         let mut pauses = Vec::new();
         for _ in 0..6 {
-            assert_eq!(lines.room(&gateway, 1, Kind::Ends), Ok(SOCKETS));
-            let (one, two) = (lines.tell(&gateway, Kind::Ends, 1), lines.tell(&gateway, Kind::Ends, 1));
+            assert_eq!(played.room(1, Matter::Ends), SOCKETS);
+            let (one, two) = (played.tell(Matter::Ends, 1), played.tell(Matter::Ends, 1));
             let pause = one.unanswered();
             assert_eq!(two.unanswered(), pause, "of the same silence");
-            assert_eq!(lines.room(&gateway, 1, Kind::Ends), Err(pause));
+            assert_eq!(played.goes_on(), Some(pause), "who waits tries it, too");
+            assert_eq!(played.room(1, Matter::Ends), 0);
             advance(pause).await;
             pauses.push(pause.as_secs());
         }
         assert_eq!(pauses, [1, 2, 4, 8, 10, 10]);
         // One try at a time, and when that is answered all goes on.
-        let trying = lines.tell(&gateway, Kind::Ends, 1);
-        assert_eq!(lines.room(&gateway, 1, Kind::Ends), Err(SHORTLY));
+        let trying = played.tell(Matter::Ends, 1);
+        assert_eq!(played.room(1, Matter::Ends), 0);
         trying.answered();
-        assert_eq!(lines.room(&gateway, 1, Kind::Ends), Ok(SOCKETS));
+        assert_eq!(played.room(1, Matter::Ends), SOCKETS);
     }
 
     #[tokio::test(start_paused = true)]
     async fn another_stream_begins_anew() {
-        let (lines, gateway) = gateway();
-        lines.room(&gateway, 1, Kind::Ends).expect("room");
-        let old = lines.tell(&gateway, Kind::Ends, SOCKETS);
+        let played = Played::new();
+        played.room(1, Matter::Ends);
+        let old = played.tell(Matter::Ends, SOCKETS);
         advance(SILENT * 2).await;
-        assert_eq!(lines.room(&gateway, 2, Kind::Ends), Ok(SOCKETS));
-        let new = lines.tell(&gateway, Kind::Ends, 1);
+        assert_eq!(played.room(2, Matter::Ends), SOCKETS);
+        let new = played.tell(Matter::Ends, 1);
         old.unanswered();
-        assert_eq!(lines.room(&gateway, 2, Kind::Ends), Ok(SOCKETS - 1));
+        assert_eq!(played.room(2, Matter::Ends), SOCKETS - 1);
         drop(new);
-        lines.keep(|_| false);
-        assert!(lines.lock().is_empty());
+        played.lines.keep(|_| false);
+        assert!(played.lines.lock().is_empty());
     }
 
     #[tokio::test(start_paused = true)]
-    async fn changed_users_leave_room_for_ends() {
-        let (lines, gateway) = gateway();
-        lines.room(&gateway, 1, Kind::Users).expect("room");
-        let open: Vec<_> = (0..COMMANDS).map(|_| lines.tell(&gateway, Kind::Users, 1)).collect();
-        assert_eq!(lines.room(&gateway, 1, Kind::Users), Err(SHORTLY));
-        assert_eq!(lines.room(&gateway, 1, Kind::Ends), Ok(SOCKETS));
-        drop(open);
+    async fn who_finds_no_room_goes_on_in_order_as_others_are_answered() {
+        let mut played = Played::new();
+        let full = played.room(1, Matter::Users);
+        let mut open: Vec<_> = (0..full).map(|_| played.tell(Matter::Users, 1)).collect();
+        let sessions: Vec<Arc<str>> = ["a", "b", "c", "a"].map(Arc::from).into();
+        for session in &sessions {
+            assert_eq!(played.lines.room(&played.gateway, 1, Matter::Users, (session, 1)), 0);
+        }
+        open.pop().expect("some").answered();
+        let mut next = || played.retried.try_recv().ok().map(|(session, _)| session.to_string());
+        // The first is whoever looked whether there was more room than there is.
+        assert_eq!([next(), next(), next()].map(Option::unwrap_or_default), ["s", "a", ""]);
+        open.pop().expect("some").answered();
+        assert_eq!([next(), next(), next()].map(Option::unwrap_or_default), ["b", "c", ""]);
     }
 }

@@ -9,6 +9,7 @@
 //! ends sessions from outside.
 
 use std::{
+    collections::HashMap,
     sync::Arc,
     time::{Duration, SystemTime},
 };
@@ -16,16 +17,15 @@ use std::{
 use arc_swap::ArcSwap;
 use tokio::{
     sync::{mpsc, watch},
-    task::JoinSet,
+    task::{Id, JoinError, JoinSet},
     time::{Instant, sleep, sleep_until},
 };
-use tokio_util::task::AbortOnDropHandle;
 
 use self::{
     asker::Asker,
     doubt::{Connection, Doubt},
-    endings::{Endings, Retry},
-    lines::Lines,
+    endings::Endings,
+    lines::{Lines, Retry},
     places::Places,
     schedule::{Asked, Queue, Schedule},
     user_changes::UserChanges,
@@ -34,7 +34,6 @@ use crate::{
     authorize::Authorizer,
     registry::{Registry, sessions::Noted},
     session_store::{Listener, News, SessionStore},
-    task,
 };
 
 mod asker;
@@ -79,7 +78,7 @@ pub struct Parts {
 /// The work, which goes on until this is dropped.
 #[derive(Debug)]
 pub struct SessionEnds {
-    _tasks: [AbortOnDropHandle<()>; 5],
+    tasks: JoinSet<()>,
 }
 
 impl SessionEnds {
@@ -88,7 +87,7 @@ impl SessionEnds {
         let interval = parts.interval;
         let (news, heard) = mpsc::channel(NEWS);
         let (retry, retried) = mpsc::unbounded_channel();
-        let lines: Arc<Lines> = Arc::default();
+        let lines = Arc::new(Lines::new(retry.clone()));
         let (registry, tally) = (&parts.registry, &parts.tally);
         let (endings, ending) =
             Endings::new(Arc::clone(registry), Arc::clone(&lines), retry.clone(), Arc::clone(tally));
@@ -106,17 +105,36 @@ impl SessionEnds {
             interval,
         });
         let ear = Arc::new(Ear { news, tally: Arc::clone(&parts.tally) });
-        let schedule = Schedule::new(interval);
-        let work = Work { asker, heard, retried, schedule, places: Places::new(), lines, tally: parts.tally };
+        let work = Work {
+            asker,
+            heard,
+            retried,
+            schedule: Schedule::new(interval),
+            places: Places::new(),
+            lines,
+            tally: parts.tally,
+            asked: JoinSet::new(),
+            sessions: HashMap::new(),
+        };
         let connection = watch_connection(parts.stores.clone(), parts.registry, doubt);
-        Self {
-            _tasks: [
-                task::owned(work.run()),
-                task::owned(ending.run()),
-                task::owned(telling.run()),
-                task::owned(connection),
-                task::owned(follow(parts.stores, ear)),
-            ],
+        let mut tasks = JoinSet::new();
+        tasks.spawn(work.run());
+        tasks.spawn(ending.run());
+        tasks.spawn(telling.run());
+        tasks.spawn(connection);
+        tasks.spawn(follow(parts.stores, ear));
+        Self { tasks }
+    }
+
+    /// Waits until some of the work has been broken off, which no replica should outlive: its sockets would stay open.
+    pub async fn broke_off(&mut self) -> JoinError {
+        loop {
+            match self.tasks.join_next().await {
+                Some(Err(cause)) => return cause,
+                // A store that tells nothing is not followed any longer.
+                Some(Ok(())) => {}
+                None => std::future::pending().await,
+            }
         }
     }
 }
@@ -186,14 +204,17 @@ struct Work {
     places: Places,
     lines: Arc<Lines>,
     tally: Arc<Tally>,
+    /// What is being asked.
+    asked: JoinSet<Asked>,
+    /// Which session by which task.
+    sessions: HashMap<Id, Arc<str>>,
 }
 
 impl Work {
     async fn run(mut self) {
-        let mut asked: JoinSet<(Arc<str>, Asked)> = JoinSet::new();
         let mut cleaned = Instant::now();
         loop {
-            self.ask_some(&mut asked);
+            self.ask_some();
             self.tally.sessions(self.schedule.len());
             self.tally.wait_for_turns(self.schedule.waiting());
             let now = Instant::now();
@@ -204,7 +225,7 @@ impl Work {
             }
             tokio::select! {
                 biased;
-                Some(answer) = asked.join_next(), if !asked.is_empty() => self.answered(answer),
+                Some(answer) = self.asked.join_next_with_id(), if !self.asked.is_empty() => self.answered(answer),
                 news = self.heard.recv() => match news {
                     Some(news) => self.hear(news),
                     None => return,
@@ -226,7 +247,7 @@ impl Work {
     }
 
     /// Asks as many as are due and find a place.
-    fn ask_some(&mut self, asked: &mut JoinSet<(Arc<str>, Asked)>) {
+    fn ask_some(&mut self) {
         /// Others get a turn after so many.
         const SOME: usize = 1_000;
         for _ in 0..SOME {
@@ -234,14 +255,13 @@ impl Work {
             // Whoever reports ever new sessions must not fill the schedule with them.
             if question.queue == Queue::Reported && self.asker.has_no_sockets(&question) {
                 self.schedule.is_gone(&question);
+                self.asker.user_changes.forget(&question.session_id);
                 continue;
             }
             let Some(place) = self.places.take(question.queue) else { return };
-            let asker = Arc::clone(&self.asker);
-            asked.spawn(async move {
-                let answer = asker.ask(&question, place).await;
-                (question.session_id, answer)
-            });
+            let (asker, session_id) = (Arc::clone(&self.asker), Arc::clone(&question.session_id));
+            let task = self.asked.spawn(async move { asker.ask(&question, place).await });
+            self.sessions.insert(task.id(), session_id);
         }
     }
 
@@ -255,14 +275,24 @@ impl Work {
         }
     }
 
-    fn answered(&mut self, answer: Result<(Arc<str>, Asked), tokio::task::JoinError>) {
-        match answer {
-            Ok((session_id, asked)) => self.schedule.is_asked(&session_id, asked),
-            // Which session it was, nobody knows: the schedule takes it up again by itself.
-            Err(panic) => tracing::error!(cause = %panic, "asking a session was broken off"),
+    fn answered(&mut self, answer: Result<(Id, Asked), JoinError>) {
+        let (task, asked) = match answer {
+            Ok((task, asked)) => (task, asked),
+            Err(panic) => {
+                tracing::error!(cause = %panic, "asking a session was broken off");
+                (panic.id(), Asked::in_vain(BROKEN_OFF, None))
+            }
+        };
+        let Some(session_id) = self.sessions.remove(&task) else { return };
+        if asked.again.is_none() {
+            self.asker.user_changes.forget(&session_id);
         }
+        self.schedule.is_asked(&session_id, asked);
     }
 }
+
+/// A session whose question was broken off is asked again after this.
+const BROKEN_OFF: Duration = Duration::from_secs(5);
 
 /// How often gateways are forgotten that report here no more.
 const CLEAN_EVERY: Duration = Duration::from_secs(60);

@@ -16,6 +16,7 @@ pub struct Tally {
     lost: AtomicU64,
     are_told: AtomicBool,
     user_changes: AtomicU64,
+    user_change_failures: AtomicU64,
     under_way: AtomicU64,
     wait_for_turns: AtomicU64,
     ended: [AtomicU64; REASONS],
@@ -48,8 +49,10 @@ pub struct Figures {
     pub lost: u64,
     /// The store tells of all of its sessions.
     pub are_told: bool,
-    /// Sockets whose gateways were told that their user has changed.
+    /// Sockets whose gateways have heard that their user has changed.
     pub user_changes: u64,
+    /// Sockets of which a gateway was told so and did not answer, or says that it has not taken it.
+    pub user_change_failures: u64,
     /// Sockets that wait to be ended.
     pub waiting: u64,
     /// Sockets that were ended, by reason.
@@ -84,8 +87,10 @@ impl Tally {
         add(Some(&self.lost), 1);
     }
 
-    pub(super) fn user_changed(&self, sockets: usize) {
-        add(Some(&self.user_changes), u64::try_from(sockets).unwrap_or(u64::MAX));
+    /// Gateways were told that the users of so many sockets have changed.
+    pub(super) fn user_changed(&self, heard: usize, unheard: usize) {
+        add(Some(&self.user_changes), u64::try_from(heard).unwrap_or(u64::MAX));
+        add(Some(&self.user_change_failures), u64::try_from(unheard).unwrap_or(u64::MAX));
     }
 
     pub(super) fn is_under_way(&self) {
@@ -124,6 +129,7 @@ impl Tally {
             lost: read(&self.lost),
             are_told: self.are_told.load(Ordering::Relaxed),
             user_changes: read(&self.user_changes),
+            user_change_failures: read(&self.user_change_failures),
             waiting: read(&self.under_way) + read(&self.wait_for_turns),
             ended: by_reason(&self.ended),
             not_ended: read(&self.not_ended),

@@ -11,8 +11,8 @@ use serde_json::{Map, Value};
 use tokio::{sync::mpsc, task::JoinSet};
 
 use super::{
-    endings::{CHUNK, Retry},
-    lines::{Kind, Lines, Open, longer},
+    endings::CHUNK,
+    lines::{Lines, Matter, Open, Retry, longer},
     tally::Tally,
 };
 use crate::registry::{Registry, command::Task, dispatch::Outcome, view::member::Member};
@@ -94,27 +94,34 @@ impl UserChanges {
         unheard
     }
 
-    /// A gateway has to hear who stands behind these sockets of a session; when to ask the session again if it cannot be
-    /// told now.
-    pub(super) fn tell(
-        &self,
-        session_id: &Arc<str>,
-        gateway_id: &Arc<str>,
-        sockets: Vec<Box<str>>,
-        user: &Map<String, Value>,
-    ) -> Option<Duration> {
-        let mut sessions = self.sessions.lock();
-        let news =
-            sessions.entry(Arc::clone(session_id)).or_default().entry(Arc::clone(gateway_id)).or_default();
-        news.sockets.extend(sockets);
-        if news.is_open {
-            news.is_old = true;
-            return None;
+    /// A session has no open sockets any more.
+    pub(super) fn forget(&self, session_id: &str) {
+        self.unheard(session_id, &[]);
+    }
+
+    /// A gateway has to hear who stands behind these sockets of a session. To be called before anything of it is kept: what
+    /// is kept is no news any more.
+    pub(super) fn note(&self, session_id: &Arc<str>, gateway_id: &Arc<str>, sockets: Vec<Box<str>>) {
+        if sockets.is_empty() {
+            return;
         }
+        let mut sessions = self.sessions.lock();
+        let gateways = sessions.entry(Arc::clone(session_id)).or_default();
+        let news = gateways.entry(Arc::clone(gateway_id)).or_default();
+        news.sockets.extend(sockets);
+        news.is_old = news.is_open;
+    }
+
+    /// Tells a gateway who stands behind those sockets of a session of which it has not heard.
+    pub(super) fn tell(&self, session_id: &Arc<str>, gateway_id: &Arc<str>, user: &Map<String, Value>) {
         // Where it has gone it is told anew.
-        let tenure = self.registry.tenure_here(gateway_id)?;
-        if let Err(pause) = self.lines.room(gateway_id, tenure, Kind::Users) {
-            return Some(pause);
+        let Some(tenure) = self.registry.tenure_here(gateway_id) else { return };
+        let mut sessions = self.sessions.lock();
+        let news = sessions.get_mut(session_id).and_then(|gateways| gateways.get_mut(gateway_id));
+        // One that is being told is told again when it has answered.
+        let Some(news) = news.filter(|news| !news.is_open && !news.sockets.is_empty()) else { return };
+        if self.lines.room(gateway_id, tenure, Matter::Users, (session_id, 1)) == 0 {
+            return;
         }
         news.is_open = true;
         let errand = Errand {
@@ -122,11 +129,10 @@ impl UserChanges {
             gateway_id: Arc::clone(gateway_id),
             sockets: news.sockets.iter().map(|socket_id| socket_id.to_string()).collect(),
             user: user.clone(),
-            open: self.lines.tell(gateway_id, Kind::Users, 1),
+            open: self.lines.tell(gateway_id, Matter::Users, 1),
         };
         // Nobody takes it only when everything stops.
         let _ = self.out.send(errand);
-        None
     }
 }
 
@@ -187,11 +193,14 @@ struct Hearing {
 impl Hearing {
     async fn of(mut self, sockets: Vec<String>, user: Map<String, Value>, open: Open, tally: Arc<Tally>) {
         for some in sockets.chunks(CHUNK) {
-            tally.user_changed(some.len());
             let task = Task::UserChanged { socket_ids: some.to_vec(), user: user.clone() };
             match self.registry.tell_gateway(&self.gateway_id, &task).await {
-                Outcome::Answered(heard) => self.heard.extend(heard),
+                Outcome::Answered(heard) => {
+                    tally.user_changed(heard.len(), some.len().saturating_sub(heard.len()));
+                    self.heard.extend(heard);
+                }
                 Outcome::Unreachable => {
+                    tally.user_changed(0, some.len());
                     self.silence = Some(open.unanswered());
                     return;
                 }

@@ -75,13 +75,17 @@ impl<'a> Answer<'a> {
                 return Verdict::Ends(Reason::AnotherUser);
             }
         }
-        let user = self.packed.as_deref();
-        let another = user.filter(|user| record.reported_user() != Map::of(user));
+        let user = self.packed.as_deref().map(Map::of);
+        let another = match user {
+            Some(user) => Some(user).filter(|user| record.reported_user() != *user),
+            // Too large: what was known of them before counts on.
+            None => record.confirmed_user(),
+        };
         let who = self.person.map_or(Who::NOBODY, Person::who);
         let since = record.known_since().unwrap_or(self.at);
         let confirmation = Confirmation::new(record.mark(), &who, since, another);
-        let has_changed = user.is_some_and(|user| record.user() != Map::of(user));
-        let tell = has_changed || (is_first && another.is_some());
+        let has_changed = user.is_some_and(|user| record.user() != user);
+        let tell = has_changed || (is_first && user.is_some() && another.is_some());
         Verdict::Stays { confirm: record.confirmed(&confirmation).map(|_| confirmation), tell }
     }
 }
@@ -213,6 +217,15 @@ mod tests {
         let record = reported.confirmed(stays(&verdict, false).expect("news")).expect("it is news");
         assert_eq!((record.who(), record.user()), (Some(ana.who()), record.reported_user()));
         assert_eq!(stays(&ana.answer().verdict(&record, IN, true), false), None);
+        // Who grows too large is who they were, not who was reported.
+        let member = json!({"id": 1, "role": "member"});
+        let reported = somebody(&json!({"id": 1, "role": "admin"})).reported();
+        let verdict = somebody(&member).answer().verdict(&reported, IN, true);
+        let confirmed = reported.confirmed(stays(&verdict, true).expect("news")).expect("it is news");
+        let grown = somebody(&json!({"id": 1, "role": "member", "text": "x".repeat(LARGEST_USER)}));
+        let verdict = grown.answer().verdict(&confirmed, IN, false);
+        let record = confirmed.confirmed(stays(&verdict, false).expect("news")).expect("it is news");
+        assert_eq!(record.user(), confirmed.user());
         let ben = large(2);
         assert_eq!(ben.answer().verdict(&record, IN, true), Verdict::Ends(Reason::AnotherUser));
     }

@@ -119,3 +119,21 @@ async fn who_gains_an_id_stays_and_who_becomes_another_does_not_however_large_th
     ends(&mut feed, &["b"], 4502, "another_user").await;
     service.stop().await;
 }
+
+#[tokio::test]
+async fn a_change_whose_keeping_is_in_doubt_is_heard_all_the_same() {
+    let (redis, ledger) = (Redis::start().await, Redis::start().await);
+    let (member, admin) = (json!({"id": 1, "role": "member"}), json!({"id": 1, "role": "admin"}));
+    redis.put("one", &session_of(&member)).await;
+    let service = start(&redis, &[("REGISTRY_STORE", &ledger.url())]).await;
+    let mut chat = gateway(&service, "chat", vec![socket_of("a", "one", &member)]).await;
+    are_asked(&service, 1).await;
+    // Longer than the service waits for an answer: it is kept, and nobody hears so.
+    let mut pause = ::redis::cmd("CLIENT");
+    pause.arg("PAUSE").arg(1_500).arg("WRITE");
+    pause.exec_async(&mut ledger.connection().await).await.unwrap();
+    redis.put("one", &session_of(&admin)).await;
+    let command = timeout(Duration::from_secs(10), chat.command()).await.expect("told");
+    assert!(matches!(command.command, Some(command::Command::UserChanged(_))), "{command:?}");
+    service.stop().await;
+}

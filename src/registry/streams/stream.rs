@@ -7,8 +7,8 @@ use std::{
 };
 
 use tokio::{
-    sync::{self, mpsc},
-    time::{Instant, sleep},
+    sync::{self, Notify, mpsc},
+    time::{Instant, sleep, sleep_until},
 };
 
 use super::{End, Inbox, Streams};
@@ -20,6 +20,7 @@ use crate::{
         dispatch::Dispatch,
         ledger::{Claimed, Event, Fault, Health, Ledger, Sign, Tenure},
         sessions::Notes,
+        view::View,
     },
 };
 
@@ -55,6 +56,8 @@ pub struct Parts {
     pub streams: Arc<Streams>,
     /// Who waits for results.
     pub dispatch: Arc<Dispatch>,
+    /// What is known.
+    pub view: Arc<View>,
     /// Who is told which sessions there are.
     pub notes: Arc<Notes>,
     /// Where tenures go whose streams have ended without a goodbye.
@@ -72,6 +75,8 @@ pub struct Stream {
     /// Whoever waits for the next command has it.
     inbox: sync::Mutex<Inbox>,
     state: Mutex<State>,
+    /// A command has its result.
+    answered: Notify,
 }
 
 /// How far a stream is.
@@ -143,6 +148,7 @@ impl Stream {
             tenure,
             inbox: sync::Mutex::new(inbox),
             state: Mutex::new(State { named: Some(HashSet::new()), ..State::default() }),
+            answered: Notify::new(),
         })
     }
 
@@ -158,8 +164,9 @@ impl Stream {
     /// Keeps a batch. When it returns, all of it is kept. One after the other.
     pub async fn batch(&self, batch: Batch) -> Result<(), End> {
         let Batch { sequence, mut events, complete } = batch;
-        self.state().takes(sequence, &mut events, complete)?;
-        let sessions: Vec<Arc<str>> = events.iter().filter_map(session_of).collect();
+        let is_listing = self.state().takes(sequence, &mut events, complete)?;
+        let sessions: Vec<Arc<str>> =
+            events.iter().filter_map(|event| self.session_to_ask(event, is_listing)).collect();
         self.write(events).await?;
         self.parts.notes.are_reported(sessions);
         if complete && let Some(named) = { self.state().named.take() } {
@@ -172,6 +179,7 @@ impl Stream {
     /// What came of a command, in its turn among the batches.
     pub async fn result(&self, command_id: &str, done: Vec<String>) -> Result<(), End> {
         let answered = self.state().answered(command_id, done);
+        self.answered.notify_one();
         // A command of an earlier stream, or one that nobody waits for any more, or none of ours.
         let Some(Answered { done, disconnects, is_settled }) = answered else { return Ok(()) };
         if let Some(reason) = disconnects {
@@ -208,26 +216,36 @@ impl Stream {
 
     /// The next command for the gateway, or why its stream ends. Whatever is being kept goes on meanwhile.
     pub async fn next(&self) -> Result<Command, End> {
-        let has_room = {
-            let mut state = self.state();
-            state.forget_expired();
-            state.open.len() < OPEN
-        };
         let mut inbox = self.inbox.lock().await;
         let Inbox { commands, end } = &mut *inbox;
-        let command = tokio::select! {
-            biased;
-            end = end.wait_for(Option::is_some) => {
-                let end = end.ok().and_then(|end| (*end).clone());
-                return Err(end.unwrap_or(End::StartOver("the service is stopping")));
+        loop {
+            let full_until = self.state().full_until();
+            tokio::select! {
+                biased;
+                end = end.wait_for(Option::is_some) => {
+                    let end = end.ok().and_then(|end| (*end).clone());
+                    return Err(end.unwrap_or(End::StartOver("the service is stopping")));
+                }
+                // One that has so many to answer gets no more; those who wait are told that it is unreachable.
+                command = commands.recv(), if full_until.is_none() => {
+                    let command = command.ok_or(End::StartOver("the service is stopping"))?;
+                    self.state().is_told(&command);
+                    return Ok(command);
+                }
+                () = self.answered.notified(), if full_until.is_some() => {}
+                () = sleep_until(full_until.unwrap_or_else(Instant::now)), if full_until.is_some() => {}
             }
-            // One that has so many to answer gets no more; those who wait are told that it is unreachable.
-            command = commands.recv(), if has_room => {
-                command.ok_or(End::StartOver("the service is stopping"))?
-            }
-        };
-        self.state().is_told(&command);
-        Ok(command)
+        }
+    }
+
+    /// The session of a socket that is opened with one, if there is a reason to ask about it: a stream that begins may not
+    /// have heard what was found out before, and later only what is new counts.
+    fn session_to_ask(&self, event: &Event, is_listing: bool) -> Option<Arc<str>> {
+        let Event::Opened(record) = event else { return None };
+        let session_id = Some(record.session_id()).filter(|id| !id.is_empty())?;
+        let before = self.parts.view.record(self.gateway_id(), record.socket_id());
+        let is_known = !is_listing && before.is_some_and(|before| record.says_nothing_else_of_who(&before));
+        (!is_known).then(|| Arc::from(session_id))
     }
 
     async fn write(&self, events: Vec<Event>) -> Result<(), End> {
@@ -271,8 +289,8 @@ struct Answered {
 }
 
 impl State {
-    /// A batch comes: what its events are to this stream.
-    fn takes(&mut self, sequence: u64, events: &mut [Event], complete: bool) -> Result<(), End> {
+    /// A batch comes: what its events are to this stream. Whether it belongs to the first listing.
+    fn takes(&mut self, sequence: u64, events: &mut [Event], complete: bool) -> Result<bool, End> {
         if sequence != self.sequence + 1 {
             return Err(End::Invalid(
                 "batch.sequence",
@@ -300,7 +318,7 @@ impl State {
                 }
             }
         }
-        Ok(())
+        Ok(self.named.is_some())
     }
 
     /// A command goes to the gateway.
@@ -340,10 +358,17 @@ impl State {
         Some(Answered { done, disconnects, is_settled })
     }
 
+    /// Until when the gateway has too many commands to answer for another one, if it answers none; `None`: it may have one.
+    fn full_until(&mut self) -> Option<Instant> {
+        self.forget_expired();
+        let oldest = self.open.front().filter(|_| self.open.len() >= OPEN)?;
+        Some(oldest.told + FORGET)
+    }
+
     /// Commands to whose results nobody would listen.
     fn forget_expired(&mut self) {
         while let Some(oldest) = self.open.front()
-            && oldest.told.elapsed() > FORGET
+            && oldest.told.elapsed() >= FORGET
         {
             for socket_id in self.open.pop_front().into_iter().flat_map(|expired| expired.socket_ids) {
                 self.disconnecting.remove(&socket_id);
@@ -357,14 +382,6 @@ impl OpenCommand {
     fn of_these(&self, mut socket_ids: Vec<String>) -> Vec<String> {
         socket_ids.retain(|socket_id| self.socket_ids.contains(socket_id));
         socket_ids
-    }
-}
-
-/// The session of a socket that is opened with one.
-fn session_of(event: &Event) -> Option<Arc<str>> {
-    match event {
-        Event::Opened(record) => Some(record.session_id()).filter(|id| !id.is_empty()).map(Arc::from),
-        Event::Closed { .. } => None,
     }
 }
 

@@ -11,7 +11,7 @@ use futures_util::future::join_all;
 use serde_json::{Value, json};
 use tokio::{
     sync::watch,
-    time::{Instant, sleep_until},
+    time::{Instant, sleep_until, timeout},
 };
 
 use super::store::PlayedStore;
@@ -78,10 +78,25 @@ impl Fleet {
             closed: HashSet::new(),
             users: BTreeMap::new(),
             deaf_until: Instant::now(),
+            hears_no_users_until: Instant::now(),
             cannot_close: false,
         };
         gateway.report(sockets.into_iter().map(Event::Opened).collect()).await;
         self.gateways.push(gateway);
+    }
+
+    /// So many questions were asked.
+    pub(super) fn questions(&self) -> u64 {
+        self.tally.figures().asked.iter().map(|(_, count)| count).sum()
+    }
+
+    /// So many messages are on their way to a gateway, one after the other, and none is waited for any longer than usual.
+    pub(super) async fn send(&self, gateway_id: &str, count: usize) {
+        let task =
+            Task::Send { socket_ids: vec!["0-0".to_owned()], event: "hi".to_owned(), args: Vec::new() };
+        for _ in 0..count {
+            let _ = timeout(Duration::from_millis(1), self.registry.tell_gateway(gateway_id, &task)).await;
+        }
     }
 
     /// All gateways do as they are told until then.
@@ -146,6 +161,8 @@ pub(super) struct Gateway {
     pub(super) users: BTreeMap<String, Value>,
     /// Until then it takes commands and neither does nor answers them.
     pub(super) deaf_until: Instant,
+    /// The same, for commands about changed users.
+    pub(super) hears_no_users_until: Instant,
     /// It answers that it could close nothing.
     pub(super) cannot_close: bool,
 }
@@ -156,7 +173,8 @@ impl Gateway {
         self.users.get(socket_id)?.get("role")?.as_f64()
     }
 
-    async fn report(&mut self, events: Vec<Event>) {
+    /// It reports this of its sockets.
+    pub(super) async fn report(&mut self, events: Vec<Event>) {
         self.sequence += 1;
         let batch = Batch { sequence: self.sequence, events, complete: self.sequence == 1 };
         self.stream.batch(batch).await.expect("kept");
@@ -169,7 +187,9 @@ impl Gateway {
             tokio::select! {
                 command = self.stream.next() => {
                     let command = command.expect("the stream goes on");
-                    if Instant::now() >= self.deaf_until {
+                    let is_of_users = matches!(command.task, Task::UserChanged { .. });
+                    let until = if is_of_users { self.hears_no_users_until } else { self.deaf_until };
+                    if Instant::now() >= until.max(self.deaf_until) {
                         let done = self.does(&command.task);
                         self.stream.result(&command.command_id, done).await.expect("kept");
                     }

@@ -5,9 +5,10 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::{
-    fleet::{Fleet, socket},
+    fleet::{Fleet, anonymous, socket},
     store::Happening,
 };
+use crate::registry::ledger::Event;
 
 /// A fleet of one gateway for each of these numbers, with so many sockets, each of a session of its own.
 async fn fleet(gateways: &[usize]) -> Fleet {
@@ -120,4 +121,50 @@ async fn many_sockets_of_one_session_hear_in_parts() {
     fleet.store.happens("one", Happening::LoggedOut, true);
     fleet.pass(Duration::from_secs(3)).await;
     assert_eq!(fleet.gateways[0].closed.len(), 2_500);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_a_gateway_does_not_hear_of_users_holds_up_no_end_and_costs_few_questions() {
+    let mut fleet = fleet(&[3_000]).await;
+    let before = fleet.questions();
+    fleet.gateways[0].hears_no_users_until = Instant::now() + Duration::from_secs(25);
+    all_are(&fleet, 0, 3_000, Happening::Written { user: 1, role: 1 });
+    fleet.pass(Duration::from_secs(5)).await;
+    fleet.store.happens("0-7", Happening::Destroyed, true);
+    fleet.pass(Duration::from_millis(200)).await;
+    assert!(fleet.is_closed("0-7"));
+    fleet.pass(Duration::from_secs(60)).await;
+    assert_eq!(fleet.gateways[0].users.len(), 2_999);
+    // Each once for its change, at least twice in its turn, and once for each that it is told.
+    let questions = fleet.questions() - before;
+    assert!(questions < 5 * 3_000, "{questions}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_gateway_that_had_too_much_to_answer_is_told_again_when_it_has_answered_or_never_does() {
+    let mut fleet = fleet(&[2]).await;
+    fleet.gateways[0].deaf_until = Instant::now() + Duration::from_secs(30);
+    // More than may be open on a stream.
+    for _ in 0..100 {
+        fleet.send("gateway-0", 15).await;
+        fleet.pass(Duration::from_millis(10)).await;
+    }
+    fleet.pass(Duration::from_secs(61)).await;
+    fleet.store.happens("0-0", Happening::Destroyed, true);
+    fleet.pass(Duration::from_secs(1)).await;
+    assert!(fleet.is_closed("0-0"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_reported_again_and_is_known_is_no_reason_to_ask() {
+    let mut fleet = fleet(&[1]).await;
+    let before = fleet.questions();
+    for _ in 0..50 {
+        fleet.gateways[0].report(vec![Event::Opened(socket("0-0", "0-0"))]).await;
+        fleet.pass(Duration::from_millis(60)).await;
+    }
+    assert_eq!(fleet.questions(), before);
+    fleet.gateways[0].report(vec![Event::Opened(anonymous("0-0", "0-0"))]).await;
+    fleet.pass(Duration::from_millis(60)).await;
+    assert_eq!(fleet.questions(), before + 1);
 }

@@ -57,6 +57,8 @@ pub struct SessionEndFigures {
     pub changes_lost: u64,
     /// Sockets whose gateways were told that their user has changed.
     pub user_changes: u64,
+    /// Attempts to tell a gateway so that came to nothing.
+    pub user_change_failures: u64,
     /// Sockets that wait to be ended.
     pub waiting: u64,
     /// Sockets that were ended, by reason.

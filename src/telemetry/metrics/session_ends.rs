@@ -19,6 +19,7 @@ pub(super) struct SessionEnds {
     changes: Counter,
     changes_lost: Counter,
     user_changes: Counter,
+    user_change_failures: Counter,
     destroyed: Counters,
     ending: Gauge,
 }
@@ -44,6 +45,7 @@ impl SessionEnds {
             changes: made.one(&table::SESSION_CHANGES),
             changes_lost: made.one(&table::SESSION_CHANGES_LOST),
             user_changes: made.one(&table::SESSION_USER_CHANGES),
+            user_change_failures: made.one(&table::SESSION_USER_CHANGE_FAILURES),
             destroyed: made.one(&table::SESSIONS_DESTROYED),
             ending: made.one(&table::SESSION_DESTROYERS),
         }
@@ -57,6 +59,7 @@ impl SessionEnds {
             changes,
             changes_lost,
             user_changes,
+            user_change_failures,
             waiting,
             ended,
             failures,
@@ -78,6 +81,7 @@ impl SessionEnds {
         set(&self.changes, *changes);
         set(&self.changes_lost, *changes_lost);
         set(&self.user_changes, *user_changes);
+        set(&self.user_change_failures, *user_change_failures);
         for (outcome, count) in destroyed {
             set(&self.destroyed.get_or_create_owned(&vec![("outcome", outcome)]), *count);
         }

@@ -243,7 +243,13 @@ pub(super) const SESSION_CHANGES_LOST: Metric = metric(
 pub(super) const SESSION_USER_CHANGES: Metric = metric(
     "session_user_changes",
     Kind::Counter,
-    "Open sockets whose gateways were told that their user is another one than they knew",
+    "Open sockets whose gateways have heard that their user is another one than they knew",
+);
+pub(super) const SESSION_USER_CHANGE_FAILURES: Metric = metric(
+    "session_user_change_failures",
+    Kind::Counter,
+    "Attempts to tell a gateway of a socket's changed user that came to nothing: it did not answer, or has not taken it. It is \
+     told again while the socket is open",
 );
 
 pub(super) const SESSIONS_DESTROYED: Metric = Metric {
@@ -331,6 +337,7 @@ pub const METRICS: [(&str, &[&Metric]); 5] = [
             &SESSION_CHANGES,
             &SESSION_CHANGES_LOST,
             &SESSION_USER_CHANGES,
+            &SESSION_USER_CHANGE_FAILURES,
             &SESSIONS_DESTROYED,
             &SESSION_DESTROYERS,
             &LOGOUT_TOKENS,
