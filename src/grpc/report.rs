@@ -65,6 +65,7 @@ pub(super) async fn run(
         kept = keep_all(&registry, &stream, waiting, &answers) => kept,
         told = tell_commands(&stream, &answers) => told,
         never = turns.read(&stream, messages) => match never {},
+        never = stream.settle_in_outages() => match never {},
     }
 }
 

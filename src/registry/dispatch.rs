@@ -56,21 +56,28 @@ impl Dispatch {
     pub async fn order(&self, gateway_id: &str, task: &Task) -> Outcome {
         let attempts = if matches!(task, Task::Send { .. }) { 1 } else { ATTEMPTS };
         for _ in 0..attempts {
-            let command_id = format!("{:032x}", rand::random::<u128>());
-            let (answer, answered) = oneshot::channel();
-            self.waiting().insert(command_id.clone(), answer);
-            let waits = Waits { dispatch: self, command_id: &command_id };
-            let command = Command { command_id: command_id.clone(), task: task.clone() };
-            if !self.send(gateway_id, command).await {
-                continue;
-            }
-            self.view.tally().sent(task);
-            if let Ok(Ok(done)) = timeout(PATIENCE, answered).await {
+            if let Outcome::Answered(done) = self.order_once(gateway_id, task).await {
                 return Outcome::Answered(done);
             }
-            drop(waits);
         }
         Outcome::Unreachable
+    }
+
+    /// The same, and what is not answered is not sent again: for whoever finds out first whether it is so still.
+    pub async fn order_once(&self, gateway_id: &str, task: &Task) -> Outcome {
+        let command_id = format!("{:032x}", rand::random::<u128>());
+        let (answer, answered) = oneshot::channel();
+        self.waiting().insert(command_id.clone(), answer);
+        let _waits = Waits { dispatch: self, command_id: &command_id };
+        let command = Command { command_id: command_id.clone(), task: task.clone() };
+        if !self.send(gateway_id, command).await {
+            return Outcome::Unreachable;
+        }
+        self.view.tally().sent(task);
+        match timeout(PATIENCE, answered).await {
+            Ok(Ok(done)) => Outcome::Answered(done),
+            _ => Outcome::Unreachable,
+        }
     }
 
     /// Whether the command is on its way.

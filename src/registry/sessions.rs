@@ -184,8 +184,8 @@ impl Registry {
         self.ledger.confirm(&Tenure { info: Arc::clone(&of.info), number }, confirmed).await
     }
 
-    /// Has a gateway do something with some of its sockets.
+    /// Has a gateway do something with some of its sockets, if it does so at once: what it does not answer is not sent again.
     pub async fn tell_gateway(&self, gateway_id: &str, task: &Task) -> Outcome {
-        self.dispatch.order(gateway_id, task).await
+        self.dispatch.order_once(gateway_id, task).await
     }
 }

@@ -75,7 +75,11 @@ impl Asker {
         let Question { session_id, reported, is_first, was_told, turn, queue: _ } = question;
         let sockets = self.registry.sockets_of_session(session_id, *reported);
         if sockets.here.is_empty() {
-            return if sockets.is_all { Asked::NO_SOCKETS } else { Asked::in_vain(NOT_YET_SEEN, *turn) };
+            if sockets.is_all {
+                self.endings.give_back(*turn);
+                return Asked::NO_SOCKETS;
+            }
+            return Asked::in_vain(NOT_YET_SEEN, *turn);
         }
         let Some(id) = SessionId::new((**session_id).to_owned()) else { return Asked::NO_SOCKETS };
         let authorizer = self.authorizer.load_full();
@@ -129,14 +133,18 @@ impl Asker {
         is_settled &= is_kept;
         // Only now is it known of these sockets whose they are.
         let beyond = BeyondCap::of(&self.registry, &authorizer, &again, session_id);
-        let Rest { after: of_beyond, turn, ended: _ } = self.endings.end(beyond.ends, turn);
+        let of_beyond = if beyond.ends.is_empty() {
+            Rest { turn, ..Rest::default() }
+        } else {
+            self.endings.end(beyond.ends, turn)
+        };
         // Of some it is known later whose they are.
         let of_early = (beyond.is_early && question.is_first).then_some(NOT_KEPT);
         let of_unseen = (!is_all).then_some(NOT_YET_SEEN);
         let of_unkept = (!is_kept).then_some(NOT_KEPT);
-        let sooner = [after, of_beyond, of_early, of_unseen, of_unkept];
+        let sooner = [after, of_beyond.after, of_early, of_unseen, of_unkept];
         let again_in = sooner.into_iter().flatten().fold(self.next(&again), Duration::min);
-        Asked { again: Some(again_in), is_fault: again.reason().is_fault(), is_settled, turn }
+        Asked { again: Some(again_in), is_fault: again.reason().is_fault(), is_settled, turn: of_beyond.turn }
     }
 
     /// When to ask again before it is believed that the session, or its user, is not there.

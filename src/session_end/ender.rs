@@ -30,7 +30,10 @@ const AT_ONCE: usize = 64;
 const PLACES: u32 = 1_000_000;
 
 /// Whoever ends fewer takes the places of so many.
-const FEW: u32 = 1_000;
+const FEW: u32 = 20;
+
+/// Sessions that are destroyed, and once more, together.
+const TOGETHER: usize = 1_000;
 
 /// When so many in a row could not be destroyed, the store is not asked for the others.
 const IN_VAIN: usize = 4 * AT_ONCE;
@@ -150,13 +153,37 @@ struct Run {
 }
 
 impl Run {
-    /// Destroys them, tells how many are left, and destroys them once more: one that is not there any more costs no more
-    /// than to look whether it is back. What fails then is tried a last time.
+    /// Destroys them, tells how many are left, and destroys each once more.
     async fn end(self, ids: Vec<SessionId>, tell: oneshot::Sender<usize>) {
-        let _under_way = self.tally.is_ending();
-        let left = self.destroy(&ids).await;
+        let tally = Arc::clone(&self.tally);
+        let _under_way = tally.is_ending();
+        let this = Arc::new(self);
+        let mut once_more = JoinSet::new();
+        let mut left = 0;
+        let mut rest = ids.as_slice();
+        while !rest.is_empty() {
+            let (some, others) = rest.split_at(rest.len().min(TOGETHER));
+            let failed = this.destroy(some).await.len();
+            rest = others;
+            left += failed;
+            once_more.spawn(Arc::clone(&this).end_once_more(some.to_vec()));
+            if failed >= IN_VAIN {
+                left += rest.len();
+                once_more.spawn(Arc::clone(&this).end_once_more(rest.to_vec()));
+                break;
+            }
+        }
         // Whoever left is not told.
-        let _ = tell.send(left.len());
+        let _ = tell.send(left);
+        while let Some(over) = once_more.join_next().await {
+            if let Err(panic) = over {
+                tracing::error!(cause = %panic, "ending sessions once more was broken off");
+            }
+        }
+    }
+
+    /// One that is not there any more costs no more than to look whether it is back. What fails then is tried a last time.
+    async fn end_once_more(self: Arc<Self>, ids: Vec<SessionId>) {
         sleep(ONCE_MORE).await;
         let left = self.destroy(&ids).await;
         if !left.is_empty() {

@@ -37,6 +37,9 @@ pub(super) const CHUNK: usize = 500;
 /// Sockets that could not be closed, before it is looked which of them are open still.
 const MANY: usize = 1_024;
 
+/// The stream of a gateway that reports to another replica.
+const ELSEWHERE: u64 = 0;
+
 /// A socket of a gateway.
 type Key = (Arc<str>, Box<str>);
 
@@ -48,6 +51,8 @@ pub(super) struct End {
     pub(super) reason: Reason,
     /// The session that was asked, which is asked again if it comes to nothing.
     pub(super) asked: Arc<str>,
+    /// The stream over which its gateway is told.
+    tenure: u64,
 }
 
 impl End {
@@ -57,6 +62,7 @@ impl End {
             socket_id: member.record.socket_id().into(),
             reason,
             asked: Arc::clone(asked),
+            tenure: ELSEWHERE,
         }
     }
 
@@ -79,17 +85,22 @@ pub(super) struct Rest {
 /// How it stands with a socket that was to end.
 #[derive(Clone, Copy, Debug)]
 enum Trial {
-    /// Its gateway was told, for the last time after this pause if it could not close it before.
-    UnderWay(Option<Duration>),
+    /// Its gateway was told over this stream, for the last time after this pause if it could not close it before.
+    UnderWay(u64, Option<Duration>),
     /// Its gateway could not close it: again after this pause, not before then.
     Failed(Duration, Instant),
 }
 
 impl Trial {
+    /// Whether it is what the gateway was told over this stream, and has not answered.
+    fn is_of(self, tenure: u64) -> bool {
+        matches!(self, Self::UnderWay(of, _) if of == tenure)
+    }
+
     /// The last pause.
     fn pause(self) -> Option<Duration> {
         match self {
-            Self::UnderWay(pause) => pause,
+            Self::UnderWay(_, pause) => pause,
             Self::Failed(pause, _) => Some(pause),
         }
     }
@@ -149,7 +160,8 @@ impl Endings {
                 continue;
             }
             match trials.get(&end.key()) {
-                Some(Trial::UnderWay(_)) => {}
+                // What an earlier stream was told is nobody's to answer.
+                Some(Trial::UnderWay(tenure, _)) if *tenure == self.tenure(&end.gateway_id) => {}
                 Some(Trial::Failed(_, then)) if now < *then => {
                     let pause = *then - now;
                     after = Some(after.map_or(pause, |after| after.min(pause)));
@@ -165,9 +177,10 @@ impl Endings {
         let mut pace = self.pace.lock().unwrap_or_else(PoisonError::into_inner);
         let Granted { now: count, turn } = pace.ask(possible.len(), turn, now);
         drop(pace);
-        for end in possible.into_iter().take(count) {
+        for mut end in possible.into_iter().take(count) {
+            end.tenure = self.tenure(&end.gateway_id);
             let pause = trials.get(&end.key()).and_then(|trial| trial.pause());
-            trials.insert(end.key(), Trial::UnderWay(pause));
+            trials.insert(end.key(), Trial::UnderWay(end.tenure, pause));
             self.tally.is_under_way();
             // Nobody takes it only when everything stops.
             let _ = self.out.send(end);
@@ -175,11 +188,22 @@ impl Endings {
         Rest { ended: count, after, turn }
     }
 
+    /// A turn that nobody uses.
+    pub(super) fn give_back(&self, turn: Option<Turn>) {
+        if let Some(turn) = turn {
+            self.pace.lock().unwrap_or_else(PoisonError::into_inner).give_back(turn.sockets);
+        }
+    }
+
+    /// The number of a gateway's stream.
+    fn tenure(&self, gateway_id: &str) -> u64 {
+        self.registry.tenure_here(gateway_id).unwrap_or(ELSEWHERE)
+    }
+
     /// How many of these a gateway can be told of.
     fn room(&self, gateway_id: &Arc<str>, ends: &[End]) -> usize {
-        const ELSEWHERE: u64 = 0;
         let Some(End { asked, .. }) = ends.first() else { return 0 };
-        let tenure = self.registry.tenure_here(gateway_id).unwrap_or(ELSEWHERE);
+        let tenure = self.tenure(gateway_id);
         self.lines.room(gateway_id, tenure, Matter::Ends, (asked, ends.len()))
     }
 }
@@ -209,7 +233,7 @@ impl Drop for UnderWay {
         for end in &self.ends {
             self.tally.is_settled(end.reason, self.done.contains(&*end.socket_id));
             if let Entry::Occupied(trial) = trials.entry(end.key())
-                && matches!(trial.get(), Trial::UnderWay(_))
+                && trial.get().is_of(end.tenure)
             {
                 trial.remove();
             }
@@ -261,7 +285,7 @@ fn is_over(
 ) {
     let unanswered = match outcome {
         Outcome::Answered(done) => {
-            open.answered();
+            open.answered(done.len());
             under_way.done = done.into_iter().collect();
             None
         }
@@ -274,8 +298,13 @@ fn is_over(
         if under_way.done.contains(&**socket_id) || !registry.is_open(gateway_id, socket_id) {
             continue;
         }
+        let trial = trials.get(&end.key()).copied();
+        // Another stream was told since.
+        if trial.is_some_and(|trial| !trial.is_of(end.tenure)) {
+            continue;
+        }
         let after = unanswered.unwrap_or_else(|| {
-            let pause = longer(trials.get(&end.key()).and_then(|trial| trial.pause()));
+            let pause = longer(trial.and_then(Trial::pause));
             trials.insert(end.key(), Trial::Failed(pause, now + pause));
             pause
         });
@@ -284,7 +313,7 @@ fn is_over(
     }
     if trials.len() > MANY {
         trials.retain(|(gateway_id, socket_id), trial| {
-            matches!(trial, Trial::UnderWay(_)) || registry.is_open(gateway_id, socket_id)
+            matches!(trial, Trial::UnderWay(..)) || registry.is_open(gateway_id, socket_id)
         });
     }
 }
@@ -323,6 +352,7 @@ mod tests {
             socket_id: socket.into(),
             reason,
             asked: "x".into(),
+            tenure: 1,
         };
         let ends = vec![
             end("g", "1", Reason::SessionNotFound),

@@ -65,6 +65,8 @@ struct Side {
     silent_since: Option<Instant>,
     /// It did not answer: nothing before this.
     pause: Option<(Instant, Duration)>,
+    /// Of what it was told last it could do nothing.
+    trying: Option<Trying>,
     /// Sessions that found no room, in order.
     waiting: VecDeque<Arc<str>>,
     are_waiting: HashSet<Arc<str>>,
@@ -83,13 +85,50 @@ impl Line {
     }
 }
 
+/// How often a gateway that could do nothing is told all the same.
+#[derive(Debug)]
+struct Trying {
+    tries: f64,
+    at: Instant,
+}
+
+impl Trying {
+    /// Tries at once.
+    const AT_ONCE: f64 = 100.0;
+    /// Tries a second beyond those: few, since they take their places from other gateways.
+    const A_SECOND: f64 = 100.0;
+
+    fn new(now: Instant) -> Self {
+        Self { tries: Self::AT_ONCE, at: now }
+    }
+
+    /// Of so many that are wanted, how many may be tried now.
+    fn take(&mut self, wanted: usize, now: Instant) -> usize {
+        self.tries = (now - self.at).as_secs_f64().mul_add(Self::A_SECOND, self.tries).min(Self::AT_ONCE);
+        self.at = now;
+        #[expect(
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            reason = "a hundred at most, and no fewer than none"
+        )]
+        let taken = wanted.min(self.tries.max(0.0) as usize);
+        #[expect(clippy::cast_precision_loss, reason = "a hundred at most")]
+        let used = taken as f64;
+        self.tries -= used;
+        taken
+    }
+}
+
 impl Side {
-    fn room(&self, most: usize, now: Instant) -> usize {
+    /// Of so many that are wanted, for how many there is room.
+    fn room(&mut self, most: usize, wanted: usize, now: Instant) -> usize {
         let is_paused = self.pause.is_some_and(|(until, _)| now < until);
         // After a pause one try has to do.
         let is_trying = self.pause.is_some() && self.open > 0;
         let is_silent = self.silent_since.is_some_and(|since| now - since > SILENT);
-        if is_paused || is_trying || is_silent { 0 } else { most.saturating_sub(self.open) }
+        let room = if is_paused || is_trying || is_silent { 0 } else { most.saturating_sub(self.open) };
+        let room = room.min(wanted);
+        self.trying.as_mut().map_or(room, |trying| trying.take(room, now))
     }
 
     fn wait(&mut self, session_id: &Arc<str>) {
@@ -135,7 +174,7 @@ impl Lines {
             Matter::Users => COMMANDS,
         };
         let side = line.side(matter);
-        let room = side.room(most, Instant::now()).min(wanted);
+        let room = side.room(most, wanted, Instant::now());
         if room < wanted {
             side.wait(session_id);
         }
@@ -184,12 +223,19 @@ pub(super) struct Open {
 }
 
 impl Open {
-    /// It has answered: as many as now find a place go on, and one more, so that after a silence there are ever more.
-    pub(super) fn answered(self) {
+    /// It has answered, and has done so many: then as many as now find a place go on, and one more, so that after a silence
+    /// there are ever more. Who could do nothing is tried again by those who were told.
+    pub(super) fn answered(self, done: usize) {
+        let now = Instant::now();
         self.lines.with(&self, |side| {
             side.pause = None;
-            side.silent_since = Some(Instant::now());
-            self.lines.go_on(side, self.count + 1, Duration::ZERO);
+            side.silent_since = Some(now);
+            if done > 0 {
+                side.trying = None;
+                self.lines.go_on(side, self.count + 1, Duration::ZERO);
+            } else {
+                side.trying.get_or_insert_with(|| Trying::new(now));
+            }
         });
     }
 
@@ -271,7 +317,7 @@ mod tests {
         assert_eq!(played.room(1, Matter::Ends), 0);
         assert_eq!(played.room(1, Matter::Users), COMMANDS, "one matter holds up no other");
         assert_eq!(played.goes_on(), None);
-        first.answered();
+        first.answered(500);
         assert_eq!(played.goes_on(), Some(Duration::ZERO));
         assert_eq!(played.goes_on(), None, "once");
         assert_eq!(played.room(1, Matter::Ends), SOCKETS);
@@ -295,7 +341,21 @@ mod tests {
         // One try at a time, and when that is answered all goes on.
         let trying = played.tell(Matter::Ends, 1);
         assert_eq!(played.room(1, Matter::Ends), 0);
-        trying.answered();
+        trying.answered(1);
+        assert_eq!(played.room(1, Matter::Ends), SOCKETS);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn one_that_can_do_nothing_is_tried_seldom_until_it_can() {
+        let played = Played::new();
+        assert_eq!(played.room(1, Matter::Ends), SOCKETS);
+        played.tell(Matter::Ends, 500).answered(0);
+        assert_eq!(played.room(1, Matter::Ends), 100);
+        assert_eq!(played.room(1, Matter::Ends), 0);
+        played.tell(Matter::Ends, 100).answered(0);
+        advance(Duration::from_millis(105)).await;
+        assert_eq!(played.room(1, Matter::Ends), 10);
+        played.tell(Matter::Ends, 10).answered(1);
         assert_eq!(played.room(1, Matter::Ends), SOCKETS);
     }
 
@@ -323,11 +383,11 @@ mod tests {
         for session in &sessions {
             assert_eq!(played.lines.room(&played.gateway, 1, Matter::Users, (session, 1)), 0);
         }
-        open.pop().expect("some").answered();
+        open.pop().expect("some").answered(1);
         let mut next = || played.retried.try_recv().ok().map(|(session, _)| session.to_string());
         // The first is whoever looked whether there was more room than there is.
         assert_eq!([next(), next(), next()].map(Option::unwrap_or_default), ["s", "a", ""]);
-        open.pop().expect("some").answered();
+        open.pop().expect("some").answered(1);
         assert_eq!([next(), next(), next()].map(Option::unwrap_or_default), ["b", "c", ""]);
     }
 }

@@ -254,6 +254,7 @@ impl Work {
             let Some(question) = self.schedule.next(self.places.room(), Instant::now()) else { return };
             // Whoever reports ever new sessions must not fill the schedule with them.
             if question.queue == Queue::Reported && self.asker.has_no_sockets(&question) {
+                self.asker.endings.give_back(question.turn);
                 self.schedule.is_gone(&question);
                 self.asker.user_changes.forget(&question.session_id);
                 continue;

@@ -49,8 +49,11 @@ impl Pace {
     /// Some have to end, with the turn that they were given before.
     pub(super) fn ask(&mut self, wanted: usize, turn: Option<Turn>, now: Instant) -> Granted {
         let of_turn = match turn {
-            Some(turn) if now < turn.at => return Granted { now: 0, turn: Some(turn) },
-            Some(turn) => turn.sockets.min(wanted),
+            Some(turn) if now < turn.at && wanted > 0 => return Granted { now: 0, turn: Some(turn) },
+            Some(turn) => {
+                self.give_back(turn.sockets.saturating_sub(wanted));
+                turn.sockets.min(wanted)
+            }
             None => 0,
         };
         let wanted = wanted - of_turn;
@@ -65,6 +68,11 @@ impl Pace {
         self.reserve(rest);
         let turn = (rest > 0).then(|| Turn { at: self.free_at - sockets_take(AT_ONCE), sockets: rest });
         Granted { now: of_turn + at_once, turn }
+    }
+
+    /// Some do not have to end, for which there was a turn.
+    pub(super) fn give_back(&mut self, sockets: usize) {
+        self.free_at = self.free_at.checked_sub(sockets_take(sockets)).unwrap_or(self.free_at);
     }
 
     fn reserve(&mut self, sockets: usize) {
@@ -102,6 +110,20 @@ mod tests {
         assert_eq!(pace.ask(1, turn, then), Granted { now: 1, turn: None });
         // And when all have gone it begins anew.
         assert_eq!(pace.ask(700, None, start + Duration::from_secs(90)).now, AT_ONCE);
+    }
+
+    #[test]
+    fn turns_that_are_not_used_are_given_back() {
+        let start = Instant::now();
+        let mut pace = Pace::new(start);
+        let turns: Vec<_> = (0..100).filter_map(|_| pace.ask(300, None, start).turn).collect();
+        let wait = |pace: &mut Pace| pace.ask(1, None, start).turn.map(|turn| turn.at - start);
+        assert!(wait(&mut pace).is_some_and(|wait| wait > Duration::from_secs(10)));
+        for turn in turns {
+            // Whoever it was for is back, before or after it has come.
+            assert_eq!(pace.ask(0, Some(turn), start), Granted { now: 0, turn: None });
+        }
+        assert!(wait(&mut pace).is_none_or(|wait| wait < Duration::from_millis(10)));
     }
 
     #[test]

@@ -18,6 +18,9 @@ use super::pace::Turn;
 /// Between two questions about the same session, however often it changes.
 const GAP: Duration = Duration::from_millis(50);
 
+/// Between two times when all sessions are asked, however often a store says that it has lost everything.
+const GAP_OF_ALL: Duration = Duration::from_secs(10);
+
 /// A session that was only touched is asked after this: what is new is when it ends.
 const TOUCHED: Duration = Duration::from_millis(200);
 
@@ -132,6 +135,8 @@ pub(super) struct Schedule {
     last: Queue,
     /// Sockets that wait for their session's turn to have them ended.
     waiting: usize,
+    /// When all were due last, or will be.
+    all_were_due: Option<Instant>,
 }
 
 impl Schedule {
@@ -144,6 +149,7 @@ impl Schedule {
             allowances: array::from_fn(|_| Allowance::default()),
             last: Queue::Regular,
             waiting: 0,
+            all_were_due: None,
         }
     }
 
@@ -193,6 +199,8 @@ impl Schedule {
 
     /// Nothing that was known holds for certain.
     pub(super) fn all_are_due(&mut self, now: Instant) {
+        let now = self.all_were_due.map_or(now, |before| now.max(before + GAP_OF_ALL));
+        self.all_were_due = Some(now);
         let all: Vec<_> = self.entries.keys().cloned().collect();
         for session_id in all {
             self.is_due(&session_id, Queue::Regular, now);
@@ -339,7 +347,8 @@ impl Schedule {
                 self.put(&session_id, queue, at.max(gap));
             }
         }
-        if let Some(turn) = turn {
+        // One that has come and could not be used waits with the rest.
+        if let Some(turn) = turn.filter(|turn| turn.at > now) {
             self.put(&session_id, Queue::Told, turn.at.max(gap));
         }
     }

@@ -206,7 +206,7 @@ impl Hearing {
                 }
             }
         }
-        open.answered();
+        open.answered(self.heard.len());
     }
 }
 

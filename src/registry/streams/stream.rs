@@ -2,6 +2,8 @@
 
 use std::{
     collections::{HashMap, HashSet, VecDeque},
+    convert::Infallible,
+    future::pending,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
@@ -101,6 +103,8 @@ struct OpenCommand {
     socket_ids: HashSet<String>,
     /// Why the sockets are disconnected, if they are.
     disconnects: Option<Reason>,
+    /// What came of it, if it is waiting to be kept.
+    come: Option<Vec<String>>,
     /// Whoever waited has the result already.
     is_settled: bool,
 }
@@ -195,13 +199,27 @@ impl Stream {
     /// A result has come, and its turn may be long in coming: while the ledger is away, whoever waits for it here has it at
     /// once. The gateway has done what it was told, and would be told again.
     pub fn result_has_come(&self, command_id: &str, done: &[String]) {
-        if *self.parts.ledger.health().borrow() != Health::Down {
-            return;
+        let mut state = self.state();
+        let Some(open) = state.open_command(command_id) else { return };
+        open.come = Some(open.of_these(done.to_vec()));
+        if *self.parts.ledger.health().borrow() == Health::Down {
+            open.settle(&self.parts.dispatch);
         }
-        if let Some(open) = self.state().open_command(command_id)
-            && self.parts.dispatch.settle_here(command_id, open.of_these(done.to_vec()))
-        {
-            open.is_settled = true;
+    }
+
+    /// Has those who wait here have the results that have come already whenever the ledger is away.
+    pub async fn settle_in_outages(&self) -> Infallible {
+        let mut health = self.parts.ledger.health();
+        loop {
+            if health.wait_for(|health| *health == Health::Down).await.is_err() {
+                return pending().await;
+            }
+            for open in &mut self.state().open {
+                open.settle(&self.parts.dispatch);
+            }
+            if health.wait_for(|health| *health != Health::Down).await.is_err() {
+                return pending().await;
+            }
         }
     }
 
@@ -332,7 +350,14 @@ impl State {
             self.disconnecting.extend(socket_ids.iter().map(|socket_id| (socket_id.clone(), reason)));
         }
         let (command_id, told) = (command.command_id.clone(), Instant::now());
-        self.open.push_back(OpenCommand { command_id, told, socket_ids, disconnects, is_settled: false });
+        self.open.push_back(OpenCommand {
+            command_id,
+            told,
+            socket_ids,
+            disconnects,
+            come: None,
+            is_settled: false,
+        });
     }
 
     fn open_command(&mut self, command_id: &str) -> Option<&mut OpenCommand> {
@@ -378,6 +403,13 @@ impl State {
 }
 
 impl OpenCommand {
+    /// Whoever waits here has what came of it.
+    fn settle(&mut self, dispatch: &Dispatch) {
+        if let Some(done) = self.come.take() {
+            self.is_settled |= dispatch.settle_here(&self.command_id, done);
+        }
+    }
+
     /// Those of the sockets that the command is about.
     fn of_these(&self, mut socket_ids: Vec<String>) -> Vec<String> {
         socket_ids.retain(|socket_id| self.socket_ids.contains(socket_id));

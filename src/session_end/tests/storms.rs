@@ -65,10 +65,12 @@ async fn gateways_that_do_not_keep_up_hold_up_no_other() {
     fleet.gateways[1].deaf_until = Instant::now() + Duration::from_secs(60);
     all_are(&fleet, 0, 3_000, Happening::Destroyed);
     all_are(&fleet, 1, 3_000, Happening::Destroyed);
-    fleet.pass(Duration::from_secs(30)).await;
-    all_are(&fleet, 2, 500, Happening::Destroyed);
-    fleet.pass(Duration::from_secs(1)).await;
-    assert_eq!(fleet.gateways[2].closed.len(), 500);
+    for (closed, wait) in [(100, 2), (200, 3), (300, 10), (400, 20)] {
+        fleet.pass(Duration::from_secs(wait)).await;
+        all_are(&fleet, 2, closed, Happening::Destroyed);
+        fleet.pass(Duration::from_millis(200)).await;
+        assert_eq!(fleet.gateways[2].closed.len(), closed);
+    }
     // And they are told again until they have done it.
     assert_eq!((fleet.gateways[0].closed.len(), fleet.gateways[1].closed.len()), (0, 0));
     fleet.gateways[0].cannot_close = false;
@@ -167,4 +169,29 @@ async fn what_is_reported_again_and_is_known_is_no_reason_to_ask() {
     fleet.gateways[0].report(vec![Event::Opened(anonymous("0-0", "0-0"))]).await;
     fleet.pass(Duration::from_millis(60)).await;
     assert_eq!(fleet.questions(), before + 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn turns_do_not_hammer_a_store_that_is_away() {
+    let mut fleet = fleet(&[6_000]).await;
+    all_are(&fleet, 0, 6_000, Happening::Destroyed);
+    fleet.pass(Duration::from_secs(1)).await;
+    let before = fleet.questions();
+    fleet.store.happens("0-0", Happening::Fault(10_000), false);
+    fleet.pass(Duration::from_secs(10)).await;
+    let questions = fleet.questions() - before;
+    assert!(questions < 6 * 4_000, "each every two seconds: {questions}");
+    fleet.pass(Duration::from_secs(10)).await;
+    assert_eq!(fleet.gateways[0].closed.len(), 6_000);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_was_not_answered_is_not_sent_again_to_whoever_is_back() {
+    let mut fleet = fleet(&[1]).await;
+    fleet.gateways[0].deaf_until = Instant::now() + Duration::from_secs(1);
+    fleet.store.happens("0-0", Happening::Destroyed, true);
+    fleet.pass(Duration::from_millis(500)).await;
+    fleet.store.happens("0-0", Happening::Written { user: 1, role: 0 }, true);
+    fleet.pass(Duration::from_secs(60)).await;
+    assert!(!fleet.is_closed("0-0"));
 }
