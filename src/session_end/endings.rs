@@ -31,6 +31,9 @@ use crate::{
 /// Ends of so long go together to their gateways, while there are many.
 const TOGETHER: Duration = Duration::from_millis(10);
 
+/// Fewer in that time go at once.
+const FEW: usize = 10;
+
 /// Sockets of one command.
 pub(super) const CHUNK: usize = 500;
 
@@ -244,14 +247,16 @@ impl Drop for UnderWay {
 impl Ending {
     pub(super) async fn run(mut self) {
         let mut told: JoinSet<()> = JoinSet::new();
-        let mut next = Instant::now();
+        let mut crowd = Crowd::default();
         while let Some(first) = self.handed_in.recv().await {
-            sleep_until(next).await;
-            next = Instant::now() + TOGETHER;
+            if let Some(then) = crowd.is_over_at(Instant::now()) {
+                sleep_until(then).await;
+            }
             let mut ends = vec![first];
             while let Ok(end) = self.handed_in.try_recv() {
                 ends.push(end);
             }
+            crowd.add(ends.len(), Instant::now());
             while let Some(over) = told.try_join_next() {
                 if let Err(panic) = over {
                     tracing::error!(cause = %panic, "ending sockets was broken off");
@@ -272,6 +277,32 @@ impl Ending {
                 });
             }
         }
+    }
+}
+
+/// How many ends went out lately: few go at once, each, and many together.
+#[derive(Debug, Default)]
+struct Crowd {
+    since: Option<Instant>,
+    ends: usize,
+}
+
+impl Crowd {
+    /// Until then the next wait for others; `None`: they need not.
+    fn is_over_at(&mut self, now: Instant) -> Option<Instant> {
+        let over_at = self.since? + TOGETHER;
+        if now >= over_at {
+            *self = Self::default();
+        }
+        (self.ends >= FEW).then_some(over_at)
+    }
+
+    fn add(&mut self, ends: usize, now: Instant) {
+        let since = *self.since.get_or_insert(now);
+        if now >= since + TOGETHER {
+            *self = Self { since: Some(now), ends: 0 };
+        }
+        self.ends += ends;
     }
 }
 
@@ -344,6 +375,23 @@ fn commands(ends: Vec<End>) -> Vec<(Arc<str>, Task, Vec<End>)> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn few_ends_go_at_once_and_many_together() {
+        let start = Instant::now();
+        let at = |milliseconds| start + Duration::from_millis(milliseconds);
+        let mut crowd = Crowd::default();
+        for millisecond in (0..100).step_by(2) {
+            assert_eq!(crowd.is_over_at(at(millisecond)), None, "{millisecond}");
+            crowd.add(1, at(millisecond));
+        }
+        crowd.add(500, at(200));
+        assert_eq!(crowd.is_over_at(at(201)), Some(at(210)));
+        crowd.add(20, at(210));
+        assert_eq!(crowd.is_over_at(at(211)), Some(at(220)));
+        crowd.add(1, at(220));
+        assert_eq!(crowd.is_over_at(at(221)), None);
+    }
 
     #[test]
     fn sockets_of_a_gateway_go_together_by_their_reason() {
