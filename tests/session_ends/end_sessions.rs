@@ -41,6 +41,11 @@ async fn the_sessions_behind_the_sockets_that_match_end_with_all_of_their_socket
     ends(&mut chat, &["c"], 4500, "session_not_found").await;
     ends(&mut feed, &["d"], 4500, "session_not_found").await;
     assert_eq!(admin.ids("true").await, ["chat/a", "chat/b"]);
+    crate::support::until("it is counted as any other command", || async {
+        let done = "socketpass_registry_command_sockets_total{task=\"disconnect\",outcome=\"done\"}";
+        scrape(&service.http).await[done] == 2.0
+    })
+    .await;
     service.stop().await;
 }
 
