@@ -330,13 +330,20 @@ impl EndSessions for ByToken {
         let whose = self.matching.of(claims);
         let whose = whose.map_err(|error| Unavailable(format!("logout.match cannot be asked: {error}")))?;
         let query = self.registry.query_of(whose);
-        let EndedSessions { matched, coverage } =
+        let EndedSessions { matched, without_session, coverage, .. } =
             self.ender.end(&query).await.map_err(|cannot| Unavailable(cannot.to_string()))?;
+        if without_session > 0 {
+            tracing::warn!(
+                sockets = without_session,
+                "a logout token is about sockets that were reported without a session id: they stay open"
+            );
+        }
+        let ended = matched - without_session;
         match self.registry.gap(&coverage) {
-            None => Ok(matched),
+            None => Ok(ended),
             // The others are ended if the token comes again.
             Some(gap) => Err(Unavailable(format!(
-                "the registry may not know every open socket: {gap}; the sessions behind {matched} that it knows were ended"
+                "the registry may not know every open socket: {gap}; the sessions behind {ended} that it knows were ended"
             ))),
         }
     }

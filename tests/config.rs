@@ -33,6 +33,8 @@ fn all_faults_are_reported_together_and_name_the_setting() {
         ("SESSION_STORE_TIMEOUT", "soon"),
         ("SESSION_STORE_CONNECT_TIMEOUT", "0s"),
         ("USER_SOURCE", "ldap"),
+        ("USER_ID_FIELD", ""),
+        ("REVALIDATE_INTERVAL", "0s"),
         ("POLICY_ACCEPT", "user.role =="),
         ("LIMITS_MAX_SESSION_BYTES", "0"),
         ("CALLERS_ALLOW_ANONYMOUS", "yes"),
@@ -53,6 +55,8 @@ fn all_faults_are_reported_together_and_name_the_setting() {
         "session.store_timeout",
         "session.store_connect_timeout",
         "user.source",
+        "user.id_field",
+        "revalidate.interval",
         "policy.accept",
         "limits.max_session_bytes",
         "callers.allow_anonymous",
@@ -64,6 +68,18 @@ fn all_faults_are_reported_together_and_name_the_setting() {
         "audit.sink",
     ] {
         assert_eq!(faults.iter().filter(|fault| *fault == setting).count(), 1, "{setting} in {faults:?}");
+    }
+}
+
+#[test]
+fn a_fault_says_what_the_setting_should_be() {
+    for (name, value, words) in [
+        ("REVALIDATE_INTERVAL", "0s", "it should be from 1s to 1h"),
+        ("REVALIDATE_INTERVAL", "2h", "it should be from 1s to 1h"),
+        ("USER_ID_FIELD", "", "such as `id`"),
+    ] {
+        let faults = config(&[(name, value)]).unwrap_err().to_string();
+        assert!(faults.contains(words) && !faults.contains("syntax"), "{faults}");
     }
 }
 

@@ -26,10 +26,14 @@ impl Complaints {
         store: &dyn SessionStore,
     ) {
         match fault {
-            StoreFault::Unavailable(cause) => match self.store.times::<T>(*store.health().borrow()) {
-                Some(times) => tracing::warn!(times, session_id = ?id, %cause, "the session store failed"),
-                None => tracing::debug!(session_id = ?id, %cause, "the session store failed"),
-            },
+            StoreFault::Unavailable(cause) | StoreFault::Refused(cause) => {
+                match self.store.times::<T>(*store.health().borrow()) {
+                    Some(times) => {
+                        tracing::warn!(times, session_id = ?id, %cause, "the session store failed");
+                    }
+                    None => tracing::debug!(session_id = ?id, %cause, "the session store failed"),
+                }
+            }
             StoreFault::NotASession(cause) => match self.session.times::<T>(Health::Up) {
                 Some(times) => {
                     tracing::warn!(times, session_id = ?id, %cause, "what is stored is not a session");

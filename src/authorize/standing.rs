@@ -275,7 +275,7 @@ fn store_fault<T: Trace>(
     trace: &mut T,
 ) -> Standing {
     let (reason, words, hint) = match fault {
-        StoreFault::Unavailable(_) => (
+        StoreFault::Unavailable(_) | StoreFault::Refused(_) => (
             Reason::StoreUnavailable,
             "the session store does not answer",
             "the service's log has the cause; is session.store right, and is that store up and reachable from here?"

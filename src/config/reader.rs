@@ -5,6 +5,7 @@ use std::{
     fs,
     hash::{DefaultHasher, Hash as _, Hasher as _},
     net::SocketAddr,
+    ops::RangeInclusive,
     time::Duration,
 };
 
@@ -117,6 +118,26 @@ impl<'l> Reader<'l> {
             if duration < Duration::from_millis(1) { Err("it must be at least 1ms") } else { Ok(duration) }
         };
         self.parse(setting, |text| parse(text).map_err(str::to_owned)).unwrap_or_default()
+    }
+
+    /// A time within these bounds.
+    pub(super) fn duration_within(
+        &mut self,
+        setting: &'static Setting,
+        bounds: RangeInclusive<Duration>,
+    ) -> Duration {
+        let parse = |text: &str| {
+            let (from, to) = (*bounds.start(), *bounds.end());
+            let duration = humantime::parse_duration(text)
+                .map_err(|_| "it is not a duration; for example 15s or 500ms".to_owned())?;
+            if bounds.contains(&duration) {
+                Ok(duration)
+            } else {
+                let (from, to) = (humantime::format_duration(from), humantime::format_duration(to));
+                Err(format!("it should be from {from} to {to}"))
+            }
+        };
+        self.parse(setting, parse).unwrap_or_default()
     }
 
     /// A time, where none at all, `0s`, switches something off.

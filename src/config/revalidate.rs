@@ -28,10 +28,7 @@ impl Revalidate {
     pub(super) const SETTINGS: &[&Setting] = &[&INTERVAL];
 
     pub(super) fn read(reader: &mut Reader<'_>) -> Self {
-        let interval = reader.duration(&INTERVAL);
-        if !(Duration::from_secs(1)..=Duration::from_secs(60 * 60)).contains(&interval) {
-            reader.fault(&INTERVAL, "it should be from 1s to 1h");
-        }
-        Self { interval }
+        let bounds = Duration::from_secs(1)..=Duration::from_secs(60 * 60);
+        Self { interval: reader.duration_within(&INTERVAL, bounds) }
     }
 }

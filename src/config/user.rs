@@ -234,6 +234,11 @@ impl User {
             (UserUrl::Session, _) | (UserUrl::Http(_) | UserUrl::Grpc(_), None) => UserSource::Session,
         };
         let identity = reader.parse(&ID_FIELD, |field| {
+            if field.trim().is_empty() {
+                return Err("it is empty, and should be the field of a user that says who it is, such as `id`, or a path to it, \
+                            such as `account.id`"
+                    .to_owned());
+            }
             expression::path(&format!("user.{field}"))
                 .map_err(|problem| format!("it is no path within a user: {problem}"))
         });

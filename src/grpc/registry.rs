@@ -273,14 +273,18 @@ impl RegistryService for RegistryDoor {
         let call = CallContext::of(&request)?;
         let EndSessionsRequest { filter, params } = request.into_inner();
         let query = self.query(&call, filter, params).await?;
-        let EndedSessions { matched, coverage } = self.ender.end(&query).await.map_err(|why| match why {
+        let ended = self.ender.end(&query).await;
+        if let Ok(ended) | Err(CannotEnd::Store(ended) | CannotEnd::Refused(ended)) = &ended {
+            call.keep(|kept| kept.has_ended(ended));
+        }
+        let EndedSessions { matched, without_session, coverage, .. } = ended.map_err(|why| match why {
             CannotEnd::TooMany => retry::soon(&why.to_string()),
-            CannotEnd::InCookies => Status::failed_precondition(why.to_string()),
-            CannotEnd::Store(..) => Status::unavailable(format!("{why}; call again")),
+            CannotEnd::InCookies | CannotEnd::Refused(_) => Status::failed_precondition(why.to_string()),
+            CannotEnd::Store(_) => Status::unavailable(why.to_string()),
             CannotEnd::BrokenOff(broken) => broken_off(broken),
         })?;
-        call.keep(|kept| kept.is_so_far(Settled { matched, ..Settled::default() }));
-        Ok(Response::new(EndSessionsResponse { matched, view: Some(sockets::view(&coverage)) }))
+        let view = Some(sockets::view(&coverage));
+        Ok(Response::new(EndSessionsResponse { matched, view, without_session }))
     }
 
     async fn watch_session_ends(

@@ -15,6 +15,7 @@ use super::{
     confirmation::{Confirmation, Mark},
     dispatch::Outcome,
     ledger::{Fault, Telling, Tenure},
+    mass::Progress,
     session_ended::SessionEnded,
     view::{index::Key, member::Member, shard::Known, told::LastEnd},
 };
@@ -186,6 +187,27 @@ impl Registry {
 
     /// Has a gateway do something with some of its sockets, if it does so at once: what it does not answer is not sent again.
     pub async fn tell_gateway(&self, gateway_id: &str, task: &Task) -> Outcome {
-        self.dispatch.order_once(gateway_id, task).await
+        let outcome = self.dispatch.order_once(gateway_id, task).await;
+        self.view.tally().settled(task, &self.came_of(gateway_id, task, &outcome));
+        outcome
+    }
+
+    /// What came of it for each socket. Those that are closed meanwhile need it no more.
+    fn came_of(&self, gateway_id: &str, task: &Task, outcome: &Outcome) -> Progress {
+        let mut came = Progress::default();
+        let answered: HashSet<&str> = match outcome {
+            Outcome::Answered(done) => done.iter().map(String::as_str).collect(),
+            Outcome::Unreachable => HashSet::new(),
+        };
+        for socket_id in task.socket_ids() {
+            match outcome {
+                _ if answered.contains(&**socket_id) || !self.is_open(gateway_id, socket_id) => {
+                    came.done += 1;
+                }
+                Outcome::Answered(_) => came.failed += 1,
+                Outcome::Unreachable => came.unreachable += 1,
+            }
+        }
+        came
     }
 }

@@ -51,9 +51,17 @@ pub enum CannotEnd {
     TooMany,
     /// The store did not do it for all of them. The cause is for the log.
     #[error(
-        "the session store did not do it, and the service's log says why: {0} of {1} sessions were ended"
+        "the session store did not do it, and the service's log says why: {} of {} sessions were ended",
+        .0.destroyed, .0.destroyed + .0.left
     )]
-    Store(usize, usize),
+    Store(EndedSessions),
+    /// The same, and it will not as long as its user has no more rights.
+    #[error(
+        "the session store refuses to delete sessions: its user may only read, and the service's log says which right is \
+         missing; {} of {} sessions were ended",
+        .0.destroyed, .0.destroyed + .0.left
+    )]
+    Refused(EndedSessions),
     /// The sockets could not be looked at.
     #[error(transparent)]
     BrokenOff(#[from] BrokenOff),
@@ -64,6 +72,12 @@ pub enum CannotEnd {
 pub struct EndedSessions {
     /// Sockets that matched.
     pub matched: u64,
+    /// Those of them that have no session, and stay.
+    pub without_session: u64,
+    /// Sessions that were destroyed.
+    pub destroyed: u64,
+    /// Sessions that the store did not destroy.
+    pub left: u64,
     /// How much was known of the sockets when they were looked at.
     pub coverage: Coverage,
 }
@@ -110,13 +124,25 @@ impl Ender {
         // Before they are looked at: what becomes known later was not among them.
         let coverage = self.registry.coverage();
         let members = self.registry.matching(query).await?;
-        let ids: HashSet<String> =
-            members.iter().map(|member| member.record.session_id().to_owned()).collect();
-        let ids: Vec<SessionId> = ids.into_iter().filter_map(SessionId::new).collect();
-        let ended = EndedSessions { matched: u64::try_from(members.len()).unwrap_or(u64::MAX), coverage };
+        let mut without_session = 0;
+        let mut ids = HashSet::new();
+        for member in &members {
+            match SessionId::new(member.record.session_id().to_owned()) {
+                Some(id) => drop(ids.insert(id)),
+                None => without_session += 1,
+            }
+        }
+        let ids: Vec<SessionId> = ids.into_iter().collect();
         let asked = ids.len();
+        let ended = |Left { count, is_refused: _ }| EndedSessions {
+            matched: wide(members.len()),
+            without_session,
+            destroyed: wide(asked - count),
+            left: wide(count),
+            coverage,
+        };
         if asked == 0 {
-            return Ok(ended);
+            return Ok(ended(Left::default()));
         }
         let places = u32::try_from(asked).unwrap_or(PLACES).clamp(FEW, PLACES);
         let places =
@@ -137,11 +163,24 @@ impl Ender {
             });
         }
         match told.await {
-            Ok(0) => Ok(ended),
-            Ok(left) => Err(CannotEnd::Store(asked - left, asked)),
+            Ok(left @ Left { count: 0, .. }) => Ok(ended(left)),
+            Ok(left @ Left { is_refused: true, .. }) => Err(CannotEnd::Refused(ended(left))),
+            Ok(left) => Err(CannotEnd::Store(ended(left))),
             Err(_) => Err(BrokenOff.into()),
         }
     }
+}
+
+/// Of how many sessions nobody knows whether they are destroyed.
+#[derive(Clone, Copy, Default)]
+struct Left {
+    count: usize,
+    /// The last of them because the store's user may not.
+    is_refused: bool,
+}
+
+fn wide(count: usize) -> u64 {
+    u64::try_from(count).unwrap_or(u64::MAX)
 }
 
 /// The end of some sessions, from its beginning to the last attempt.
@@ -154,21 +193,22 @@ struct Run {
 
 impl Run {
     /// Destroys them, tells how many are left, and destroys each once more.
-    async fn end(self, ids: Vec<SessionId>, tell: oneshot::Sender<usize>) {
+    async fn end(self, ids: Vec<SessionId>, tell: oneshot::Sender<Left>) {
         let tally = Arc::clone(&self.tally);
         let _under_way = tally.is_ending();
         let this = Arc::new(self);
         let mut once_more = JoinSet::new();
-        let mut left = 0;
+        let mut left = Left { count: 0, is_refused: false };
         let mut rest = ids.as_slice();
         while !rest.is_empty() {
             let (some, others) = rest.split_at(rest.len().min(TOGETHER));
-            let failed = this.destroy(some).await.len();
+            let (failed, is_refused) = this.destroy(some).await;
             rest = others;
-            left += failed;
+            left.count += failed.len();
+            left.is_refused |= is_refused;
             once_more.spawn(Arc::clone(&this).end_once_more(some.to_vec()));
-            if failed >= IN_VAIN {
-                left += rest.len();
+            if failed.len() >= IN_VAIN {
+                left.count += rest.len();
                 once_more.spawn(Arc::clone(&this).end_once_more(rest.to_vec()));
                 break;
             }
@@ -185,7 +225,7 @@ impl Run {
     /// One that is not there any more costs no more than to look whether it is back. What fails then is tried a last time.
     async fn end_once_more(self: Arc<Self>, ids: Vec<SessionId>) {
         sleep(ONCE_MORE).await;
-        let left = self.destroy(&ids).await;
+        let (left, _) = self.destroy(&ids).await;
         if !left.is_empty() {
             sleep(ONCE_MORE).await;
             self.destroy(&left).await;
@@ -193,8 +233,8 @@ impl Run {
     }
 
     /// Destroys sessions, some at once, and has their sockets asked about at once, since not every store tells of changes.
-    /// Gives those for which it was not done.
-    async fn destroy(&self, ids: &[SessionId]) -> Vec<SessionId> {
+    /// Gives those for which it was not done, and whether the store's user may not do it.
+    async fn destroy(&self, ids: &[SessionId]) -> (Vec<SessionId>, bool) {
         let mut count = Count::default();
         let mut under_way = JoinSet::new();
         let mut rest = ids.iter();
@@ -215,7 +255,7 @@ impl Run {
         while let Some(destroyed) = under_way.join_next().await {
             count.add(destroyed);
         }
-        let Count { done, cause, in_vain: _ } = count;
+        let Count { done, cause, is_refused, in_vain: _ } = count;
         self.tally.destroyed(done.len(), ids.len() - done.len());
         if done.len() < ids.len() {
             tracing::warn!(
@@ -226,7 +266,7 @@ impl Run {
             );
         }
         self.registry.sessions_changed(done.iter().map(|id| Arc::from(id.expose()))).await;
-        ids.iter().filter(|id| !done.contains(*id)).cloned().collect()
+        (ids.iter().filter(|id| !done.contains(*id)).cloned().collect(), is_refused)
     }
 }
 
@@ -238,6 +278,8 @@ struct Count {
     done: HashSet<SessionId>,
     /// Why the last one was not.
     cause: Option<String>,
+    /// Because the store's user may not.
+    is_refused: bool,
     /// So many in a row were not.
     in_vain: usize,
 }
@@ -250,7 +292,10 @@ impl Count {
                 self.in_vain = 0;
                 return;
             }
-            Ok((_, Err(fault))) => fault.to_string(),
+            Ok((_, Err(fault))) => {
+                self.is_refused = matches!(fault, Fault::Refused(_));
+                fault.to_string()
+            }
             Err(panic) => panic.to_string(),
         };
         self.cause = Some(cause);

@@ -42,6 +42,9 @@ pub enum Fault {
     /// It did not answer, or not in time, or with an error. May pass.
     #[error("the session store is unavailable: {0}")]
     Unavailable(String),
+    /// It answers, and its user has no right to this. Will not pass by itself. Nothing but destroying meets it.
+    #[error("the session store refuses: {0}")]
+    Refused(String),
     /// It has something under the id that is no session at all. Will not pass by itself.
     #[error("not a session: {0}")]
     NotASession(String),
@@ -127,15 +130,15 @@ pub fn open(settings: &Settings) -> Arc<dyn SessionStore> {
 /// Why a session could not be destroyed.
 fn not_destroyed(failure: &Failure, needed: impl fmt::Display) -> Fault {
     match failure {
-        Failure::Denied(words) => may_only_read(words, needed),
+        Failure::Denied(words) => may_only_read(words, needed, "docs/stores.md"),
         other => Fault::Unavailable(other.to_string()),
     }
 }
 
 /// The user of session.store has the rights to read and no others, which are enough for all else.
-fn may_only_read(words: impl fmt::Display, needed: impl fmt::Display) -> Fault {
-    Fault::Unavailable(format!(
-        "{words}: sessions can be read and not ended; to end them session.store needs {needed} (docs/stores.md)"
+fn may_only_read(words: impl fmt::Display, needed: impl fmt::Display, manual: &str) -> Fault {
+    Fault::Refused(format!(
+        "{words}: sessions can be read and not ended; to end them session.store needs {needed} ({manual})"
     ))
 }
 

@@ -90,7 +90,8 @@ impl SessionStore for RedisStore {
         match self.connection.ask(&Cmd::del(self.key(id))).await {
             Ok(_) => Ok(()),
             Err(failure) if failure.code() == Some("NOPERM") => {
-                Err(may_only_read(failure, format_args!("the right to `+del ~{}*`", self.prefix)))
+                let needed = format_args!("the right to `+del ~{}*`", self.prefix);
+                Err(may_only_read(failure, needed, "docs/redis.md"))
             }
             Err(failure) => {
                 self.connection.doubt();

@@ -14,7 +14,7 @@ use crate::support::{
     service::{ServiceProcess, socketpass},
 };
 
-/// A service, its sessions, and a gateway with Ana's socket and Ben's.
+/// A service, its sessions, and a gateway with Ana's socket and Ben's, and Cid's without a session.
 struct World {
     redis: Redis,
     service: ServiceProcess,
@@ -28,7 +28,9 @@ impl World {
         let (ana, ben) = (json!({"id": 1, "name": "Ana"}), json!({"id": 2, "name": "Ben"}));
         redis.put("Zk3q9v", &session_of(&ana)).await;
         redis.put("two", &session_of(&ben)).await;
-        let sockets = vec![socket_of("a", "Zk3q9v", &ana), socket_of("b", "two", &ben)];
+        let cid = json!({"id": 4, "name": "Cid"});
+        let sockets =
+            vec![socket_of("a", "Zk3q9v", &ana), socket_of("b", "two", &ben), socket_of("c", "", &cid)];
         let chat = Gateway::list(&service.grpc, hello("chat", "one"), sockets).await;
         Self { redis, service, chat }
     }
@@ -99,8 +101,47 @@ async fn end_asks_first_and_destroys_the_sessions() {
     assert_eq!((world.has("Zk3q9v").await, world.has("two").await), (false, true));
     let ran = world.end(&["true", "--yes", "--json"]).await;
     let answer: Value = serde_json::from_slice(&ran.stdout).unwrap();
-    assert_eq!((&answer["matched"], &answer["view"]["incomplete_gateways"]), (&json!(1), &json!([])));
+    assert_eq!((&answer["matched"], &answer["without_session"]), (&json!(2), &json!(1)));
+    assert_eq!(answer["view"]["incomplete_gateways"], json!([]));
     world.is_told_to_close("b").await;
+}
+
+#[tokio::test]
+async fn end_says_which_sockets_have_no_session_and_stay() {
+    let mut world = World::start().await;
+    let stays = "1 has no session and stays";
+    // A comment at its end is no reason not to count.
+    let ran = world.end(&["user.id in [1, 4] // both", "--dry-run"]).await;
+    let said = format!("1 socket would end with their sessions; {stays}\n");
+    assert!(text(&ran.stdout).starts_with(&said), "{}", text(&ran.stdout));
+    let ran = world.end(&["user.id in [1, 4]", "--yes"]).await;
+    let closes = format!("{stays}; `socketpass sockets disconnect` closes them\n");
+    assert_eq!(text(&ran.stdout), format!("ended the sessions behind 1 socket\n{closes}"));
+    world.is_told_to_close("a").await;
+    let ran = world.end(&["user.id == 4", "--yes"]).await;
+    assert_eq!(text(&ran.stdout), format!("no session was ended\n{closes}"));
+}
+
+#[tokio::test]
+async fn end_says_that_the_store_refuses_and_not_to_try_again() {
+    let redis = Redis::start().await;
+    let mut user = redis::cmd("ACL");
+    user.arg(&["SETUSER", "reader", "on", ">x", "~sess:*", "+getrange", "+pttl", "+client|tracking"]);
+    let _: () = user.query_async(&mut redis.connection().await).await.unwrap();
+    let ana = json!({"id": 1});
+    redis.put("one", &session_of(&ana)).await;
+    let url = format!("redis://reader:x@127.0.0.1:{}", redis.port);
+    let service = ServiceProcess::start(&[("SESSION_STORE", &url)]).await;
+    let _chat = Gateway::list(&service.grpc, hello("chat", "one"), vec![socket_of("a", "one", &ana)]).await;
+    let addr = service.grpc.trim_start_matches("http://");
+    let ran = socketpass().args(["sessions", "end", "true", "--yes", "--addr", addr]).output().await.unwrap();
+    let said = text(&ran.stderr);
+    assert_eq!(ran.status.code(), Some(1), "{said}");
+    assert!(said.contains("refuses to delete") && said.contains("0 of 1 sessions were ended"), "{said}");
+    for of_another_cause in ["again", "away", "replica", "same command"] {
+        assert!(!said.contains(of_another_cause), "{said}");
+    }
+    service.process.output().line("docs/redis.md").await;
 }
 
 #[tokio::test]
@@ -110,7 +151,8 @@ async fn sessions_in_cookies_cannot_be_ended() {
     command.args(["sessions", "end", "true", "--yes", "--addr", service.grpc.trim_start_matches("http://")]);
     let ran = command.output().await.unwrap();
     assert_eq!(ran.status.code(), Some(1));
-    assert!(text(&ran.stderr).contains("sessions are in their cookies"), "{}", text(&ran.stderr));
+    let said = text(&ran.stderr);
+    assert!(said.contains("sessions are in their cookies") && !said.contains("same command"), "{said}");
 }
 
 #[tokio::test]

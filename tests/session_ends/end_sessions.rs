@@ -41,6 +41,11 @@ async fn the_sessions_behind_the_sockets_that_match_end_with_all_of_their_socket
     ends(&mut chat, &["c"], 4500, "session_not_found").await;
     ends(&mut feed, &["d"], 4500, "session_not_found").await;
     assert_eq!(admin.ids("true").await, ["chat/a", "chat/b"]);
+    crate::support::until("it is counted as any other command", || async {
+        let done = "socketpass_registry_command_sockets_total{task=\"disconnect\",outcome=\"done\"}";
+        scrape(&service.http).await[done] == 2.0
+    })
+    .await;
     service.stop().await;
 }
 
@@ -60,6 +65,25 @@ async fn with_the_store_away_nothing_is_ended_and_the_caller_may_call_again() {
     redis.put("one", &session_of(&ana)).await;
     crate::support::until("it is ended", || async { admin.clone().end_sessions("true").await.is_ok() }).await;
     super::is_told_that_it_ended(&mut chat, "a").await;
+    service.stop().await;
+}
+
+#[tokio::test]
+async fn sockets_without_a_session_are_counted_apart_and_stay() {
+    let (store, ana) = (Slow::new(true, None), json!({"id": 1}));
+    store.puts("one", &ana);
+    let service = Service::start_on(&[("REVALIDATE_INTERVAL", "1h")], store).await;
+    let sockets = vec![socket_of("a", "one", &ana), socket_of("b", "", &ana), socket_of("c", "", &ana)];
+    let mut chat = gateway(&service, "chat", sockets).await;
+    are_asked(&service, 1).await;
+    let mut admin = Caller::of(&service.grpc).await;
+    let request = EndSessionsRequest { filter: "true".to_owned(), params: None };
+    let ended = admin.0.end_sessions(request.clone()).await.unwrap().into_inner();
+    assert_eq!((ended.matched, ended.without_session), (3, 2));
+    ends(&mut chat, &["a"], 4500, "session_not_found").await;
+    assert_eq!(admin.ids("true").await, ["chat/b", "chat/c"]);
+    let ended = admin.0.end_sessions(request).await.unwrap().into_inner();
+    assert_eq!((ended.matched, ended.without_session), (2, 2));
     service.stop().await;
 }
 

@@ -59,7 +59,7 @@ async fn who_may_only_read_is_told_what_is_missing(backend: &dyn OfPackage) {
     let store = backend.store();
     backend.put(ANA_ID, ANA.as_bytes()).await;
     finds_ana(&*store).await;
-    let Err(Fault::Unavailable(cause)) = destroy(&*store, ANA_ID).await else { panic!("it may write") };
+    let Err(Fault::Refused(cause)) = destroy(&*store, ANA_ID).await else { panic!("it may write") };
     let right = backend.table().right().1;
     assert!(cause.contains("denied") && cause.contains(right), "{right}: {cause}");
     // All else goes on.

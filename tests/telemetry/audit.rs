@@ -9,8 +9,8 @@ use std::{
 
 use serde_json::{Value, json};
 use socketpass::grpc::pb::{
-    CountSocketsRequest, DisconnectSocketsRequest, ExplainFilterRequest, ExplainRequest, Handshake,
-    ListGatewaysRequest,
+    CountSocketsRequest, DisconnectSocketsRequest, EndSessionsRequest, ExplainFilterRequest, ExplainRequest,
+    Handshake, ListGatewaysRequest,
 };
 use tonic::{Code, Request};
 
@@ -94,8 +94,8 @@ async fn decisions_and_admins_calls_are_kept_with_fields_masked() {
     client.explain(named(explain, "r-3")).await.unwrap();
     client.explain(named(ExplainRequest::default(), "r-4")).await.unwrap_err();
 
-    let gateway = Gateway::list(&service.grpc, hello("chat-1", "a"), vec![socket("s1", json!({"id": 1}))]);
-    let mut gateway = gateway.await;
+    let listed = vec![socket("s1", json!({"id": 1})), socket("s2", json!({"id": 2}))];
+    let mut gateway = Gateway::list(&service.grpc, hello("chat-1", "a"), listed).await;
     let mut sockets = registry(&service.grpc).await;
     let disconnect = DisconnectSocketsRequest {
         filter: format!("user.id == params.id || socket.session_id == '{ANA_ID}'"),
@@ -109,6 +109,8 @@ async fn decisions_and_admins_calls_are_kept_with_fields_masked() {
     let broken = ExplainFilterRequest { filter: "(".to_owned(), params: None };
     sockets.explain_filter(named(broken, "r-6")).await.unwrap_err();
     sockets.list_gateways(named(ListGatewaysRequest {}, "r-7")).await.unwrap();
+    let end = EndSessionsRequest { filter: "true".to_owned(), params: None };
+    sockets.end_sessions(named(end, "r-8")).await.unwrap();
 
     let decision = |request_id, accepted, reason, user: Value, session_id| {
         json!({
@@ -117,7 +119,7 @@ async fn decisions_and_admins_calls_are_kept_with_fields_masked() {
             "origin": "https://app.example", "namespace": "/chat",
         })
     };
-    let kept: Vec<_> = so_many(&path, 7).await.into_iter().map(timeless).collect();
+    let kept: Vec<_> = so_many(&path, 8).await.into_iter().map(timeless).collect();
     assert_eq!(
         kept,
         [
@@ -143,6 +145,10 @@ async fn decisions_and_admins_calls_are_kept_with_fields_masked() {
             json!({
                 "event": "admin_call", "request_id": "r-7", "caller": "anonymous", "method": "ListGateways", "code": "ok",
             }),
+            json!({
+                "event": "admin_call", "request_id": "r-8", "caller": "anonymous", "method": "EndSessions", "code": "ok",
+                "filter": "true", "matched": 1, "without_session": 1, "sessions_destroyed": 0, "sessions_left": 0,
+            }),
         ]
     );
     let manual = fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/telemetry.md")).unwrap();
@@ -154,7 +160,7 @@ async fn decisions_and_admins_calls_are_kept_with_fields_masked() {
         assert!(!text.contains(secret), "{secret} in {text}");
     }
     let counted = scrape(&service.http).await;
-    assert_eq!(counted["socketpass_audit_lines_total"], 7.0);
+    assert_eq!(counted["socketpass_audit_lines_total"], 8.0);
     assert_eq!(counted["socketpass_audit_lines_lost_total"], 0.0);
     service.stop().await;
 }

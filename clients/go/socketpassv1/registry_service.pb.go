@@ -2226,9 +2226,12 @@ type EndSessionsResponse struct {
 	// Sockets that matched. Those without a session are among them, and go on.
 	Matched uint64 `protobuf:"varint,1,opt,name=matched,proto3" json:"matched,omitempty"`
 	// How much the answer knows.
-	View          *View `protobuf:"bytes,2,opt,name=view,proto3" json:"view,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	View *View `protobuf:"bytes,2,opt,name=view,proto3" json:"view,omitempty"`
+	// Of those that matched, the sockets that were reported without a session id: nothing was destroyed for them, and they
+	// stay open. `DisconnectSockets` closes them.
+	WithoutSession uint64 `protobuf:"varint,3,opt,name=without_session,json=withoutSession,proto3" json:"without_session,omitempty"`
+	unknownFields  protoimpl.UnknownFields
+	sizeCache      protoimpl.SizeCache
 }
 
 func (x *EndSessionsResponse) Reset() {
@@ -2273,6 +2276,13 @@ func (x *EndSessionsResponse) GetView() *View {
 		return x.View
 	}
 	return nil
+}
+
+func (x *EndSessionsResponse) GetWithoutSession() uint64 {
+	if x != nil {
+		return x.WithoutSession
+	}
+	return 0
 }
 
 // Where to begin.
@@ -2921,10 +2931,11 @@ const file_socketpass_v1_registry_service_proto_rawDesc = "" +
 	"\x04view\x18\x05 \x01(\v2\x13.socketpass.v1.ViewR\x04view\"]\n" +
 	"\x12EndSessionsRequest\x12\x16\n" +
 	"\x06filter\x18\x01 \x01(\tR\x06filter\x12/\n" +
-	"\x06params\x18\x02 \x01(\v2\x17.google.protobuf.StructR\x06params\"X\n" +
+	"\x06params\x18\x02 \x01(\v2\x17.google.protobuf.StructR\x06params\"\x81\x01\n" +
 	"\x13EndSessionsResponse\x12\x18\n" +
 	"\amatched\x18\x01 \x01(\x04R\amatched\x12'\n" +
-	"\x04view\x18\x02 \x01(\v2\x13.socketpass.v1.ViewR\x04view\"`\n" +
+	"\x04view\x18\x02 \x01(\v2\x13.socketpass.v1.ViewR\x04view\x12'\n" +
+	"\x0fwithout_session\x18\x03 \x01(\x04R\x0ewithoutSession\"`\n" +
 	"\x17WatchSessionEndsRequest\x12#\n" +
 	"\rfrom_revision\x18\x01 \x01(\tR\ffromRevision\x12 \n" +
 	"\vcheckpoints\x18\x02 \x01(\bR\vcheckpoints\"\xf7\x01\n" +

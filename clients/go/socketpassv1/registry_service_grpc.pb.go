@@ -78,7 +78,8 @@ type RegistryServiceClient interface {
 	SendToSockets(ctx context.Context, in *SendToSocketsRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[SendToSocketsResponse], error)
 	// Destroys the sessions behind the sockets that match, in the session store: the web app logs out too, and all sockets of
 	// these sessions end. A session that is back 2 s later, written by a request that was under way, is destroyed again. Safe
-	// to repeat. FAILED_PRECONDITION: sessions are in cookies (`cookie-session:`), which nobody can destroy from here.
+	// to repeat. FAILED_PRECONDITION: sessions are in cookies (`cookie-session:`), which nobody can destroy from here; or the
+	// store refuses to delete, since its user may only read.
 	// UNAVAILABLE: the store does not answer, and some of the sessions may be left: call again.
 	EndSessions(ctx context.Context, in *EndSessionsRequest, opts ...grpc.CallOption) (*EndSessionsResponse, error)
 	// Which sessions end, for whom and why: what has ended behind open sockets, in the whole fleet, each once. A stream of
@@ -296,7 +297,8 @@ type RegistryServiceServer interface {
 	SendToSockets(*SendToSocketsRequest, grpc.ServerStreamingServer[SendToSocketsResponse]) error
 	// Destroys the sessions behind the sockets that match, in the session store: the web app logs out too, and all sockets of
 	// these sessions end. A session that is back 2 s later, written by a request that was under way, is destroyed again. Safe
-	// to repeat. FAILED_PRECONDITION: sessions are in cookies (`cookie-session:`), which nobody can destroy from here.
+	// to repeat. FAILED_PRECONDITION: sessions are in cookies (`cookie-session:`), which nobody can destroy from here; or the
+	// store refuses to delete, since its user may only read.
 	// UNAVAILABLE: the store does not answer, and some of the sessions may be left: call again.
 	EndSessions(context.Context, *EndSessionsRequest) (*EndSessionsResponse, error)
 	// Which sessions end, for whom and why: what has ended behind open sockets, in the whole fleet, each once. A stream of

@@ -862,6 +862,10 @@ pub struct EndSessionsResponse {
     /// How much the answer knows.
     #[prost(message, optional, tag = "2")]
     pub view: ::core::option::Option<View>,
+    /// Of those that matched, the sockets that were reported without a session id: nothing was destroyed for them, and they
+    /// stay open. `DisconnectSockets` closes them.
+    #[prost(uint64, tag = "3")]
+    pub without_session: u64,
 }
 /// Where to begin.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -1280,7 +1284,8 @@ pub mod registry_service_client {
         }
         /// Destroys the sessions behind the sockets that match, in the session store: the web app logs out too, and all sockets of
         /// these sessions end. A session that is back 2 s later, written by a request that was under way, is destroyed again. Safe
-        /// to repeat. FAILED_PRECONDITION: sessions are in cookies (`cookie-session:`), which nobody can destroy from here.
+        /// to repeat. FAILED_PRECONDITION: sessions are in cookies (`cookie-session:`), which nobody can destroy from here; or the
+        /// store refuses to delete, since its user may only read.
         /// UNAVAILABLE: the store does not answer, and some of the sessions may be left: call again.
         pub async fn end_sessions(
             &mut self,

@@ -9,7 +9,7 @@ use crate::{
     cli::{
         Error,
         sockets::{
-            connect::{ConnectArgs, Connection},
+            connect::{ConnectArgs, Connection, Failed},
             dry_run, json, pager,
             params::ParamArgs,
             people, view,
@@ -53,45 +53,74 @@ impl End {
         let question = params.with_filter(filter)?;
         let connection = connect.connect().await?;
         if dry_run {
-            return dry_run::show(connection, question, "would end with their sessions", json).await;
+            // JSON is a socket a line, and no sum.
+            let stay = if json { 0 } else { without_session(&connection, &question).await? };
+            return dry_run::show(connection, question, |total| would_end(total, stay), json).await;
         }
         if ask && !confirmed(&connection, &question).await? {
             return Err(Error::Call("nothing was ended".to_owned()));
         }
         let FilterSocketsRequest { filter, params, .. } = question;
         let mut client = connection.client.clone();
-        let ended = connection.answer(client.end_sessions(EndSessionsRequest { filter, params })).await;
-        let ended = ended.map_err(|error| {
-            Error::Call(format!(
-                "{error}. Some may be ended: give the same command again, what is ended stays so"
-            ))
-        })?;
-        tell(&ended, json)
+        let ended = connection.attempt(client.end_sessions(EndSessionsRequest { filter, params })).await;
+        match ended {
+            Ok(ended) => tell(&ended, json),
+            Err(Failed { error, may_be_done: false }) => Err(error),
+            Err(Failed { error, may_be_done: true }) => Err(Error::Call(format!(
+                "{error}. What is ended stays so, and the same command ends the rest"
+            ))),
+        }
     }
 }
 
 async fn confirmed(connection: &Connection, question: &FilterSocketsRequest) -> Result<bool, Error> {
     let total = dry_run::count(connection, question).await?;
-    Ok(pager::confirm(&words(total, &question.filter))?)
+    let stay = without_session(connection, question).await?;
+    Ok(pager::confirm(&words(total, stay, &question.filter))?)
 }
 
-fn words(total: u64, filter: &str) -> String {
+/// How many of the sockets that match have no session that could be ended.
+async fn without_session(connection: &Connection, question: &FilterSocketsRequest) -> Result<u64, Error> {
+    // On lines of its own: it may end with a comment.
+    let filter = format!("(\n{}\n) && socket.session_id == \"\"", question.filter);
+    dry_run::count(connection, &FilterSocketsRequest { filter, ..question.clone() }).await
+}
+
+fn words(total: u64, stay: u64, filter: &str) -> String {
     let verb = if total == 1 { "matches" } else { "match" };
-    format!("End the sessions behind {} that {verb} `{filter}`?", people::sockets(total))
+    let question = format!("End the sessions behind {} that {verb} `{filter}`?", people::sockets(total));
+    if stay == 0 { question } else { format!("{question} Of them {}.", no_session(stay)) }
+}
+
+fn would_end(total: u64, stay: u64) -> String {
+    let end = format!("{} would end with their sessions", people::sockets(total.saturating_sub(stay)));
+    if stay == 0 { end } else { format!("{end}; {}", no_session(stay)) }
+}
+
+fn no_session(sockets: u64) -> String {
+    let (have, stay) = if sockets == 1 { ("has", "stays") } else { ("have", "stay") };
+    format!("{} {have} no session and {stay}", people::number(sockets))
 }
 
 fn tell(ended: &EndSessionsResponse, json: bool) -> Result<(), Error> {
-    let EndSessionsResponse { matched, view } = ended;
+    let EndSessionsResponse { matched, view, without_session } = ended;
     if json {
-        writeln!(io::stdout(), "{}", json!({"matched": matched, "view": view.as_ref().map(json::view)}))?;
-    } else if *matched == 0 {
-        writeln!(anstream::stdout(), "no socket matches")?;
+        let view = view.as_ref().map(json::view);
+        let answer = json!({"matched": matched, "without_session": without_session, "view": view});
+        writeln!(io::stdout(), "{answer}")?;
     } else {
-        writeln!(
-            anstream::stdout(),
-            "{GOOD}ended{GOOD:#} the sessions behind {}",
-            people::sockets(*matched)
-        )?;
+        let mut out = anstream::stdout();
+        match (*matched, matched.saturating_sub(*without_session)) {
+            (0, _) => writeln!(out, "no socket matches")?,
+            (_, 0) => writeln!(out, "no session was ended")?,
+            (_, sockets) => {
+                writeln!(out, "{GOOD}ended{GOOD:#} the sessions behind {}", people::sockets(sockets))?;
+            }
+        }
+        if *without_session > 0 {
+            let stay = no_session(*without_session);
+            writeln!(out, "{stay}; `socketpass sockets disconnect` closes them")?;
+        }
     }
     view::warn(view.as_ref());
     Ok(())
@@ -103,7 +132,15 @@ mod tests {
 
     #[test]
     fn the_question_is_about_one_or_several() {
-        assert_eq!(words(1, "true"), "End the sessions behind 1 socket that matches `true`?");
-        assert_eq!(words(2_000, "true"), "End the sessions behind 2,000 sockets that match `true`?");
+        assert_eq!(words(1, 0, "true"), "End the sessions behind 1 socket that matches `true`?");
+        assert_eq!(words(2_000, 0, "true"), "End the sessions behind 2,000 sockets that match `true`?");
+    }
+
+    #[test]
+    fn who_has_no_session_is_told_apart() {
+        let question =
+            "End the sessions behind 3 sockets that match `true`? Of them 2 have no session and stay.";
+        assert_eq!(words(3, 2, "true"), question);
+        assert_eq!(would_end(2, 1), "1 socket would end with their sessions; 1 has no session and stays");
     }
 }

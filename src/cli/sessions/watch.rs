@@ -24,7 +24,7 @@ use crate::{
 /// Watch which sessions end, for whom and why.
 #[derive(Debug, Args)]
 pub struct Watch {
-    /// Go on from this `revision` of an earlier watch, instead of what comes next.
+    /// Go on from this `revision` of an earlier watch, which --json prints, instead of what comes next.
     #[arg(long, value_name = "REVISION")]
     from_revision: Option<String>,
     /// Print JSON, an end a line, with the whole session id: keep it as you keep logins.

@@ -42,6 +42,14 @@ pub(in crate::cli) struct Connection {
     timeout: Duration,
 }
 
+/// Why a call failed.
+#[derive(Debug)]
+pub(in crate::cli) struct Failed {
+    pub(in crate::cli) error: Error,
+    /// Some of what it asked for may be done, or still be going on.
+    pub(in crate::cli) may_be_done: bool,
+}
+
 impl ConnectArgs {
     pub(in crate::cli) async fn connect(self) -> Result<Connection, Error> {
         let Self { addr, timeout, caller, settings } = self;
@@ -64,11 +72,22 @@ impl Connection {
         &self,
         call: impl Future<Output = Result<tonic::Response<T>, Status>>,
     ) -> Result<T, Error> {
-        let answer = tokio::time::timeout(self.timeout, call).await;
-        let answer = answer.map_err(|_elapsed| {
-            Error::Call(format!("no answer from {} within {:?}; see --timeout", self.url, self.timeout))
-        })?;
-        answer.map(tonic::Response::into_inner).map_err(|status| self.refused(&status))
+        self.attempt(call).await.map_err(|failed| failed.error)
+    }
+
+    /// The same, for what it matters whether something of it may have been done.
+    pub(in crate::cli) async fn attempt<T>(
+        &self,
+        call: impl Future<Output = Result<tonic::Response<T>, Status>>,
+    ) -> Result<T, Failed> {
+        let Ok(answer) = tokio::time::timeout(self.timeout, call).await else {
+            let words = format!("no answer from {} within {:?}; see --timeout", self.url, self.timeout);
+            return Err(Failed { error: Error::Call(words), may_be_done: true });
+        };
+        answer.map(tonic::Response::into_inner).map_err(|status| Failed {
+            error: self.refused(&status),
+            may_be_done: is_lost(&status) || status.code() == Code::DeadlineExceeded,
+        })
     }
 
     /// What a status means to whoever typed the command.

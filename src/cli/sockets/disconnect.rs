@@ -62,7 +62,8 @@ impl Disconnect {
         let question = params.with_filter(filter)?;
         let connection = connect.connect().await?;
         if dry_run {
-            return dry_run::show(connection, question, "would be disconnected", json).await;
+            let would_be = |total| format!("{} would be disconnected", people::sockets(total));
+            return dry_run::show(connection, question, would_be, json).await;
         }
         if ask && !confirmed(&connection, &question).await? {
             return Err(Error::Call("nothing was disconnected".to_owned()));

@@ -4,7 +4,6 @@ use super::{
     columns::{self, Column},
     connect::Connection,
     list::{self, Pages},
-    people,
 };
 use crate::{
     cli::{Error, style::HEADING},
@@ -25,11 +24,11 @@ pub(in crate::cli) async fn count(
     Ok(connection.answer(client.count_sockets(request)).await?.total)
 }
 
-/// Counts and lists the sockets that match, and does nothing to them.
+/// Counts and lists the sockets that match, and does nothing to them. What would be is said of so many.
 pub(in crate::cli) async fn show(
     connection: Connection,
     question: FilterSocketsRequest,
-    would_be: &str,
+    would_be: impl FnOnce(u64) -> String,
     json: bool,
 ) -> Result<(), Error> {
     let total = if json { 0 } else { count(&connection, &question).await? };
@@ -38,6 +37,6 @@ pub(in crate::cli) async fn show(
         return list::print_json(pages).await;
     }
     let columns: Vec<Column> = columns::DEFAULT.split(',').filter_map(|name| name.parse().ok()).collect();
-    let above = format!("{HEADING}{} {would_be}{HEADING:#}", people::sockets(total));
+    let above = format!("{HEADING}{}{HEADING:#}", would_be(total));
     list::print_table(pages, &columns, Some(above)).await
 }

@@ -6,6 +6,7 @@ use super::{
     connect::ConnectArgs,
     dry_run,
     params::{ParamArgs, json_or_text},
+    people,
     settle::{self, Words},
 };
 use crate::{
@@ -49,7 +50,8 @@ impl Send {
         let question = params.with_filter(filter)?;
         let connection = connect.connect().await?;
         if dry_run {
-            return dry_run::show(connection, question, "would get it", json).await;
+            let would_be = |total| format!("{} would get it", people::sockets(total));
+            return dry_run::show(connection, question, would_be, json).await;
         }
         let FilterSocketsRequest { filter, params, .. } = question;
         let args = args.iter().map(|arg| convert::value(json_or_text(arg))).collect();

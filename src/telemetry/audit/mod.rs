@@ -24,6 +24,7 @@ use crate::{
     config::telemetry::{Audit as Settings, AuditSink},
     expression::path::Path,
     logout::{self, Taken},
+    session_end::EndedSessions,
 };
 
 mod masked;
@@ -235,6 +236,25 @@ pub struct Settled {
     pub unreachable: u64,
 }
 
+/// What came of ending sessions.
+#[derive(Clone, Copy, Debug, Serialize)]
+struct Ended {
+    /// Sockets that matched.
+    matched: u64,
+    /// Those of them that have no session, and stay.
+    without_session: u64,
+    sessions_destroyed: u64,
+    sessions_left: u64,
+}
+
+/// What came of a call.
+#[derive(Clone, Copy, Debug, Serialize)]
+#[serde(untagged)]
+enum CameOf {
+    Command(Settled),
+    EndSessions(Ended),
+}
+
 #[derive(Debug, Serialize)]
 struct AdminLine<'l> {
     time: &'l str,
@@ -263,7 +283,7 @@ struct Details {
     #[serde(skip_serializing_if = "Option::is_none")]
     user: Option<Value>,
     #[serde(flatten, skip_serializing_if = "Option::is_none")]
-    outcome: Option<Settled>,
+    outcome: Option<CameOf>,
 }
 
 /// A call of a method that is admins' alone, also one that is refused.
@@ -292,7 +312,14 @@ impl AdminCall {
 
     /// How far it is.
     pub fn is_so_far(&mut self, settled: Settled) {
-        self.details.outcome = Some(settled);
+        self.details.outcome = Some(CameOf::Command(settled));
+    }
+
+    /// It has ended these sessions.
+    pub fn has_ended(&mut self, sessions: &EndedSessions) {
+        let EndedSessions { matched, without_session, destroyed, left, coverage: _ } = *sessions;
+        let ended = Ended { matched, without_session, sessions_destroyed: destroyed, sessions_left: left };
+        self.details.outcome = Some(CameOf::EndSessions(ended));
     }
 
     /// It explained this decision.
@@ -308,7 +335,7 @@ impl AdminCall {
         let Self { audit, begun, method, details } = self;
         let (code, request_id) = (code_name(code), call.request_id);
         match details.outcome {
-            Some(Settled { matched, done, failed, unreachable }) => tracing::info!(
+            Some(CameOf::Command(Settled { matched, done, failed, unreachable })) => tracing::info!(
                 request_id,
                 method,
                 code,
@@ -316,6 +343,21 @@ impl AdminCall {
                 done,
                 failed,
                 unreachable,
+                "an admin's call has ended"
+            ),
+            Some(CameOf::EndSessions(Ended {
+                matched,
+                without_session,
+                sessions_destroyed,
+                sessions_left,
+            })) => tracing::info!(
+                request_id,
+                method,
+                code,
+                matched,
+                without_session,
+                sessions_destroyed,
+                sessions_left,
                 "an admin's call has ended"
             ),
             None => tracing::debug!(request_id, method, code, "an admin's call has ended"),

@@ -196,7 +196,8 @@ pub(super) const REGISTRY_COMMAND_SOCKETS: Metric = Metric {
     ..metric(
         "registry_command_sockets",
         Kind::Counter,
-        "Sockets that commands were about, when they are settled",
+        "Sockets that commands were about, when they are settled: callers' commands, ends of sessions, and users that have \
+         changed. One that is told again is counted again",
     )
 };
 pub(super) const SESSION_ENDS: Metric = Metric {

@@ -333,12 +333,14 @@ class EndSessionsRequest(_message.Message):
     def __init__(self, filter: _Optional[str] = ..., params: _Optional[_Union[_struct_pb2.Struct, _Mapping]] = ...) -> None: ...
 
 class EndSessionsResponse(_message.Message):
-    __slots__ = ("matched", "view")
+    __slots__ = ("matched", "view", "without_session")
     MATCHED_FIELD_NUMBER: _ClassVar[int]
     VIEW_FIELD_NUMBER: _ClassVar[int]
+    WITHOUT_SESSION_FIELD_NUMBER: _ClassVar[int]
     matched: int
     view: View
-    def __init__(self, matched: _Optional[int] = ..., view: _Optional[_Union[View, _Mapping]] = ...) -> None: ...
+    without_session: int
+    def __init__(self, matched: _Optional[int] = ..., view: _Optional[_Union[View, _Mapping]] = ..., without_session: _Optional[int] = ...) -> None: ...
 
 class WatchSessionEndsRequest(_message.Message):
     __slots__ = ("from_revision", "checkpoints")

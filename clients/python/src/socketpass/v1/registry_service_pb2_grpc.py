@@ -177,7 +177,8 @@ class RegistryServiceServicer(object):
     def EndSessions(self, request, context):
         """Destroys the sessions behind the sockets that match, in the session store: the web app logs out too, and all sockets of
         these sessions end. A session that is back 2 s later, written by a request that was under way, is destroyed again. Safe
-        to repeat. FAILED_PRECONDITION: sessions are in cookies (`cookie-session:`), which nobody can destroy from here.
+        to repeat. FAILED_PRECONDITION: sessions are in cookies (`cookie-session:`), which nobody can destroy from here; or the
+        store refuses to delete, since its user may only read.
         UNAVAILABLE: the store does not answer, and some of the sessions may be left: call again.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)

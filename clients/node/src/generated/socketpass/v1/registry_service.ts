@@ -479,7 +479,14 @@ export interface EndSessionsResponse {
   /** Sockets that matched. Those without a session are among them, and go on. */
   matched: number;
   /** How much the answer knows. */
-  view: View | undefined;
+  view:
+    | View
+    | undefined;
+  /**
+   * Of those that matched, the sockets that were reported without a session id: nothing was destroyed for them, and they
+   * stay open. `DisconnectSockets` closes them.
+   */
+  withoutSession: number;
 }
 
 /** Where to begin. */
@@ -2711,7 +2718,7 @@ export const EndSessionsRequest: MessageFns<EndSessionsRequest> = {
 };
 
 function createBaseEndSessionsResponse(): EndSessionsResponse {
-  return { matched: 0, view: undefined };
+  return { matched: 0, view: undefined, withoutSession: 0 };
 }
 
 export const EndSessionsResponse: MessageFns<EndSessionsResponse> = {
@@ -2721,6 +2728,9 @@ export const EndSessionsResponse: MessageFns<EndSessionsResponse> = {
     }
     if (message.view !== undefined) {
       View.encode(message.view, writer.uint32(18).fork()).join();
+    }
+    if (message.withoutSession !== 0) {
+      writer.uint32(24).uint64(message.withoutSession);
     }
     return writer;
   },
@@ -2752,6 +2762,14 @@ export const EndSessionsResponse: MessageFns<EndSessionsResponse> = {
             }
 
             message.view = View.decode(reader, reader.uint32());
+            continue;
+          }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.withoutSession = longToNumber(reader.uint64());
             continue;
           }
         }
@@ -3465,7 +3483,8 @@ export const RegistryServiceService = {
   /**
    * Destroys the sessions behind the sockets that match, in the session store: the web app logs out too, and all sockets of
    * these sessions end. A session that is back 2 s later, written by a request that was under way, is destroyed again. Safe
-   * to repeat. FAILED_PRECONDITION: sessions are in cookies (`cookie-session:`), which nobody can destroy from here.
+   * to repeat. FAILED_PRECONDITION: sessions are in cookies (`cookie-session:`), which nobody can destroy from here; or the
+   * store refuses to delete, since its user may only read.
    * UNAVAILABLE: the store does not answer, and some of the sessions may be left: call again.
    */
   endSessions: {
@@ -3556,7 +3575,8 @@ export interface RegistryServiceServer extends UntypedServiceImplementation {
   /**
    * Destroys the sessions behind the sockets that match, in the session store: the web app logs out too, and all sockets of
    * these sessions end. A session that is back 2 s later, written by a request that was under way, is destroyed again. Safe
-   * to repeat. FAILED_PRECONDITION: sessions are in cookies (`cookie-session:`), which nobody can destroy from here.
+   * to repeat. FAILED_PRECONDITION: sessions are in cookies (`cookie-session:`), which nobody can destroy from here; or the
+   * store refuses to delete, since its user may only read.
    * UNAVAILABLE: the store does not answer, and some of the sessions may be left: call again.
    */
   endSessions: handleUnaryCall<EndSessionsRequest, EndSessionsResponse>;
@@ -3659,7 +3679,8 @@ export interface RegistryServiceClient extends Client {
   /**
    * Destroys the sessions behind the sockets that match, in the session store: the web app logs out too, and all sockets of
    * these sessions end. A session that is back 2 s later, written by a request that was under way, is destroyed again. Safe
-   * to repeat. FAILED_PRECONDITION: sessions are in cookies (`cookie-session:`), which nobody can destroy from here.
+   * to repeat. FAILED_PRECONDITION: sessions are in cookies (`cookie-session:`), which nobody can destroy from here; or the
+   * store refuses to delete, since its user may only read.
    * UNAVAILABLE: the store does not answer, and some of the sessions may be left: call again.
    */
   endSessions(

@@ -97,6 +97,22 @@ private static final long serialVersionUID = 0L;
     return view_ == null ? io.socketpass.v1.View.getDefaultInstance() : view_;
   }
 
+  public static final int WITHOUT_SESSION_FIELD_NUMBER = 3;
+  private long withoutSession_ = 0L;
+  /**
+   * <pre>
+   * Of those that matched, the sockets that were reported without a session id: nothing was destroyed for them, and they
+   * stay open. `DisconnectSockets` closes them.
+   * </pre>
+   *
+   * <code>uint64 without_session = 3 [json_name = "withoutSession"];</code>
+   * @return The withoutSession.
+   */
+  @java.lang.Override
+  public long getWithoutSession() {
+    return withoutSession_;
+  }
+
   private byte memoizedIsInitialized = -1;
   @java.lang.Override
   public final boolean isInitialized() {
@@ -117,6 +133,9 @@ private static final long serialVersionUID = 0L;
     if (((bitField0_ & 0x00000001) != 0)) {
       output.writeMessage(2, getView());
     }
+    if (withoutSession_ != 0L) {
+      output.writeUInt64(3, withoutSession_);
+    }
     getUnknownFields().writeTo(output);
   }
 
@@ -133,6 +152,10 @@ private static final long serialVersionUID = 0L;
     if (((bitField0_ & 0x00000001) != 0)) {
       size += com.google.protobuf.CodedOutputStream
         .computeMessageSize(2, getView());
+    }
+    if (withoutSession_ != 0L) {
+      size += com.google.protobuf.CodedOutputStream
+        .computeUInt64Size(3, withoutSession_);
     }
     size += getUnknownFields().getSerializedSize();
     memoizedSize = size;
@@ -156,6 +179,8 @@ private static final long serialVersionUID = 0L;
       if (!getView()
           .equals(other.getView())) return false;
     }
+    if (getWithoutSession()
+        != other.getWithoutSession()) return false;
     if (!getUnknownFields().equals(other.getUnknownFields())) return false;
     return true;
   }
@@ -174,6 +199,9 @@ private static final long serialVersionUID = 0L;
       hash = (37 * hash) + VIEW_FIELD_NUMBER;
       hash = (53 * hash) + getView().hashCode();
     }
+    hash = (37 * hash) + WITHOUT_SESSION_FIELD_NUMBER;
+    hash = (53 * hash) + com.google.protobuf.Internal.hashLong(
+        getWithoutSession());
     hash = (29 * hash) + getUnknownFields().hashCode();
     memoizedHashCode = hash;
     return hash;
@@ -321,6 +349,7 @@ private static final long serialVersionUID = 0L;
         viewBuilder_.dispose();
         viewBuilder_ = null;
       }
+      withoutSession_ = 0L;
       return this;
     }
 
@@ -363,6 +392,9 @@ private static final long serialVersionUID = 0L;
             ? view_
             : viewBuilder_.build();
         to_bitField0_ |= 0x00000001;
+      }
+      if (((from_bitField0_ & 0x00000004) != 0)) {
+        result.withoutSession_ = withoutSession_;
       }
       result.bitField0_ |= to_bitField0_;
     }
@@ -417,6 +449,9 @@ private static final long serialVersionUID = 0L;
       if (other.hasView()) {
         mergeView(other.getView());
       }
+      if (other.getWithoutSession() != 0L) {
+        setWithoutSession(other.getWithoutSession());
+      }
       this.mergeUnknownFields(other.getUnknownFields());
       onChanged();
       return this;
@@ -455,6 +490,11 @@ private static final long serialVersionUID = 0L;
               bitField0_ |= 0x00000002;
               break;
             } // case 18
+            case 24: {
+              withoutSession_ = input.readUInt64();
+              bitField0_ |= 0x00000004;
+              break;
+            } // case 24
             default: {
               if (!super.parseUnknownField(input, extensionRegistry, tag)) {
                 done = true; // was an endgroup tag
@@ -671,6 +711,53 @@ private static final long serialVersionUID = 0L;
         view_ = null;
       }
       return viewBuilder_;
+    }
+
+    private long withoutSession_ ;
+    /**
+     * <pre>
+     * Of those that matched, the sockets that were reported without a session id: nothing was destroyed for them, and they
+     * stay open. `DisconnectSockets` closes them.
+     * </pre>
+     *
+     * <code>uint64 without_session = 3 [json_name = "withoutSession"];</code>
+     * @return The withoutSession.
+     */
+    @java.lang.Override
+    public long getWithoutSession() {
+      return withoutSession_;
+    }
+    /**
+     * <pre>
+     * Of those that matched, the sockets that were reported without a session id: nothing was destroyed for them, and they
+     * stay open. `DisconnectSockets` closes them.
+     * </pre>
+     *
+     * <code>uint64 without_session = 3 [json_name = "withoutSession"];</code>
+     * @param value The withoutSession to set.
+     * @return This builder for chaining.
+     */
+    public Builder setWithoutSession(long value) {
+
+      withoutSession_ = value;
+      bitField0_ |= 0x00000004;
+      onChanged();
+      return this;
+    }
+    /**
+     * <pre>
+     * Of those that matched, the sockets that were reported without a session id: nothing was destroyed for them, and they
+     * stay open. `DisconnectSockets` closes them.
+     * </pre>
+     *
+     * <code>uint64 without_session = 3 [json_name = "withoutSession"];</code>
+     * @return This builder for chaining.
+     */
+    public Builder clearWithoutSession() {
+      bitField0_ = (bitField0_ & ~0x00000004);
+      withoutSession_ = 0L;
+      onChanged();
+      return this;
     }
     @java.lang.Override
     public final Builder setUnknownFields(

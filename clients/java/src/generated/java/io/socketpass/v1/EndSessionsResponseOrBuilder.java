@@ -44,4 +44,15 @@ public interface EndSessionsResponseOrBuilder extends
    * <code>.socketpass.v1.View view = 2 [json_name = "view"];</code>
    */
   io.socketpass.v1.ViewOrBuilder getViewOrBuilder();
+
+  /**
+   * <pre>
+   * Of those that matched, the sockets that were reported without a session id: nothing was destroyed for them, and they
+   * stay open. `DisconnectSockets` closes them.
+   * </pre>
+   *
+   * <code>uint64 without_session = 3 [json_name = "withoutSession"];</code>
+   * @return The withoutSession.
+   */
+  long getWithoutSession();
 }

@@ -336,65 +336,66 @@ public final class RegistryServiceProto {
       "ew\030\005 \001(\0132\023.socketpass.v1.ViewR\004view\"]\n\022E" +
       "ndSessionsRequest\022\026\n\006filter\030\001 \001(\tR\006filte" +
       "r\022/\n\006params\030\002 \001(\0132\027.google.protobuf.Stru" +
-      "ctR\006params\"X\n\023EndSessionsResponse\022\030\n\007mat" +
-      "ched\030\001 \001(\004R\007matched\022\'\n\004view\030\002 \001(\0132\023.sock" +
-      "etpass.v1.ViewR\004view\"`\n\027WatchSessionEnds" +
-      "Request\022#\n\rfrom_revision\030\001 \001(\tR\014fromRevi" +
-      "sion\022 \n\013checkpoints\030\002 \001(\010R\013checkpoints\"\367" +
-      "\001\n\030WatchSessionEndsResponse\022\035\n\nsession_i" +
-      "d\030\001 \001(\tR\tsessionId\022+\n\004user\030\002 \001(\0132\027.googl" +
-      "e.protobuf.StructR\004user\022-\n\006reason\030\003 \001(\0162" +
-      "\025.socketpass.v1.ReasonR\006reason\022\030\n\007socket" +
-      "s\030\004 \001(\004R\007sockets\022*\n\002at\030\005 \001(\0132\032.google.pr" +
-      "otobuf.TimestampR\002at\022\032\n\010revision\030\006 \001(\tR\010" +
-      "revision\"_\n\024ExplainFilterRequest\022\026\n\006filt" +
-      "er\030\001 \001(\tR\006filter\022/\n\006params\030\002 \001(\0132\027.googl" +
-      "e.protobuf.StructR\006params\"H\n\025ExplainFilt" +
-      "erResponse\022/\n\005steps\030\001 \003(\0132\031.socketpass.v" +
-      "1.FilterStepR\005steps\"\\\n\nFilterStep\022\036\n\nexp" +
-      "ression\030\001 \001(\tR\nexpression\022\024\n\005index\030\002 \001(\t" +
-      "R\005index\022\030\n\007sockets\030\003 \001(\004R\007sockets\"\025\n\023Lis" +
-      "tGatewaysRequest\"s\n\024ListGatewaysResponse" +
-      "\0222\n\010gateways\030\001 \003(\0132\026.socketpass.v1.Gatew" +
-      "ayR\010gateways\022\'\n\004view\030\002 \001(\0132\023.socketpass." +
-      "v1.ViewR\004view\"\307\002\n\007Gateway\022\035\n\ngateway_id\030" +
-      "\001 \001(\tR\tgatewayId\022 \n\013incarnation\030\002 \001(\tR\013i" +
-      "ncarnation\022:\n\006labels\030\003 \003(\0132\".socketpass." +
-      "v1.Gateway.LabelsEntryR\006labels\0221\n\005state\030" +
-      "\004 \001(\0162\033.socketpass.v1.GatewayStateR\005stat" +
-      "e\022\030\n\007sockets\030\005 \001(\004R\007sockets\0227\n\tlast_seen" +
-      "\030\006 \001(\0132\032.google.protobuf.TimestampR\010last" +
-      "Seen\0329\n\013LabelsEntry\022\020\n\003key\030\001 \001(\tR\003key\022\024\n" +
-      "\005value\030\002 \001(\tR\005value:\0028\001*]\n\014GatewayState\022" +
-      "\035\n\031GATEWAY_STATE_UNSPECIFIED\020\000\022\026\n\022GATEWA" +
-      "Y_STATE_LIVE\020\001\022\026\n\022GATEWAY_STATE_LATE\020\0022\250" +
-      "\007\n\017RegistryService\022I\n\006Report\022\034.socketpas" +
-      "s.v1.ReportRequest\032\035.socketpass.v1.Repor" +
-      "tResponse(\0010\001\022\\\n\rFilterSockets\022#.socketp" +
-      "ass.v1.FilterSocketsRequest\032$.socketpass" +
-      ".v1.FilterSocketsResponse0\001\022W\n\014CountSock" +
-      "ets\022\".socketpass.v1.CountSocketsRequest\032" +
-      "#.socketpass.v1.CountSocketsResponse\022Y\n\014" +
-      "WatchSockets\022\".socketpass.v1.WatchSocket" +
-      "sRequest\032#.socketpass.v1.WatchSocketsRes" +
-      "ponse0\001\022h\n\021DisconnectSockets\022\'.socketpas" +
-      "s.v1.DisconnectSocketsRequest\032(.socketpa" +
-      "ss.v1.DisconnectSocketsResponse0\001\022\\\n\rSen" +
-      "dToSockets\022#.socketpass.v1.SendToSockets" +
-      "Request\032$.socketpass.v1.SendToSocketsRes" +
-      "ponse0\001\022T\n\013EndSessions\022!.socketpass.v1.E" +
-      "ndSessionsRequest\032\".socketpass.v1.EndSes" +
-      "sionsResponse\022e\n\020WatchSessionEnds\022&.sock" +
-      "etpass.v1.WatchSessionEndsRequest\032\'.sock" +
-      "etpass.v1.WatchSessionEndsResponse0\001\022Z\n\r" +
-      "ExplainFilter\022#.socketpass.v1.ExplainFil" +
-      "terRequest\032$.socketpass.v1.ExplainFilter" +
-      "Response\022W\n\014ListGateways\022\".socketpass.v1" +
-      ".ListGatewaysRequest\032#.socketpass.v1.Lis" +
-      "tGatewaysResponseB}\n\020io.socketpass.v1B\024R" +
-      "egistryServiceProtoP\001\242\002\003SXX\252\002\rSocketpass" +
-      ".V1\312\002\rSocketpass\\V1\342\002\031Socketpass\\V1\\GPBM" +
-      "etadata\352\002\016Socketpass::V1b\006proto3"
+      "ctR\006params\"\201\001\n\023EndSessionsResponse\022\030\n\007ma" +
+      "tched\030\001 \001(\004R\007matched\022\'\n\004view\030\002 \001(\0132\023.soc" +
+      "ketpass.v1.ViewR\004view\022\'\n\017without_session" +
+      "\030\003 \001(\004R\016withoutSession\"`\n\027WatchSessionEn" +
+      "dsRequest\022#\n\rfrom_revision\030\001 \001(\tR\014fromRe" +
+      "vision\022 \n\013checkpoints\030\002 \001(\010R\013checkpoints" +
+      "\"\367\001\n\030WatchSessionEndsResponse\022\035\n\nsession" +
+      "_id\030\001 \001(\tR\tsessionId\022+\n\004user\030\002 \001(\0132\027.goo" +
+      "gle.protobuf.StructR\004user\022-\n\006reason\030\003 \001(" +
+      "\0162\025.socketpass.v1.ReasonR\006reason\022\030\n\007sock" +
+      "ets\030\004 \001(\004R\007sockets\022*\n\002at\030\005 \001(\0132\032.google." +
+      "protobuf.TimestampR\002at\022\032\n\010revision\030\006 \001(\t" +
+      "R\010revision\"_\n\024ExplainFilterRequest\022\026\n\006fi" +
+      "lter\030\001 \001(\tR\006filter\022/\n\006params\030\002 \001(\0132\027.goo" +
+      "gle.protobuf.StructR\006params\"H\n\025ExplainFi" +
+      "lterResponse\022/\n\005steps\030\001 \003(\0132\031.socketpass" +
+      ".v1.FilterStepR\005steps\"\\\n\nFilterStep\022\036\n\ne" +
+      "xpression\030\001 \001(\tR\nexpression\022\024\n\005index\030\002 \001" +
+      "(\tR\005index\022\030\n\007sockets\030\003 \001(\004R\007sockets\"\025\n\023L" +
+      "istGatewaysRequest\"s\n\024ListGatewaysRespon" +
+      "se\0222\n\010gateways\030\001 \003(\0132\026.socketpass.v1.Gat" +
+      "ewayR\010gateways\022\'\n\004view\030\002 \001(\0132\023.socketpas" +
+      "s.v1.ViewR\004view\"\307\002\n\007Gateway\022\035\n\ngateway_i" +
+      "d\030\001 \001(\tR\tgatewayId\022 \n\013incarnation\030\002 \001(\tR" +
+      "\013incarnation\022:\n\006labels\030\003 \003(\0132\".socketpas" +
+      "s.v1.Gateway.LabelsEntryR\006labels\0221\n\005stat" +
+      "e\030\004 \001(\0162\033.socketpass.v1.GatewayStateR\005st" +
+      "ate\022\030\n\007sockets\030\005 \001(\004R\007sockets\0227\n\tlast_se" +
+      "en\030\006 \001(\0132\032.google.protobuf.TimestampR\010la" +
+      "stSeen\0329\n\013LabelsEntry\022\020\n\003key\030\001 \001(\tR\003key\022" +
+      "\024\n\005value\030\002 \001(\tR\005value:\0028\001*]\n\014GatewayStat" +
+      "e\022\035\n\031GATEWAY_STATE_UNSPECIFIED\020\000\022\026\n\022GATE" +
+      "WAY_STATE_LIVE\020\001\022\026\n\022GATEWAY_STATE_LATE\020\002" +
+      "2\250\007\n\017RegistryService\022I\n\006Report\022\034.socketp" +
+      "ass.v1.ReportRequest\032\035.socketpass.v1.Rep" +
+      "ortResponse(\0010\001\022\\\n\rFilterSockets\022#.socke" +
+      "tpass.v1.FilterSocketsRequest\032$.socketpa" +
+      "ss.v1.FilterSocketsResponse0\001\022W\n\014CountSo" +
+      "ckets\022\".socketpass.v1.CountSocketsReques" +
+      "t\032#.socketpass.v1.CountSocketsResponse\022Y" +
+      "\n\014WatchSockets\022\".socketpass.v1.WatchSock" +
+      "etsRequest\032#.socketpass.v1.WatchSocketsR" +
+      "esponse0\001\022h\n\021DisconnectSockets\022\'.socketp" +
+      "ass.v1.DisconnectSocketsRequest\032(.socket" +
+      "pass.v1.DisconnectSocketsResponse0\001\022\\\n\rS" +
+      "endToSockets\022#.socketpass.v1.SendToSocke" +
+      "tsRequest\032$.socketpass.v1.SendToSocketsR" +
+      "esponse0\001\022T\n\013EndSessions\022!.socketpass.v1" +
+      ".EndSessionsRequest\032\".socketpass.v1.EndS" +
+      "essionsResponse\022e\n\020WatchSessionEnds\022&.so" +
+      "cketpass.v1.WatchSessionEndsRequest\032\'.so" +
+      "cketpass.v1.WatchSessionEndsResponse0\001\022Z" +
+      "\n\rExplainFilter\022#.socketpass.v1.ExplainF" +
+      "ilterRequest\032$.socketpass.v1.ExplainFilt" +
+      "erResponse\022W\n\014ListGateways\022\".socketpass." +
+      "v1.ListGatewaysRequest\032#.socketpass.v1.L" +
+      "istGatewaysResponseB}\n\020io.socketpass.v1B" +
+      "\024RegistryServiceProtoP\001\242\002\003SXX\252\002\rSocketpa" +
+      "ss.V1\312\002\rSocketpass\\V1\342\002\031Socketpass\\V1\\GP" +
+      "BMetadata\352\002\016Socketpass::V1b\006proto3"
     };
     descriptor = com.google.protobuf.Descriptors.FileDescriptor
       .internalBuildGeneratedFileFrom(descriptorData,
@@ -596,7 +597,7 @@ public final class RegistryServiceProto {
     internal_static_socketpass_v1_EndSessionsResponse_fieldAccessorTable = new
       com.google.protobuf.GeneratedMessageV3.FieldAccessorTable(
         internal_static_socketpass_v1_EndSessionsResponse_descriptor,
-        new java.lang.String[] { "Matched", "View", });
+        new java.lang.String[] { "Matched", "View", "WithoutSession", });
     internal_static_socketpass_v1_WatchSessionEndsRequest_descriptor =
       getDescriptor().getMessageTypes().get(31);
     internal_static_socketpass_v1_WatchSessionEndsRequest_fieldAccessorTable = new
