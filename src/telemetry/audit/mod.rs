@@ -197,16 +197,12 @@ impl Audit {
     /// A token that was taken; whom it is about is the identity provider's to tell.
     pub fn logout_token(&self, kind: logout::Kind, taken: Taken, remote_address: IpAddr) {
         let Some(out) = &self.out else { return };
-        let sockets = match taken {
-            Taken::Ended(sockets) => sockets,
-            Taken::Ignored | Taken::Repeated => 0,
-        };
         out.write(&LogoutLine {
             time: now(),
             event: "logout_token",
             kind: kind.name(),
             outcome: logout::Outcome::from(taken).name(),
-            sockets,
+            sockets: taken.sockets(),
             remote_address: remote_address.to_string(),
         });
     }
