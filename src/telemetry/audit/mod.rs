@@ -1,4 +1,5 @@
-//! The audit log: who was let in where, who was not, and who looked at or changed what is not theirs. A JSON object a line.
+//! The audit log: who was let in where, who was not, whose sockets were ended, and who looked at or changed what is not
+//! theirs. A JSON object a line.
 //!
 //! Lines hold no cookies, no secrets and no content of sessions: users are named by their identity alone, and session ids
 //! are shortened. They are handed to a thread that writes them, so that no decision waits for a disk; what the thread
@@ -22,8 +23,10 @@ use super::metrics::code_name;
 use crate::{
     authorize::{Decision, Handshake},
     config::telemetry::{Audit as Settings, AuditSink},
-    expression::path::Path,
+    expression::{packed, path::Path},
     logout::{self, Taken},
+    reason::Reason,
+    session_store::SessionId,
 };
 
 mod masked;
@@ -180,6 +183,47 @@ impl Audit {
             Value::Bool(_) => Some(value.clone()),
             Value::Null | Value::Array(_) | Value::Object(_) => None,
         }
+    }
+}
+
+#[derive(Serialize)]
+struct EndedLine<'l> {
+    time: String,
+    event: &'static str,
+    gateway_id: &'l str,
+    reason: &'static str,
+    user: Option<Value>,
+    session_id: Option<String>,
+    sockets: usize,
+}
+
+impl Audit {
+    /// A gateway has closed so many sockets of a session because it was told to. `user` is whose they were.
+    pub fn sockets_ended(
+        &self,
+        gateway_id: &str,
+        reason: Reason,
+        user: packed::Map<'_>,
+        session_id: &str,
+        sockets: usize,
+    ) {
+        let Some(out) = &self.out else { return };
+        let identity = user.at(self.identity.names.iter().map(|name| name.as_bytes()));
+        out.write(&EndedLine {
+            time: now(),
+            event: "sockets_ended",
+            gateway_id: cut(gateway_id),
+            reason: reason.name(),
+            user: identity.and_then(|identity| match identity {
+                packed::Value::Text(text) => Some(Value::from(cut(text.as_str()))),
+                packed::Value::Int(number) => Some(Value::from(number)),
+                packed::Value::Double(number) => Some(Value::from(number)),
+                packed::Value::Bool(flag) => Some(Value::from(flag)),
+                packed::Value::Null | packed::Value::List(_) | packed::Value::Map(_) => None,
+            }),
+            session_id: SessionId::new(session_id.to_owned()).map(|id| id.shortened()),
+            sockets,
+        });
     }
 }
 
