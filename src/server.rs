@@ -32,7 +32,7 @@ use crate::{
     http::{self, Logouts, Phase},
     logout::{Claims, EndSessions, Receiver, Unavailable},
     registry::{Registry, tally::CommandCounts},
-    session_end::{self, EndedSessions, Ender, SessionEnds},
+    session_end::{self, Ended, EndedSessions, Ender, KeepsRecord, SessionEnds},
     session_store::{self, Health as StoreHealth, SessionStore},
     task,
     telemetry::{
@@ -242,6 +242,7 @@ impl Server {
             stores: in_force.store.subscribe(),
             registry: Arc::clone(&registry),
             tally: Arc::clone(&ends),
+            keeper: Arc::new(ToAudit(Arc::clone(&audit))),
             interval: config.revalidate.interval,
         };
         let mut session_ends = SessionEnds::start(parts);
@@ -314,6 +315,17 @@ async fn quiet(grpc: &Capacity, http: &Capacity) {
     while quiet < QUIET_LOOKS {
         sleep(LOOK_EVERY).await;
         quiet = if grpc.is_quiet() && http.calls() == 0 { quiet + 1 } else { 0 };
+    }
+}
+
+/// Keeps a record of ended sockets in the audit log.
+#[derive(Debug)]
+struct ToAudit(Arc<Audit>);
+
+impl KeepsRecord for ToAudit {
+    fn ended(&self, ended: Ended<'_>) {
+        let Ended { gateway_id, reason, sockets, one } = ended;
+        self.0.sockets_ended(gateway_id, reason, one.user(), one.session_id(), sockets);
     }
 }
 

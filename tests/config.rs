@@ -133,6 +133,7 @@ fn what_is_set_and_counts_for_nothing_is_warned_of_by_name() {
         (vec![cookie_session, ("SESSION_STORE_TIMEOUT", "2s")], "session.store_timeout"),
         (vec![cookie_session, ("SESSION_PREFIX", "sess:")], "session.prefix"),
         (vec![cookie_session, ("LIMITS_EVICT_OLDEST", "true")], "limits.evict_oldest"),
+        (vec![("LIMITS_EVICT_OLDEST", "true")], "limits.evict_oldest"),
         (vec![("USER_LOOKUP", "u:{id}")], "user.lookup"),
         (vec![http, ("USER_LOOKUP", "u:{id}")], "user.lookup"),
         (vec![("USER_AUTHORIZATION", "Bearer x")], "user.authorization"),
@@ -153,6 +154,7 @@ fn what_is_set_and_counts_for_nothing_is_warned_of_by_name() {
     }
     let used = [cookie_session, ("SESSION_KEYGRIP_ALGORITHM", "sha512"), http, ("USER_CACHE_TTL", "5s")];
     assert_eq!(warnings(&used), []);
+    assert_eq!(warnings(&[("LIMITS_EVICT_OLDEST", "true"), ("LIMITS_MAX_SOCKETS_PER_USER", "3")]), []);
     assert!(!config(&[cookie_session, ("LIMITS_EVICT_OLDEST", "true")]).unwrap().limits.evict_oldest);
 }
 

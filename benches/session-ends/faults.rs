@@ -60,7 +60,7 @@ pub async fn run(logouts: usize, only: Option<&str>) {
     let mut count = |holds: bool| *(if holds { &mut passed } else { &mut failed }) += 1;
     if is_wanted("touched") {
         count(
-            touched("touched 1,000 times a second, notifications", &["--notify-keyspace-events", "Kg$x"])
+            touched("touched 1,000 times a second, notifications", &["--notify-keyspace-events", "Kg$xe"])
                 .await,
         );
         count(touched("touched 1,000 times a second, invalidations", &[]).await);

@@ -60,7 +60,7 @@ impl Pushes {
 
     async fn redis(self) -> (Redis, String) {
         let redis = match self {
-            Self::Notifications => Redis::start_with(&["--notify-keyspace-events", "Kg$x"]).await,
+            Self::Notifications => Redis::start_with(&["--notify-keyspace-events", "Kg$xe"]).await,
             Self::Invalidations | Self::None => Redis::start().await,
         };
         if self != Self::None {

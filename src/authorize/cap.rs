@@ -29,11 +29,15 @@ pub struct Cap {
 impl Cap {
     /// Whether one more may be opened. A user without an id is counted by nobody.
     pub(super) fn allows<T: Trace>(&self, user: &User, id_field: &[Box<str>], trace: &mut T) -> bool {
-        let Some(id) = id_of(user, id_field) else { return true };
+        let input = || format!("limits.max_sockets_per_user, {}", self.max);
+        let Some(id) = id_of(user, id_field) else {
+            trace.step(|| Step::passed(StepName::Cap, input(), why_not_counted(user, id_field)));
+            return true;
+        };
         let open = self.open.of(&id);
         let allows = self.evicts_oldest || open < self.max;
         trace.step(|| {
-            let input = format!("limits.max_sockets_per_user, {}", self.max);
+            let input = input();
             let found = format!("{open} open sockets of this user");
             if allows {
                 Step::passed(StepName::Cap, input, found)
@@ -43,6 +47,17 @@ impl Cap {
             }
         });
         allows
+    }
+}
+
+fn why_not_counted(user: &User, id_field: &[Box<str>]) -> String {
+    if user.logged_in() {
+        format!(
+            "not counted: no text or number stands at user.id_field, `{}`, of this user",
+            id_field.join(".")
+        )
+    } else {
+        "not counted: nobody is logged in".to_owned()
     }
 }
 

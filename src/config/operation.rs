@@ -247,6 +247,11 @@ impl Limits {
                  than limits.max_sockets_per_user is refused",
             );
             limits.evict_oldest = false;
+        } else if limits.evict_oldest && limits.max_sockets_per_user.is_none() {
+            reader.warn(
+                &EVICT_OLDEST,
+                "nothing uses it: limits.max_sockets_per_user is not set, so nobody has one socket too many",
+            );
         }
         limits
     }

@@ -85,8 +85,9 @@ const SINK: Setting = Setting {
     name: "audit.sink",
     kind: Kind::Text,
     default: Some("off"),
-    about: "Where the audit log goes: `off`, `stdout`, or the path of a file. A JSON object a line for each decision, and for \
-            each call that changes what others see or looks at what is not everybody's. Lines name users by their \
+    about: "Where the audit log goes: `off`, `stdout`, or the path of a file. A JSON object a line for each decision, for the \
+            sockets of a session that are ended, and for each call that changes what others see or looks at what is not \
+            everybody's. Lines name users by their \
             identity alone, shorten session ids and hold no cookies. The file is appended to and made with mode 0600; on SIGHUP \
             it is opened anew, for logrotate. A disk that is too slow loses lines, which \
             `socketpass_audit_lines_lost_total` counts; it does not hold up decisions.",

@@ -171,8 +171,16 @@ impl Taker {
         let (outcome, answer) = match taken {
             Ok(taken) => {
                 self.audit.logout_token(kind, taken, address);
-                tracing::info!(kind = kind.name(), %address, ?taken, "a logout token was taken");
-                (taken.into(), Answer::Done)
+                let outcome = Outcome::from(taken);
+                tracing::info!(
+                    kind = kind.name(),
+                    %address,
+                    outcome = outcome.name(),
+                    sockets = taken.sockets(),
+                    "{}",
+                    words(taken)
+                );
+                (outcome, Answer::Done)
             }
             Err(NotTaken::Refused(refusal)) => {
                 if let Some(tokens) = self.refused.again() {
@@ -208,6 +216,19 @@ impl Taker {
         };
         self.metrics.logout_token(kind, outcome);
         answer
+    }
+}
+
+/// What the log says of a token.
+fn words(taken: Taken) -> &'static str {
+    match taken {
+        Taken::Ended(_) => "a logout token was taken, and the sessions that it ends are destroyed",
+        Taken::Nobody => {
+            "a logout token was taken, and ended nothing: logout.match holds for no open socket. Whoever it is about has \
+             none open, or logout.match compares what is not the same (docs/logout.md)"
+        }
+        Taken::Ignored => "a logout token was taken, and ended nothing: it is about another kind of event",
+        Taken::Repeated => "a logout token was taken before, and its sender was told so again",
     }
 }
 

@@ -70,10 +70,22 @@ impl Kind {
 pub enum Taken {
     /// The sessions it ends are destroyed; so many open sockets stood on them.
     Ended(u64),
+    /// No open socket is of whom it is about, so that nothing was there to be destroyed.
+    Nobody,
     /// It ends none: none of its events is `session-revoked`.
     Ignored,
     /// It was taken before, and its sender had not heard so.
     Repeated,
+}
+
+impl Taken {
+    /// How many open sockets it was about.
+    pub const fn sockets(self) -> u64 {
+        match self {
+            Self::Ended(sockets) => sockets,
+            Self::Nobody | Self::Ignored | Self::Repeated => 0,
+        }
+    }
 }
 
 /// What became of a token, for those who count.
@@ -81,6 +93,8 @@ pub enum Taken {
 pub enum Outcome {
     /// [`Taken::Ended`]
     Ended,
+    /// [`Taken::Nobody`]
+    Nobody,
     /// [`Taken::Ignored`]
     Ignored,
     /// [`Taken::Repeated`]
@@ -95,13 +109,21 @@ pub enum Outcome {
 
 impl Outcome {
     /// Every outcome.
-    pub const ALL: [Self; 6] =
-        [Self::Ended, Self::Ignored, Self::Repeated, Self::Refused, Self::Limited, Self::Unavailable];
+    pub const ALL: [Self; 7] = [
+        Self::Ended,
+        Self::Nobody,
+        Self::Ignored,
+        Self::Repeated,
+        Self::Refused,
+        Self::Limited,
+        Self::Unavailable,
+    ];
 
     /// As labels and lines have it.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Ended => "ended",
+            Self::Nobody => "nobody",
             Self::Ignored => "ignored",
             Self::Repeated => "repeated",
             Self::Refused => "refused",
@@ -115,6 +137,7 @@ impl From<Taken> for Outcome {
     fn from(taken: Taken) -> Self {
         match taken {
             Taken::Ended(_) => Self::Ended,
+            Taken::Nobody => Self::Nobody,
             Taken::Ignored => Self::Ignored,
             Taken::Repeated => Self::Repeated,
         }
@@ -179,7 +202,10 @@ impl Receiver {
             (Place::Taken, Kind::BackChannel) => return Err(Refusal::REPEATED.into()),
         };
         let taken = match says {
-            Says::Logout => Taken::Ended(self.ender.end_sessions(&claims).await?),
+            Says::Logout => match self.ender.end_sessions(&claims).await? {
+                0 => Taken::Nobody,
+                sockets => Taken::Ended(sockets),
+            },
             Says::SomethingElse => Taken::Ignored,
         };
         place.done();

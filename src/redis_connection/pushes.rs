@@ -13,7 +13,7 @@ use super::{
 };
 use crate::{config::redis_url::Topology, task};
 
-/// How often a connection is asked whether it is still there, and a cluster for its primaries.
+/// How often a connection is asked whether it is still there and tells as it did, and a cluster for its primaries.
 const CHECK_EVERY: Duration = Duration::from_secs(1);
 
 /// Between attempts.
@@ -117,7 +117,7 @@ impl Follower {
                 Ok((connection, means)) => {
                     delay = RETRY_FIRST;
                     self.listener.is_told(&server, Ok(means));
-                    self.stay(connection).await
+                    self.stay(connection, means).await
                 }
                 Err(cause) => cause,
             };
@@ -135,7 +135,9 @@ impl Follower {
             Ok(())
         };
         let mut connection = self.connector.connect_listening(self.address.as_ref(), hear).await?;
-        let means = self.means(&mut connection).await?;
+        // Many managed servers refuse CONFIG: there nobody knows.
+        let notifies = self.notifies(&mut connection).await.unwrap_or(false);
+        let means = if notifies { Means::Notifications } else { Means::Invalidations };
         let command = match means {
             Means::Notifications => {
                 let mut command = redis::cmd("PSUBSCRIBE");
@@ -153,30 +155,35 @@ impl Follower {
         Ok((connection, means))
     }
 
-    /// Many managed servers refuse CONFIG: there nobody knows, and invalidations are asked for.
-    async fn means(&self, connection: &mut Connection) -> Result<Means, String> {
+    /// Whether the server notifies of all that becomes of keys; `None` when it does not say. One that leaves out something
+    /// leaves it out in silence, so its invalidations are better.
+    async fn notifies(&self, connection: &mut Connection) -> Option<bool> {
         let mut command = redis::cmd("CONFIG");
         command.arg("GET").arg("notify-keyspace-events");
-        let answer = match connection.ask_within(&command, self.connector.timeout()).await {
-            Ok(answer) => answer,
-            // It answers something else, if it answers at all.
-            Err(_) => return Ok(Means::Invalidations),
-        };
-        let flags = HashMap::<String, String>::from_redis_value(answer).unwrap_or_default();
-        let flags = flags.into_values().next().unwrap_or_default();
-        let tells_all = flags.contains('A') || ['g', '$', 'x'].into_iter().all(|flag| flags.contains(flag));
-        Ok(if flags.contains('K') && tells_all { Means::Notifications } else { Means::Invalidations })
+        let answer = connection.ask_within(&command, self.connector.timeout()).await.ok()?;
+        let flags = HashMap::<String, String>::from_redis_value(answer).ok()?.into_values().next()?;
+        Some(tells_all(&flags))
     }
 
-    /// Stays as long as the server answers, and says why it does not.
-    async fn stay(&self, mut connection: Connection) -> String {
+    /// Stays as long as the server answers and tells by this means, and says why it does not.
+    async fn stay(&self, mut connection: Connection, means: Means) -> String {
         loop {
             sleep(CHECK_EVERY).await;
             if let Err(cause) = connection.check(self.connector.timeout()).await {
                 return cause;
             }
+            // A server that is told to notify of less goes on as if nothing had been.
+            if means == Means::Notifications && self.notifies(&mut connection).await == Some(false) {
+                return "`notify-keyspace-events` of the server is not `KA` or `Kg$xe` any more".to_owned();
+            }
         }
     }
+}
+
+/// Whether these `notify-keyspace-events` are all that can become of a text: `g` deleted or renamed, `$` set, `x` expired,
+/// `e` evicted.
+fn tells_all(flags: &str) -> bool {
+    flags.contains('K') && (flags.contains('A') || "g$xe".chars().all(|flag| flags.contains(flag)))
 }
 
 /// What a push says of keys that begin with this, which is cut off.
@@ -260,6 +267,16 @@ mod tests {
         }
         assert_eq!(told("expire"), [Pushed::Touched(b"a:b".to_vec())]);
         assert_eq!(told("keymiss"), []);
+    }
+
+    #[test]
+    fn what_leaves_out_evicted_keys_is_not_all() {
+        for all in ["AK", "KA", "Kg$xe", "g$xeKE"] {
+            assert!(tells_all(all), "{all}");
+        }
+        for some in ["", "K", "AE", "g$xe", "g$xK", "g$eK"] {
+            assert!(!tells_all(some), "{some}");
+        }
     }
 
     #[test]

@@ -14,6 +14,7 @@ use tokio::{
 };
 
 use super::{
+    ended::{self, KeepsRecord},
     lines::{Lines, Matter, Open, Retry, longer},
     pace::{Granted, Pace, Turn},
     tally::Tally,
@@ -24,6 +25,7 @@ use crate::{
         Registry,
         command::{CloseText, Task},
         dispatch::Outcome,
+        record::Record,
         view::member::Member,
     },
 };
@@ -50,7 +52,7 @@ type Key = (Arc<str>, Box<str>);
 #[derive(Clone, Debug)]
 pub(super) struct End {
     pub(super) gateway_id: Arc<str>,
-    pub(super) socket_id: Box<str>,
+    pub(super) record: Record,
     pub(super) reason: Reason,
     /// The session that was asked, which is asked again if it comes to nothing.
     pub(super) asked: Arc<str>,
@@ -62,7 +64,7 @@ impl End {
     pub(super) fn of(member: &Member, reason: Reason, asked: &Arc<str>) -> Self {
         Self {
             gateway_id: Arc::clone(&member.info.gateway_id),
-            socket_id: member.record.socket_id().into(),
+            record: member.record.clone(),
             reason,
             asked: Arc::clone(asked),
             tenure: ELSEWHERE,
@@ -70,7 +72,11 @@ impl End {
     }
 
     fn key(&self) -> Key {
-        (Arc::clone(&self.gateway_id), self.socket_id.clone())
+        (Arc::clone(&self.gateway_id), self.socket_id().into())
+    }
+
+    fn socket_id(&self) -> &str {
+        self.record.socket_id()
     }
 }
 
@@ -136,6 +142,7 @@ impl Endings {
         lines: Arc<Lines>,
         retry: mpsc::UnboundedSender<Retry>,
         tally: Arc<Tally>,
+        keeper: Arc<dyn KeepsRecord>,
     ) -> (Self, Ending) {
         let (out, handed_in) = mpsc::unbounded_channel();
         let trials = Arc::new(Trials::default());
@@ -146,6 +153,7 @@ impl Endings {
             handed_in,
             retry,
             tally: Arc::clone(&tally),
+            keeper,
         };
         let pace = Mutex::new(Pace::new(Instant::now()));
         (Self { registry, lines, trials, pace, out, tally }, ending)
@@ -219,6 +227,7 @@ pub(super) struct Ending {
     handed_in: mpsc::UnboundedReceiver<End>,
     retry: mpsc::UnboundedSender<Retry>,
     tally: Arc<Tally>,
+    keeper: Arc<dyn KeepsRecord>,
 }
 
 /// Sockets that one command ends. Dropped, they may be ended again.
@@ -226,15 +235,25 @@ struct UnderWay {
     ends: Vec<End>,
     trials: Arc<Trials>,
     tally: Arc<Tally>,
+    keeper: Arc<dyn KeepsRecord>,
     /// Those of which the gateway says that they are closed.
     done: HashSet<String>,
+}
+
+impl UnderWay {
+    /// Tells of those that are closed.
+    fn tell(&self) {
+        let Some(End { gateway_id, reason, .. }) = self.ends.first() else { return };
+        let closed = self.ends.iter().filter(|end| self.done.contains(end.socket_id()));
+        ended::tell(&*self.keeper, gateway_id, *reason, closed.map(|end| &end.record));
+    }
 }
 
 impl Drop for UnderWay {
     fn drop(&mut self) {
         let mut trials = self.trials.lock();
         for end in &self.ends {
-            self.tally.is_settled(end.reason, self.done.contains(&*end.socket_id));
+            self.tally.is_settled(end.reason, self.done.contains(end.socket_id()));
             if let Entry::Occupied(trial) = trials.entry(end.key())
                 && trial.get().is_of(end.tenure)
             {
@@ -269,6 +288,7 @@ impl Ending {
                     ends,
                     trials: Arc::clone(&self.trials),
                     tally: Arc::clone(&self.tally),
+                    keeper: Arc::clone(&self.keeper),
                     done: HashSet::new(),
                 };
                 told.spawn(async move {
@@ -318,6 +338,7 @@ fn is_over(
         Outcome::Answered(done) => {
             open.answered(done.len());
             under_way.done = done.into_iter().collect();
+            under_way.tell();
             None
         }
         Outcome::Unreachable => Some(open.unanswered()),
@@ -325,8 +346,8 @@ fn is_over(
     let now = Instant::now();
     let mut trials = under_way.trials.lock();
     for end in &under_way.ends {
-        let End { gateway_id, socket_id, asked, .. } = end;
-        if under_way.done.contains(&**socket_id) || !registry.is_open(gateway_id, socket_id) {
+        let End { gateway_id, asked, .. } = end;
+        if under_way.done.contains(end.socket_id()) || !registry.is_open(gateway_id, end.socket_id()) {
             continue;
         }
         let trial = trials.get(&end.key()).copied();
@@ -362,7 +383,7 @@ fn commands(ends: Vec<End>) -> Vec<(Arc<str>, Task, Vec<End>)> {
             // Sockets end for no reason that has no code.
             let Some(close) = reason.close() else { continue };
             let task = Task::Disconnect {
-                socket_ids: chunk.iter().map(|end| end.socket_id.to_string()).collect(),
+                socket_ids: chunk.iter().map(|end| end.socket_id().to_owned()).collect(),
                 close: CloseText { code: close.code, reason: close.reason.to_owned() },
                 reason: *reason,
             };
@@ -375,6 +396,7 @@ fn commands(ends: Vec<End>) -> Vec<(Arc<str>, Task, Vec<End>)> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::registry::record::{Builder, Socket};
 
     #[test]
     fn few_ends_go_at_once_and_many_together() {
@@ -395,9 +417,17 @@ mod tests {
 
     #[test]
     fn sockets_of_a_gateway_go_together_by_their_reason() {
+        let record = |socket_id: &str| {
+            let mut builder = Builder::default();
+            for _user_and_data in 0..2 {
+                let nothing = builder.packer().begin_map();
+                builder.packer().end(nothing);
+            }
+            builder.finish(&Socket { socket_id, ..Socket::default() })
+        };
         let end = |gateway: &str, socket: &str, reason| End {
             gateway_id: gateway.into(),
-            socket_id: socket.into(),
+            record: record(socket),
             reason,
             asked: "x".into(),
             tenure: 1,

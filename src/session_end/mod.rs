@@ -5,7 +5,7 @@
 //! session that is absent is to be believed so, `verdict.rs` what the answer means for a socket, and `beyond_cap.rs` what
 //! somebody has open too much. Then `endings.rs` ends sockets, at the pace that `pace.rs` allows, and `user_changes.rs` tells
 //! gateways of users who have changed, both as far as `lines.rs` says that a gateway answers; `watchers.rs` has those hear of it
-//! who watch. Whatever could not be done is asked again, and nothing waits in a queue for an answer that may be old. `ender.rs`
+//! who watch, and `ended.rs` whoever keeps a record. Whatever could not be done is asked again, and nothing waits in a queue for an answer that may be old. `ender.rs`
 //! ends sessions from outside.
 
 use std::{
@@ -39,6 +39,7 @@ use crate::{
 mod asker;
 mod beyond_cap;
 mod doubt;
+mod ended;
 mod ender;
 mod endings;
 mod lines;
@@ -53,6 +54,7 @@ mod verdict;
 mod watchers;
 
 pub use self::{
+    ended::{Ended, KeepsRecord},
     ender::{CannotEnd, EndedSessions, Ender},
     tally::{Figures, Tally},
 };
@@ -71,6 +73,8 @@ pub struct Parts {
     pub registry: Arc<Registry>,
     /// What is counted.
     pub tally: Arc<Tally>,
+    /// Who keeps a record of what was ended.
+    pub keeper: Arc<dyn KeepsRecord>,
     /// Each session is asked again at least this often.
     pub interval: Duration,
 }
@@ -89,8 +93,13 @@ impl SessionEnds {
         let (retry, retried) = mpsc::unbounded_channel();
         let lines = Arc::new(Lines::new(retry.clone()));
         let (registry, tally) = (&parts.registry, &parts.tally);
-        let (endings, ending) =
-            Endings::new(Arc::clone(registry), Arc::clone(&lines), retry.clone(), Arc::clone(tally));
+        let (endings, ending) = Endings::new(
+            Arc::clone(registry),
+            Arc::clone(&lines),
+            retry.clone(),
+            Arc::clone(tally),
+            parts.keeper,
+        );
         let (user_changes, telling) =
             UserChanges::new(Arc::clone(registry), Arc::clone(&lines), retry, Arc::clone(tally));
         let doubt = Arc::new(Doubt::default());
@@ -118,6 +127,7 @@ impl SessionEnds {
         };
         let connection = watch_connection(parts.stores.clone(), parts.registry, doubt);
         let mut tasks = JoinSet::new();
+        tasks.spawn(ended::sum_up(Arc::clone(&work.tally)));
         tasks.spawn(work.run());
         tasks.spawn(ending.run());
         tasks.spawn(telling.run());

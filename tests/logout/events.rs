@@ -37,14 +37,18 @@ async fn a_revoked_session_is_ended_and_acknowledged_once_it_is() {
     assert_eq!(door.revoked(&other).await.status, 202, "an event of another kind is none of our business");
     assert_eq!(door.ender.asked().len(), 2);
 
+    *door.ender.answer.lock().unwrap() = Ok(0);
+    let of_nobody = issuer.revoked("3").await;
+    assert_eq!(door.revoked(&of_nobody).await.status, 202, "its sender knows of no open sockets");
+
     let counted = scrape(&door.http).await;
-    for outcome in ["ended", "repeated", "ignored", "unavailable"] {
+    for outcome in ["ended", "nobody", "repeated", "ignored", "unavailable"] {
         let series = format!("socketpass_logout_tokens_total{{kind=\"caep\",outcome=\"{outcome}\"}}");
         assert_eq!(counted[&series], 1.0, "{series}");
     }
     let lines = door.stop().await;
     let outcomes: Vec<_> = lines.iter().map(|line| (&line["outcome"], &line["sockets"])).collect();
-    assert_eq!(json!(outcomes), json!([["ended", 2], ["repeated", 0], ["ignored", 0]]));
+    assert_eq!(json!(outcomes), json!([["ended", 2], ["repeated", 0], ["ignored", 0], ["nobody", 0]]));
 }
 
 #[tokio::test]

@@ -2,8 +2,10 @@
 
 use std::{fs, path::Path};
 
+use serde_json::json;
 use socketpass::config::logout::Match;
 
+use super::SESSION_REVOKED;
 use crate::support::service::{ServiceProcess, command, config};
 
 const ALL: [(&str, &str); 4] = [
@@ -64,10 +66,18 @@ fn the_examples_of_the_document_are_expressions() {
     let table = text.lines().filter(|line| line.starts_with("| "));
     let examples = table.filter_map(|line| line.strip_suffix("` |")?.rsplit_once("| `"));
     let examples: Vec<_> = examples.filter(|(_, example)| example.contains("claims.")).collect();
-    assert_eq!(examples.len(), 5);
-    for (_, example) in examples {
+    assert_eq!(examples.len(), 6);
+    for (_, example) in &examples {
         Match::compile(example).unwrap_or_else(|error| panic!("{example}: {error}"));
     }
+
+    // As CAEP's drafts had it.
+    let (_, example) = examples.iter().find(|(of, _)| of.contains("`subject` in the event")).unwrap();
+    let mut token = super::revoked("https://id.example", "1");
+    token["events"][SESSION_REVOKED]["subject"] =
+        json!({"format": "iss_sub", "iss": "https://id.example", "sub": "ana"});
+    let asks = Match::compile(example).unwrap().of(token.as_object().unwrap()).unwrap();
+    assert_eq!(asks.expr().to_string(), r#"user.sub == "ana""#);
 }
 
 #[tokio::test]

@@ -94,6 +94,13 @@ async fn who_has_no_id_is_not_counted() {
     let mut chat = gateway(&service, "chat", vec![nameless("a"), nameless("b"), nameless("c")]).await;
     are_asked(&service, 1).await;
     assert!(authorize(&mut client, with_cookie(&cookie(ANA_ID))).await.accepted);
+    let explained = explain(&mut client, with_cookie(&cookie(ANA_ID))).await;
+    let step = explained.steps.last().unwrap();
+    assert_eq!((step.name.as_str(), step.ok), ("cap", true));
+    assert!(
+        step.found.starts_with("not counted: ") && step.found.contains("user.id_field, `id`"),
+        "{step:?}"
+    );
     is_told_nothing(&mut chat, Duration::from_millis(300)).await;
     service.stop().await;
 }

@@ -18,15 +18,16 @@ use crate::support::{
     ANA, ANA_ID,
     callers::Caller,
     cookie,
-    gateway::opened,
+    gateway::{Gateway, hello, opened},
     redis::Redis,
-    service::{Service, authorize, with_cookie},
+    service::{Service, ServiceProcess, authorize, with_cookie},
+    until,
 };
 
 const A_WHILE: Duration = Duration::from_millis(500);
 
 /// However the store tells of changes.
-const MEANS: [&[&str]; 2] = [&[], &["--notify-keyspace-events", "Kg$x"]];
+const MEANS: [&[&str]; 2] = [&[], &["--notify-keyspace-events", "Kg$xe"]];
 
 #[tokio::test]
 async fn a_session_that_is_destroyed_takes_its_sockets_along_wherever_they_are() {
@@ -52,6 +53,50 @@ async fn a_session_that_is_destroyed_takes_its_sockets_along_wherever_they_are()
         assert_eq!(caller.ids("true").await, ["chat/b"]);
         service.stop().await;
     }
+}
+
+#[tokio::test]
+async fn a_session_that_is_evicted_ends_even_where_notifications_leave_that_out() {
+    for flags in ["", "Kg$x", "Kg$xe"] {
+        let redis = Redis::start_with(&["--notify-keyspace-events", flags]).await;
+        let ana = json!({"id": 1});
+        redis.put("one", &session_of(&ana)).await;
+        let service = start(&redis, &[]).await;
+        let mut chat = gateway(&service, "chat", vec![socket_of("a", "one", &ana)]).await;
+        are_asked(&service, 1).await;
+        for (name, value) in [("maxmemory-policy", "allkeys-random"), ("maxmemory", "1")] {
+            configure(&redis, name, value).await;
+        }
+        ends(&mut chat, &["a"], 4500, "session_not_found").await;
+        service.stop().await;
+    }
+}
+
+#[tokio::test]
+async fn a_store_that_notifies_of_less_than_before_is_heard_by_other_means() {
+    for less in ["", "Kg$x"] {
+        let redis = Redis::start_with(&["--notify-keyspace-events", "KA"]).await;
+        let ana = json!({"id": 1});
+        redis.put("one", &session_of(&ana)).await;
+        let url = redis.url();
+        let settings = [("SESSION_STORE", url.as_str()), ("REVALIDATE_INTERVAL", "1h")];
+        let service = ServiceProcess::start(&settings).await;
+        let output = service.process.output();
+        let mut chat =
+            Gateway::list(&service.grpc, hello("chat", "one"), vec![socket_of("a", "one", &ana)]).await;
+        until("notifications", || async { output.text().contains("by keyspace notifications") }).await;
+        configure(&redis, "notify-keyspace-events", less).await;
+        until("invalidations", || async { output.text().contains("by invalidations") }).await;
+        assert!(output.text().contains("`notify-keyspace-events` of the server is not"), "{}", output.text());
+        delete(&redis, "one").await;
+        ends(&mut chat, &["a"], 4500, "session_not_found").await;
+    }
+}
+
+async fn configure(redis: &Redis, name: &str, value: &str) {
+    let mut command = redis::cmd("CONFIG");
+    command.arg(&["SET", name, value]);
+    let () = command.query_async(&mut redis.connection().await).await.unwrap();
 }
 
 #[tokio::test]

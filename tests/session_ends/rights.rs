@@ -14,7 +14,7 @@ use crate::support::{
 async fn these_are_enough_to_hear_of_ends() {
     let means: [(&[&str], &[&str]); 2] = [
         (&[], &["+client|tracking"]),
-        (&["--notify-keyspace-events", "Kg$x"], &["+psubscribe", "+config|get", "&__keyspace@0__:sess:*"]),
+        (&["--notify-keyspace-events", "Kg$xe"], &["+psubscribe", "+config|get", "&__keyspace@0__:sess:*"]),
     ];
     for (server, rights) in means {
         let redis = Redis::start_with(server).await;

@@ -16,6 +16,7 @@ use tonic::{Code, Request};
 
 use super::scrape;
 use crate::door::{registry as with_token, settings_of};
+use crate::session_ends::{delete, ends, socket_of};
 use crate::support::{
     ANA_ID, SECRET, cookie,
     gateway::{Gateway, hello, object, registry, socket},
@@ -153,7 +154,7 @@ async fn decisions_and_admins_calls_are_kept_with_fields_masked() {
     );
     let manual = fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/telemetry.md")).unwrap();
     let shown: Vec<_> = manual.lines().filter(|line| line.starts_with('{')).map(shape).collect();
-    assert_eq!(shown, [shape(&kept[0].to_string()), shape(&kept[4].to_string())]);
+    assert_eq!(shown[..2], [shape(&kept[0].to_string()), shape(&kept[4].to_string())]);
     let text = fs::read_to_string(&path).unwrap();
     let signature = signed(SECRET, ANA_ID).rsplit_once('.').unwrap().1.to_owned();
     for secret in [ANA_ID, "somebody-who-left", &signature, "Ana"] {
@@ -269,4 +270,51 @@ async fn what_is_for_admins_alone_is_kept_also_when_it_was_refused() {
         ]
     );
     service.stop().await;
+}
+
+#[tokio::test]
+async fn sockets_that_end_are_kept_with_whose_they_were_and_why() {
+    let redis = Redis::start().await;
+    put_ana(&redis).await;
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("audit.jsonl");
+    let (sink, url) = (path.display().to_string(), redis.url());
+    let settings = [
+        ("AUDIT_SINK", &*sink),
+        ("SESSION_STORE", &url),
+        ("REVALIDATE_INTERVAL", "1h"),
+        ("LOG_FILTER", "info,socketpass=debug"),
+    ];
+    let service = ServiceProcess::start(&settings).await;
+    let of_ana = |id| socket_of(id, ANA_ID, &json!({"id": 1, "name": "Ana"}));
+    let mut gateway =
+        Gateway::list(&service.grpc, hello("chat-1", "a"), vec![of_ana("s1"), of_ana("s2")]).await;
+    until("who they are is known", || async {
+        scrape(&service.http).await["socketpass_session_questions_total{reason=\"authorized\"}"] >= 1.0
+    })
+    .await;
+    delete(&redis, ANA_ID).await;
+    ends(&mut gateway, &["s1", "s2"], 4500, "session_not_found").await;
+
+    let kept: Vec<_> = so_many(&path, 1).await.into_iter().map(timeless).collect();
+    assert_eq!(
+        kept,
+        [json!({
+            "event": "sockets_ended", "gateway_id": "chat-1", "reason": "session_not_found", "user": 1,
+            "session_id": "Zk3…", "sockets": 2,
+        })]
+    );
+    let manual = fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/telemetry.md")).unwrap();
+    let shown = manual.lines().find(|line| line.contains(r#""event":"sockets_ended""#)).unwrap();
+    assert_eq!(shape(shown), shape(&kept[0].to_string()));
+
+    let output = service.process.output();
+    let lines = [
+        output.line("sockets of a session were ended").await,
+        output.line("sockets were ended; not_ended").await,
+    ];
+    for line in lines {
+        assert!(line.contains("session_not_found") && line.contains('2'), "{line}");
+        assert!(!line.contains(ANA_ID) && !line.contains("Ana"), "{line}");
+    }
 }

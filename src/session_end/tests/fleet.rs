@@ -26,7 +26,7 @@ use crate::{
         record::{Builder, Record, Socket},
         streams::stream::{Batch, Stream},
     },
-    session_end::{Parts, SessionEnds, Tally},
+    session_end::{Ended, KeepsRecord, Parts, SessionEnds, Tally},
     session_store::SessionStore,
     user_source::SessionUser,
 };
@@ -36,6 +36,14 @@ pub(super) const INTERVAL: Duration = Duration::from_secs(30);
 
 /// Whoever is logged in is accepted, and in the lobby everybody.
 const POLICY: &str = "user.logged_in || socket.namespace == '/lobby'";
+
+/// Keeps no record.
+#[derive(Debug)]
+struct NoRecord;
+
+impl KeepsRecord for NoRecord {
+    fn ended(&self, _: Ended<'_>) {}
+}
 
 /// The fleet.
 pub(super) struct Fleet {
@@ -63,6 +71,7 @@ impl Fleet {
             stores: receiver,
             registry: Arc::clone(&registry),
             tally: Arc::clone(&tally),
+            keeper: Arc::new(NoRecord),
             interval: INTERVAL,
         });
         Self { store, tally, gateways: Vec::new(), registry, _stores: stores, _work: work }

@@ -1,4 +1,5 @@
-//! The audit log: who was let in where, who was not, and who looked at or changed what is not theirs. A JSON object a line.
+//! The audit log: who was let in where, who was not, whose sockets were ended, and who looked at or changed what is not
+//! theirs. A JSON object a line.
 //!
 //! Lines hold no cookies, no secrets and no content of sessions: users are named by their identity alone, and session ids
 //! are shortened. They are handed to a thread that writes them, so that no decision waits for a disk; what the thread
@@ -22,9 +23,11 @@ use super::metrics::code_name;
 use crate::{
     authorize::{Decision, Handshake},
     config::telemetry::{Audit as Settings, AuditSink},
-    expression::path::Path,
+    expression::{packed, path::Path},
     logout::{self, Taken},
+    reason::Reason,
     session_end::EndedSessions,
+    session_store::SessionId,
 };
 
 mod masked;
@@ -185,6 +188,47 @@ impl Audit {
 }
 
 #[derive(Serialize)]
+struct EndedLine<'l> {
+    time: String,
+    event: &'static str,
+    gateway_id: &'l str,
+    reason: &'static str,
+    user: Option<Value>,
+    session_id: Option<String>,
+    sockets: usize,
+}
+
+impl Audit {
+    /// A gateway has closed so many sockets of a session because it was told to. `user` is whose they were.
+    pub fn sockets_ended(
+        &self,
+        gateway_id: &str,
+        reason: Reason,
+        user: packed::Map<'_>,
+        session_id: &str,
+        sockets: usize,
+    ) {
+        let Some(out) = &self.out else { return };
+        let identity = user.at(self.identity.names.iter().map(|name| name.as_bytes()));
+        out.write(&EndedLine {
+            time: now(),
+            event: "sockets_ended",
+            gateway_id: cut(gateway_id),
+            reason: reason.name(),
+            user: identity.and_then(|identity| match identity {
+                packed::Value::Text(text) => Some(Value::from(cut(text.as_str()))),
+                packed::Value::Int(number) => Some(Value::from(number)),
+                packed::Value::Double(number) => Some(Value::from(number)),
+                packed::Value::Bool(flag) => Some(Value::from(flag)),
+                packed::Value::Null | packed::Value::List(_) | packed::Value::Map(_) => None,
+            }),
+            session_id: SessionId::new(session_id.to_owned()).map(|id| id.shortened()),
+            sockets,
+        });
+    }
+}
+
+#[derive(Serialize)]
 struct LogoutLine {
     time: String,
     event: &'static str,
@@ -198,16 +242,12 @@ impl Audit {
     /// A token that was taken; whom it is about is the identity provider's to tell.
     pub fn logout_token(&self, kind: logout::Kind, taken: Taken, remote_address: IpAddr) {
         let Some(out) = &self.out else { return };
-        let sockets = match taken {
-            Taken::Ended(sockets) => sockets,
-            Taken::Ignored | Taken::Repeated => 0,
-        };
         out.write(&LogoutLine {
             time: now(),
             event: "logout_token",
             kind: kind.name(),
             outcome: logout::Outcome::from(taken).name(),
-            sockets,
+            sockets: taken.sockets(),
             remote_address: remote_address.to_string(),
         });
     }

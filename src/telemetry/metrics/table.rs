@@ -273,9 +273,10 @@ pub(super) const LOGOUT_TOKENS: Metric = Metric {
         ("kind", "`backchannel`: OpenID Connect Back-Channel Logout; `caep`: CAEP's `session-revoked`"),
         (
             "outcome",
-            "`ended`: the sessions that it ends, if any, are destroyed; `ignored`: an event of another kind; `repeated`: taken \
-             before, and acknowledged again; `refused`: it is not what it should be; `limited`: refused, after too many from \
-             the address; `unavailable`: its sender was told to come again",
+            "`ended`: the sessions that it ends are destroyed; `nobody`: `logout.match` holds for no open socket, so it ends \
+             none; `ignored`: an event of another kind; `repeated`: taken before, and acknowledged again; `refused`: it is not \
+             what it should be; `limited`: refused, after too many from the address; `unavailable`: its sender was told to come \
+             again",
         ),
     ],
     ..metric("logout_tokens", Kind::Counter, "Tokens that came to end sessions")
