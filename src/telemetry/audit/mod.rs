@@ -24,7 +24,6 @@ use crate::{
     config::telemetry::{Audit as Settings, AuditSink},
     expression::path::Path,
     logout::{self, Taken},
-    session_end::EndedSessions,
 };
 
 mod masked;
@@ -238,13 +237,15 @@ pub struct Settled {
 
 /// What came of ending sessions.
 #[derive(Clone, Copy, Debug, Serialize)]
-struct Ended {
+pub struct Ended {
     /// Sockets that matched.
-    matched: u64,
+    pub matched: u64,
     /// Those of them that have no session, and stay.
-    without_session: u64,
-    sessions_destroyed: u64,
-    sessions_left: u64,
+    pub without_session: u64,
+    /// Sessions that the store has destroyed.
+    pub sessions_destroyed: u64,
+    /// Sessions that it has not.
+    pub sessions_left: u64,
 }
 
 /// What came of a call.
@@ -316,9 +317,7 @@ impl AdminCall {
     }
 
     /// It has ended these sessions.
-    pub fn has_ended(&mut self, sessions: &EndedSessions) {
-        let EndedSessions { matched, without_session, destroyed, left, coverage: _ } = *sessions;
-        let ended = Ended { matched, without_session, sessions_destroyed: destroyed, sessions_left: left };
+    pub fn has_ended(&mut self, ended: Ended) {
         self.details.outcome = Some(CameOf::EndSessions(ended));
     }
 
