@@ -42,7 +42,7 @@ use crate::{
     },
     session_end::{CannotEnd, EndedSessions, Ender},
     telemetry::{
-        audit::Settled,
+        audit::{Ended as Counted, Settled},
         metrics::door::{DoorMetrics, Limit},
     },
 };
@@ -148,6 +148,11 @@ fn caller(call: &CallContext) -> Result<&Caller, Status> {
 fn settled(progress: Progress) -> Settled {
     let Progress { matched, done, failed, unreachable } = progress;
     Settled { matched, done, failed, unreachable }
+}
+
+fn counted(ended: &EndedSessions) -> Counted {
+    let EndedSessions { matched, without_session, destroyed, left, coverage: _ } = *ended;
+    Counted { matched, without_session, sessions_destroyed: destroyed, sessions_left: left }
 }
 
 fn broken_off(broken: BrokenOff) -> Status {
@@ -275,7 +280,7 @@ impl RegistryService for RegistryDoor {
         let query = self.query(&call, filter, params).await?;
         let ended = self.ender.end(&query).await;
         if let Ok(ended) | Err(CannotEnd::Store(ended) | CannotEnd::Refused(ended)) = &ended {
-            call.keep(|kept| kept.has_ended(ended));
+            call.keep(|kept| kept.has_ended(counted(ended)));
         }
         let EndedSessions { matched, without_session, coverage, .. } = ended.map_err(|why| match why {
             CannotEnd::TooMany => retry::soon(&why.to_string()),

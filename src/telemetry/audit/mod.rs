@@ -26,7 +26,6 @@ use crate::{
     expression::{packed, path::Path},
     logout::{self, Taken},
     reason::Reason,
-    session_end::EndedSessions,
     session_store::SessionId,
 };
 
@@ -278,13 +277,15 @@ pub struct Settled {
 
 /// What came of ending sessions.
 #[derive(Clone, Copy, Debug, Serialize)]
-struct Ended {
+pub struct Ended {
     /// Sockets that matched.
-    matched: u64,
+    pub matched: u64,
     /// Those of them that have no session, and stay.
-    without_session: u64,
-    sessions_destroyed: u64,
-    sessions_left: u64,
+    pub without_session: u64,
+    /// Sessions that the store has destroyed.
+    pub sessions_destroyed: u64,
+    /// Sessions that it has not.
+    pub sessions_left: u64,
 }
 
 /// What came of a call.
@@ -356,9 +357,7 @@ impl AdminCall {
     }
 
     /// It has ended these sessions.
-    pub fn has_ended(&mut self, sessions: &EndedSessions) {
-        let EndedSessions { matched, without_session, destroyed, left, coverage: _ } = *sessions;
-        let ended = Ended { matched, without_session, sessions_destroyed: destroyed, sessions_left: left };
+    pub fn has_ended(&mut self, ended: Ended) {
         self.details.outcome = Some(CameOf::EndSessions(ended));
     }
 
