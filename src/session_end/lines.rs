@@ -40,6 +40,16 @@ pub(super) enum Matter {
     Users,
 }
 
+impl Matter {
+    /// How much of it may be open.
+    fn most(self) -> usize {
+        match self {
+            Self::Ends => SOCKETS,
+            Self::Users => COMMANDS,
+        }
+    }
+}
+
 /// The gateways' lines.
 #[derive(Debug)]
 pub(super) struct Lines {
@@ -125,10 +135,14 @@ impl Side {
         let is_paused = self.pause.is_some_and(|(until, _)| now < until);
         // After a pause one try has to do.
         let is_trying = self.pause.is_some() && self.open > 0;
-        let is_silent = self.silent_since.is_some_and(|since| now - since > SILENT);
+        let is_silent = self.is_silent(now);
         let room = if is_paused || is_trying || is_silent { 0 } else { most.saturating_sub(self.open) };
         let room = room.min(wanted);
         self.trying.as_mut().map_or(room, |trying| trying.take(room, now))
+    }
+
+    fn is_silent(&self, now: Instant) -> bool {
+        self.silent_since.is_some_and(|since| now - since > SILENT)
     }
 
     fn wait(&mut self, session_id: &Arc<str>) {
@@ -169,12 +183,8 @@ impl Lines {
             // What the earlier stream was told comes back by itself.
             *line = Line { tenure, ..Line::default() };
         }
-        let most = match matter {
-            Matter::Ends => SOCKETS,
-            Matter::Users => COMMANDS,
-        };
         let side = line.side(matter);
-        let room = side.room(most, wanted, Instant::now());
+        let room = side.room(matter.most(), wanted, Instant::now());
         if room < wanted {
             side.wait(session_id);
         }
@@ -223,16 +233,19 @@ pub(super) struct Open {
 }
 
 impl Open {
-    /// It has answered, and has done so many: then as many as now find a place go on, and one more, so that after a silence
-    /// there are ever more. Who could do nothing is tried again by those who were told.
+    /// It has answered, and has done so many: then as many go on as find its place and one more; after a silence, as many as
+    /// there is room for. Who could do nothing is tried again by those who were told.
     pub(super) fn answered(self, done: usize) {
         let now = Instant::now();
         self.lines.with(&self, |side| {
+            let was_silent = side.is_silent(now) || side.pause.is_some();
             side.pause = None;
             side.silent_since = Some(now);
             if done > 0 {
                 side.trying = None;
-                self.lines.go_on(side, self.count + 1, Duration::ZERO);
+                let still_open = side.open.saturating_sub(self.count);
+                let room = self.matter.most().saturating_sub(still_open);
+                self.lines.go_on(side, if was_silent { room } else { self.count + 1 }, Duration::ZERO);
             } else {
                 side.trying.get_or_insert_with(|| Trying::new(now));
             }
@@ -376,7 +389,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn who_finds_no_room_goes_on_in_order_as_others_are_answered() {
-        let mut played = Played::new();
+        let played = Played::new();
         let full = played.room(1, Matter::Users);
         let mut open: Vec<_> = (0..full).map(|_| played.tell(Matter::Users, 1)).collect();
         let sessions: Vec<Arc<str>> = ["a", "b", "c", "a"].map(Arc::from).into();
@@ -384,10 +397,19 @@ mod tests {
             assert_eq!(played.lines.room(&played.gateway, 1, Matter::Users, (session, 1)), 0);
         }
         open.pop().expect("some").answered(1);
-        let mut next = || played.retried.try_recv().ok().map(|(session, _)| session.to_string());
+        let mut retried = played.retried;
+        let mut next = || retried.try_recv().ok().map(|(session, _)| session.to_string());
         // The first is whoever looked whether there was more room than there is.
         assert_eq!([next(), next(), next()].map(Option::unwrap_or_default), ["s", "a", ""]);
         open.pop().expect("some").answered(1);
         assert_eq!([next(), next(), next()].map(Option::unwrap_or_default), ["b", "c", ""]);
+        // After a silence all go on for whom there is room.
+        for session in &sessions {
+            played.lines.room(&played.gateway, 1, Matter::Users, (session, COMMANDS));
+        }
+        drop(open.split_off(1));
+        advance(SILENT * 2).await;
+        open.pop().expect("one").answered(1);
+        assert_eq!([next(), next(), next(), next()].map(Option::unwrap_or_default), ["a", "b", "c", ""]);
     }
 }
