@@ -139,7 +139,7 @@ impl Asker {
             self.endings.end(beyond.ends, turn)
         };
         // Of some it is known later whose they are.
-        let of_early = (beyond.is_early && question.is_first).then_some(NOT_KEPT);
+        let of_early = beyond.is_early.then_some(NOT_KEPT);
         let of_unseen = (!is_all).then_some(NOT_YET_SEEN);
         let of_unkept = (!is_kept).then_some(NOT_KEPT);
         let sooner = [after, of_beyond.after, of_early, of_unseen, of_unkept];

@@ -49,7 +49,57 @@ impl BeyondCap {
     }
 }
 
-/// What comes first is older, at every replica alike. What gateways say counts for sockets of one session that came together.
-fn age(member: &Member) -> (Option<i64>, i64, (&str, &str)) {
-    (member.record.known_since(), member.record.connected_at(), member.place())
+/// So long before it was found out whose a socket is, its gateway is believed when it was opened: questions take their time,
+/// and not in the order of the sockets.
+const BELIEVED: i64 = 60_000_000;
+
+/// What comes first is older, at every replica alike. In microseconds since 1970.
+fn age(member: &Member) -> (i64, i64, (&str, &str)) {
+    let opened = member.record.connected_at();
+    let known = member.record.known_since().unwrap_or(opened);
+    (opened.clamp(known.saturating_sub(BELIEVED), known), opened, member.place())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use serde_json::json;
+
+    use super::*;
+    use crate::{
+        identity::Person,
+        registry::{
+            change::GatewayInfo,
+            confirmation::{Confirmation, Mark},
+            record::{Builder, Socket},
+        },
+    };
+
+    /// In seconds.
+    fn member(socket_id: &str, opened: i64, known: i64) -> Member {
+        let fields = json!({"id": 1});
+        let serde_json::Value::Object(user) = &fields else { panic!("an object") };
+        let mut builder = Builder::default();
+        builder.packer().json(&fields);
+        builder.packer().json(&json!({}));
+        let connected_at = opened * 1_000_000;
+        let record =
+            builder.finish(&Socket { socket_id, session_id: "one", connected_at, ..Socket::default() });
+        let id_field = ["id".into()];
+        let person = Person::of_passport(&fields, &id_field).with_user(user, &id_field);
+        let confirmation = Confirmation::new(Mark::of("one"), &person.who(), known * 1_000_000, None);
+        let record = record.confirmed(&confirmation).expect("news");
+        Member { info: Arc::new(GatewayInfo::new("g", "i", &Default::default())), record }
+    }
+
+    #[test]
+    fn who_was_opened_first_is_older_unless_its_gateway_says_what_cannot_be() {
+        let is_older = |one: &Member, other: &Member| age(one) < age(other);
+        // It was asked about later than the one that was opened after it.
+        assert!(is_older(&member("a", 1_000, 1_003), &member("b", 1_001, 1_002)));
+        // Made out to be older, or newer.
+        assert!(is_older(&member("a", 1_000, 1_001), &member("b", 1, 1_100)));
+        assert!(is_older(&member("a", 9_000, 1_001), &member("b", 1_002, 1_003)));
+    }
 }
