@@ -57,7 +57,8 @@ const BELIEVED: i64 = 60_000_000;
 fn age(member: &Member) -> (i64, i64, (&str, &str)) {
     let opened = member.record.connected_at();
     let known = member.record.known_since().unwrap_or(opened);
-    (opened.clamp(known.saturating_sub(BELIEVED), known), opened, member.place())
+    let is_believed = (known.saturating_sub(BELIEVED)..=known).contains(&opened);
+    (if is_believed { opened } else { known }, opened, member.place())
 }
 
 #[cfg(test)]
