@@ -30,7 +30,7 @@ use crate::{
     session_store::{SessionId, SessionStore},
 };
 
-/// Until what was reported has come back to this replica.
+/// Until what was reported has come back to this replica: a read of the registry's feed that finds nothing takes 200 ms.
 const NOT_YET_SEEN: Duration = Duration::from_millis(250);
 
 /// After a fault, if there was more reason to ask than that it was its turn.

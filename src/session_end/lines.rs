@@ -12,7 +12,8 @@ use tokio::{sync::mpsc, time::Instant};
 /// A session that has to be asked again after this, since something could not be done.
 pub(super) type Retry = (Arc<str>, Duration);
 
-/// Sockets that a gateway may be asked to end and has not answered for.
+/// Sockets that a gateway may be asked to end and has not answered for: what the pace allows in a second, so that one that
+/// answers within that is never held up.
 const SOCKETS: usize = 2_000;
 
 /// Commands about changed users that a gateway may have open: few of those that find a place in its stream.
