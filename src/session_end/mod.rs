@@ -228,7 +228,7 @@ impl Work {
             self.tally.sessions(self.schedule.len());
             self.tally.wait_for_turns(self.schedule.waiting());
             let now = Instant::now();
-            let next = self.schedule.next_at(self.places.room(), now);
+            let next = self.schedule.next_at(self.places.room());
             if now >= cleaned + CLEAN_EVERY {
                 cleaned = now;
                 self.lines.keep(|gateway_id| self.asker.registry.reports_here(gateway_id));

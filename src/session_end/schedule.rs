@@ -1,8 +1,8 @@
 //! When each session is asked again.
 //!
-//! Four queues, so that none can hold up another: sessions that the store has told of go as fast as they come, those whose
-//! sockets were reported and those whose turn it is go at a pace that has all of them asked in good time and never all at
-//! once, and those that were only touched go when there is nothing else to do.
+//! Four queues, so that none can hold up another: sessions that the store has told of go as fast as they come. Those whose
+//! sockets were reported, those whose turn it is and those that were only touched take turns, each queue at a pace that has
+//! all of them asked in good time and never all at once.
 
 use std::{
     array,
@@ -91,6 +91,8 @@ pub(super) enum Queue {
 
 impl Queue {
     const ALL: [Self; 4] = [Self::Told, Self::Reported, Self::Regular, Self::Touched];
+    /// Those that go at a pace, in the order of their turns.
+    const PACED: [Self; 3] = [Self::Reported, Self::Regular, Self::Touched];
 }
 
 /// What there is room for now.
@@ -131,8 +133,8 @@ pub(super) struct Schedule {
     entries: HashMap<Arc<str>, Entry>,
     queues: [BTreeSet<(Instant, Arc<str>)>; Queue::ALL.len()],
     allowances: [Allowance; Queue::ALL.len()],
-    /// Of those that were reported and those whose turn it is, whose turn it was last.
-    last: Queue,
+    /// The paced queues, beginning with the one whose turn is next.
+    turns: [Queue; Queue::PACED.len()],
     /// Sockets that wait for their session's turn to have them ended.
     waiting: usize,
     /// When all were due last, or will be.
@@ -147,7 +149,7 @@ impl Schedule {
             entries: HashMap::new(),
             queues: array::from_fn(|_| BTreeSet::new()),
             allowances: array::from_fn(|_| Allowance::default()),
-            last: Queue::Regular,
+            turns: Queue::PACED,
             waiting: 0,
             all_were_due: None,
         }
@@ -260,11 +262,6 @@ impl Schedule {
         self.first_of(queue).is_some_and(|at| at <= now)
     }
 
-    /// Whether something else goes before those that were only touched.
-    fn is_busy(&self, now: Instant) -> bool {
-        self.is_any_due(Queue::Reported, now) || self.is_any_due(Queue::Regular, now)
-    }
-
     /// From which queue the next question comes.
     fn pick(&mut self, room: Room, now: Instant) -> Option<Queue> {
         if room.told && self.is_any_due(Queue::Told, now) {
@@ -274,20 +271,13 @@ impl Schedule {
             return None;
         }
         let pace = self.pace();
-        let in_order = match self.last {
-            Queue::Regular => [Queue::Reported, Queue::Regular],
-            _ => [Queue::Regular, Queue::Reported],
-        };
-        for queue in in_order {
+        for (turn, queue) in self.turns.into_iter().enumerate() {
             if self.is_any_due(queue, now) && place(&mut self.allowances, queue).take(pace, now) {
-                self.last = queue;
+                self.turns.rotate_left(turn + 1);
                 return Some(queue);
             }
         }
-        let goes = self.is_any_due(Queue::Touched, now)
-            && !self.is_busy(now)
-            && place(&mut self.allowances, Queue::Touched).take(pace, now);
-        goes.then_some(Queue::Touched)
+        None
     }
 
     /// The session that is to be asked now, if there is one.
@@ -313,15 +303,14 @@ impl Schedule {
     }
 
     /// When there is something to ask, if nothing comes up before.
-    pub(super) fn next_at(&self, room: Room, now: Instant) -> Option<Instant> {
+    pub(super) fn next_at(&self, room: Room) -> Option<Instant> {
         let told = self.first_of(Queue::Told).filter(|_| room.told);
         let pace = self.pace();
         let paced = |queue| {
             let at = self.first_of(queue).filter(|_| room.others)?;
             Some(at.max(of(&self.allowances, queue).next(pace)))
         };
-        let touched = if self.is_busy(now) { None } else { paced(Queue::Touched) };
-        [told, paced(Queue::Reported), paced(Queue::Regular), touched].into_iter().flatten().min()
+        Queue::PACED.into_iter().filter_map(paced).chain(told).min()
     }
 
     /// It was asked.
@@ -517,7 +506,7 @@ mod tests {
         schedule.is_asked("c", REGULAR);
         assert_eq!(next(&mut schedule, at(start, 3)).as_deref(), Some("a"));
         assert_eq!(next(&mut schedule, at(start, 3)).as_deref(), Some("b"));
-        assert_eq!(schedule.next_at(ROOM, at(start, 3)), Some(at(start, 50)));
+        assert_eq!(schedule.next_at(ROOM), Some(at(start, 50)));
         assert_eq!(next(&mut schedule, at(start, 49)), None);
         assert_eq!(next(&mut schedule, at(start, 50)).as_deref(), Some("c"));
     }
@@ -533,19 +522,38 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn those_that_are_touched_wait_for_all_others() {
+    async fn those_that_are_touched_wait_a_moment_and_then_take_turns_with_the_others() {
         let (mut schedule, start) = asked(&["a", "b"]);
         schedule.was_touched("a", start);
-        let then = at(start, 30_000);
-        // Due long before, and its turn as well.
-        assert_eq!(schedule.next(ROOM, then).map(|question| question.queue), Some(Queue::Regular));
-        assert_eq!(schedule.next(ROOM, then).map(|question| question.queue), Some(Queue::Regular));
-        assert_eq!(schedule.next(ROOM, then), None);
-        let (mut schedule, start) = asked(&["a", "b"]);
-        schedule.was_touched("a", start);
-        assert_eq!(schedule.next_at(ROOM, start), Some(at(start, 200)));
-        let question = schedule.next(ROOM, at(start, 200)).expect("nothing else to do");
-        assert_eq!((&*question.session_id, question.queue), ("a", Queue::Touched));
+        assert_eq!(schedule.next_at(ROOM), Some(at(start, 200)));
+        assert_eq!(schedule.next(ROOM, at(start, 199)), None);
+        let then = at(start, 200);
+        for session in 0..10_000 {
+            schedule.is_reported(&session.to_string().into(), start);
+        }
+        schedule.all_are_due(start);
+        let queues: Vec<_> =
+            (0..6).filter_map(|_| schedule.next(ROOM, then)).map(|question| question.queue).collect();
+        assert_eq!(queues.iter().filter(|queue| **queue == Queue::Touched).count(), 1, "{queues:?}");
+        assert_eq!(queues.iter().filter(|queue| **queue == Queue::Regular).count(), 3, "{queues:?}");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn however_often_one_is_touched_it_is_asked_five_times_a_second() {
+        let (mut schedule, start) = asked(&["a", "b", "c"]);
+        let mut asked = 0;
+        for milliseconds in 0..10_000 {
+            let now = start + Duration::from_millis(milliseconds);
+            for session in ["a", "b", "c"] {
+                schedule.was_touched(session, now);
+            }
+            while let Some(question) = schedule.next(ROOM, now) {
+                asked += 1;
+                schedule.is_asked(&question.session_id, REGULAR);
+            }
+            advance(Duration::from_millis(1)).await;
+        }
+        assert!((3 * 45..=3 * 50).contains(&asked), "{asked} in 10 s, of three sessions");
     }
 
     #[tokio::test(start_paused = true)]
