@@ -156,12 +156,17 @@ impl Fleet {
         sum
     }
 
-    /// Waits until every session was asked about for the first time.
+    /// Waits until both replicas know all sockets, and every session was asked about for the first time.
     pub async fn is_watched_over(&self) {
-        let sessions = self.book.count(|_| true) as f64;
+        let sockets = self.book.count(Entry::is_open) as f64;
+        self.reaches("socketpass_registry_sockets", sockets * REPLICAS as f64).await;
+        self.reaches("socketpass_session_questions_total", sockets).await;
+    }
+
+    async fn reaches(&self, metric: &str, value: f64) {
         let deadline = Instant::now() + Duration::from_secs(120);
-        while self.metric("socketpass_session_questions_total").await < sessions {
-            assert!(Instant::now() < deadline, "sessions are not asked about");
+        while self.metric(metric).await < value {
+            assert!(Instant::now() < deadline, "{metric} does not become {value}");
             sleep(Duration::from_millis(50)).await;
         }
     }

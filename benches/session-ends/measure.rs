@@ -112,6 +112,7 @@ async fn measure(options: &Options, pushes: Pushes) {
     ];
     let opened = begun.elapsed();
     fleet.is_watched_over().await;
+    let known = begun.elapsed() - opened;
     let _hearing = if pushes == Pushes::None { None } else { Some(hear(&store, &fleet.book).await) };
     if pushes != Pushes::None {
         fleet.hears().await;
@@ -135,9 +136,10 @@ async fn measure(options: &Options, pushes: Pushes) {
     let all = staying.len() + 4 * ends;
     println!("\n### {}\n", pushes.words());
     println!(
-        "{all} sockets were opened over {} gateways in {:.1} s.\n",
+        "{all} sockets were opened over {} gateways in {:.1} s; {:.1} s later both replicas knew them all.\n",
         fleet.gateways(),
-        opened.as_secs_f64()
+        opened.as_secs_f64(),
+        known.as_secs_f64()
     );
     if let Some(reads) = reads {
         println!("The sweep reads {reads:.0} times a second.\n");

@@ -17,7 +17,7 @@ use super::{
     ledger::{Fault, Telling, Tenure},
     mass::Progress,
     session_ended::SessionEnded,
-    view::{index::Key, member::Member, shard::Known, told::LastEnd},
+    view::{index::Key, member::Member, told::LastEnd},
 };
 use crate::{
     expression::{
@@ -79,8 +79,6 @@ pub struct SessionSockets {
     pub here: Vec<Member>,
     /// Those whose gateways report to other replicas, or to none just now.
     pub elsewhere: Vec<Member>,
-    /// Everything that was kept before the time in question is among them.
-    pub is_all: bool,
 }
 
 /// What indexes know an id by: as a text, and as the number that is written so.
@@ -109,18 +107,18 @@ impl Registry {
         }
     }
 
-    /// The sockets of a session; `since`: when one of them was reported at the latest.
-    pub fn sockets_of_session(&self, session_id: &str, since: Instant) -> SessionSockets {
-        let is_all = Shard::all().all(|shard| match self.view.shard(shard).known() {
-            Known::Never => false,
-            Known::At(then) => then >= since,
-            Known::Always => true,
-        });
+    /// Waits until everything that was kept before this is known here, and says until when it is.
+    pub async fn known_after(&self, then: Instant) -> Instant {
+        self.view.known_after(then).await
+    }
+
+    /// The sockets of a session.
+    pub fn sockets_of_session(&self, session_id: &str) -> SessionSockets {
         let path = Path { root: Root::Socket(SocketField::SessionId), names: Vec::new() };
         let all = self.view.members_where(&path, Key::Text(session_id.as_bytes()));
         let (here, elsewhere) =
             all.into_iter().partition(|member| self.reports_here(&member.info.gateway_id));
-        SessionSockets { here, elsewhere, is_all }
+        SessionSockets { here, elsewhere }
     }
 
     /// How many sockets somebody has open, by what stands at `user.id_field` of their user.

@@ -11,7 +11,7 @@ use super::{
     doubt::{Belief, Connection, Doubt},
     endings::{End, Endings, Rest},
     places::Place,
-    schedule::{Asked, Question, jittered},
+    schedule::{Asked, Next, Question},
     tally::Tally,
     user_changes::UserChanges,
     verdict::{Answer, Verdict},
@@ -29,9 +29,6 @@ use crate::{
     },
     session_store::{SessionId, SessionStore},
 };
-
-/// Until what was reported has come back to this replica: a read of the registry's feed that finds nothing takes 200 ms.
-const NOT_YET_SEEN: Duration = Duration::from_millis(250);
 
 /// After a fault, if there was more reason to ask than that it was its turn.
 const AFTER_A_FAULT: Duration = Duration::from_secs(2);
@@ -52,7 +49,6 @@ pub(super) struct Asker {
     pub(super) endings: Endings,
     pub(super) user_changes: UserChanges,
     pub(super) tally: Arc<Tally>,
-    pub(super) interval: Duration,
 }
 
 /// What is to be kept of a gateway's sockets, and told to it.
@@ -64,22 +60,17 @@ struct OfGateway {
 }
 
 impl Asker {
-    /// Whether there is nobody to ask for: all that was reported is known, and no socket of the session is among it.
+    /// Whether there is nobody to ask for.
     pub(super) fn has_no_sockets(&self, question: &Question) -> bool {
-        let sockets = self.registry.sockets_of_session(&question.session_id, question.reported);
-        sockets.is_all && sockets.here.is_empty()
+        self.registry.sockets_of_session(&question.session_id).here.is_empty()
     }
 
     /// Asks. The place is given back as soon as the store has answered: what comes after it holds up no other.
     pub(super) async fn ask(&self, question: &Question, place: Place) -> Asked {
-        let Question { session_id, reported, is_first, was_told, turn, queue: _ } = question;
-        let sockets = self.registry.sockets_of_session(session_id, *reported);
-        if sockets.here.is_empty() {
-            if sockets.is_all {
-                self.endings.give_back(*turn);
-                return Asked::NO_SOCKETS;
-            }
-            return Asked::in_vain(NOT_YET_SEEN, *turn);
+        let Question { session_id, is_first, was_told, turn, queue: _ } = question;
+        if self.has_no_sockets(question) {
+            self.endings.give_back(*turn);
+            return Asked::NO_SOCKETS;
         }
         let Some(id) = SessionId::new((**session_id).to_owned()) else { return Asked::NO_SOCKETS };
         let authorizer = self.authorizer.load_full();
@@ -96,17 +87,14 @@ impl Asker {
         }
         let answer = Answer::new(&again);
         // As they are now: the answer took its time.
-        let SessionSockets { here, elsewhere, is_all } =
-            self.registry.sockets_of_session(session_id, *reported);
-        // What was reported and is not seen yet is asked for again, and so nothing is told twice.
-        let is_first = *is_first && is_all;
+        let SessionSockets { here, elsewhere } = self.registry.sockets_of_session(session_id);
         let verdict = |member: &Member| {
             let still = authorizer.still_accepts(&again, socket(&member.record));
-            answer.verdict(&member.record, still, is_first)
+            answer.verdict(&member.record, still, *is_first)
         };
         let verdicts: Vec<_> = here.iter().map(|member| (member, verdict(member))).collect();
         let unheard = self.user_changes.unheard(session_id, &here);
-        let mut is_settled = is_all;
+        let mut is_settled = true;
         let mut ends = Vec::new();
         let mut gateways: BTreeMap<Arc<str>, OfGateway> = BTreeMap::new();
         for (number, (member, verdict)) in verdicts.iter().enumerate() {
@@ -140,11 +128,11 @@ impl Asker {
         };
         // Of some it is known later whose they are.
         let of_early = beyond.is_early.then_some(NOT_KEPT);
-        let of_unseen = (!is_all).then_some(NOT_YET_SEEN);
         let of_unkept = (!is_kept).then_some(NOT_KEPT);
-        let sooner = [after, of_beyond.after, of_early, of_unseen, of_unkept];
-        let again_in = sooner.into_iter().flatten().fold(self.next(&again), Duration::min);
-        Asked { again: Some(again_in), is_fault: again.reason().is_fault(), is_settled, turn: of_beyond.turn }
+        let of_end = again.ends_in().map(|ends_in| ends_in + BEHIND_ITS_END);
+        let sooner = [after, of_beyond.after, of_early, of_unkept, of_end];
+        let next = sooner.into_iter().flatten().min().map_or(Next::InTurn, Next::After);
+        Asked { next, is_fault: again.reason().is_fault(), is_settled, turn: of_beyond.turn }
     }
 
     /// When to ask again before it is believed that the session, or its user, is not there.
@@ -180,11 +168,6 @@ impl Asker {
         }
         self.user_changes.tell(session_id, gateway_id, again.user().fields());
         true
-    }
-
-    fn next(&self, again: &Again) -> Duration {
-        let regular = jittered(self.interval);
-        again.ends_in().map_or(regular, |ends_in| regular.min(ends_in + BEHIND_ITS_END))
     }
 }
 

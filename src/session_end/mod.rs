@@ -9,7 +9,7 @@
 //! ends sessions from outside.
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, HashSet, VecDeque},
     sync::Arc,
     time::{Duration, SystemTime},
 };
@@ -27,7 +27,7 @@ use self::{
     endings::Endings,
     lines::{Lines, Retry},
     places::Places,
-    schedule::{Asked, Queue, Schedule},
+    schedule::{Asked, Next, Queue, Schedule},
     user_changes::UserChanges,
 };
 use crate::{
@@ -111,13 +111,13 @@ impl SessionEnds {
             endings,
             user_changes,
             tally: Arc::clone(tally),
-            interval,
         });
         let ear = Arc::new(Ear { news, tally: Arc::clone(&parts.tally) });
         let work = Work {
             asker,
             heard,
             retried,
+            unseen: VecDeque::new(),
             schedule: Schedule::new(interval),
             places: Places::new(),
             lines,
@@ -210,6 +210,8 @@ struct Work {
     heard: mpsc::Receiver<News>,
     /// Sessions that have to be asked again, since something could not be done.
     retried: mpsc::UnboundedReceiver<Retry>,
+    /// Sessions whose sockets were reported at these times and are not seen in the registry yet, the oldest first.
+    unseen: VecDeque<(Instant, HashSet<Arc<str>>)>,
     schedule: Schedule,
     places: Places,
     lines: Arc<Lines>,
@@ -229,6 +231,7 @@ impl Work {
             self.tally.wait_for_turns(self.schedule.waiting());
             let now = Instant::now();
             let next = self.schedule.next_at(self.places.room());
+            let unseen_since = self.unseen.front().map(|(reported, _)| *reported);
             if now >= cleaned + CLEAN_EVERY {
                 cleaned = now;
                 self.lines.keep(|gateway_id| self.asker.registry.reports_here(gateway_id));
@@ -243,12 +246,15 @@ impl Work {
                 Some((session_id, after)) = self.retried.recv() => self.schedule.is_due_in(&session_id, after),
                 Noted { reported, changed } = self.asker.registry.noted().take() => {
                     let now = Instant::now();
-                    for session_id in &reported {
-                        self.schedule.is_reported(session_id, now);
+                    if !reported.is_empty() {
+                        self.unseen.push_back((now, reported));
                     }
                     for session_id in &changed {
                         self.schedule.has_changed(session_id, now);
                     }
+                }
+                known = self.asker.registry.known_after(unseen_since.unwrap_or(now)), if unseen_since.is_some() => {
+                    self.see(known);
                 }
                 () = self.places.freed() => {}
                 () = sleep_until(next.unwrap_or(now)), if next.is_some() => {}
@@ -276,6 +282,16 @@ impl Work {
         }
     }
 
+    /// What was kept in the registry until then is seen.
+    fn see(&mut self, known: Instant) {
+        let now = Instant::now();
+        while let Some((_, sessions)) = self.unseen.pop_front_if(|(reported, _)| *reported <= known) {
+            for session_id in &sessions {
+                self.schedule.is_reported(session_id, now);
+            }
+        }
+    }
+
     fn hear(&mut self, news: News) {
         let now = Instant::now();
         match news {
@@ -295,7 +311,7 @@ impl Work {
             }
         };
         let Some(session_id) = self.sessions.remove(&task) else { return };
-        if asked.again.is_none() {
+        if asked.next == Next::Never {
             self.asker.user_changes.forget(&session_id);
         }
         self.schedule.is_asked(&session_id, asked);

@@ -1,8 +1,8 @@
 //! When each session is asked again.
 //!
-//! Four queues, so that none can hold up another: sessions that the store has told of go as fast as they come. Those whose
-//! sockets were reported, those whose turn it is and those that were only touched take turns, each queue at a pace that has
-//! all of them asked in good time and never all at once.
+//! Five queues, so that none can hold up another: sessions that the store has told of go as fast as they come. The others
+//! take turns, each queue at a pace that has all of them asked in good time and never all at once: those whose sockets were
+//! reported, those whose turn it is, those that are due at a time of their own, and those that were only touched.
 
 use std::{
     array,
@@ -43,8 +43,6 @@ pub(super) struct Question {
     pub(super) session_id: Arc<str>,
     /// Why it is asked.
     pub(super) queue: Queue,
-    /// When one of its sockets was reported last.
-    pub(super) reported: Instant,
     /// Nothing was settled since then: its gateways may not have heard what was found out before.
     pub(super) is_first: bool,
     /// The store has told of it, and there was no answer since then.
@@ -56,8 +54,8 @@ pub(super) struct Question {
 /// What came of a question.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Asked {
-    /// Ask again after this; `None`: none of its sockets is open at a gateway that reports here.
-    pub(super) again: Option<Duration>,
+    /// When to ask again.
+    pub(super) next: Next,
     /// There was no answer.
     pub(super) is_fault: bool,
     /// What it means for each of its sockets was found out, and kept.
@@ -68,12 +66,24 @@ pub(super) struct Asked {
 
 impl Asked {
     /// None of its sockets is open at a gateway that reports here.
-    pub(super) const NO_SOCKETS: Self = Self { again: None, is_fault: false, is_settled: true, turn: None };
+    pub(super) const NO_SOCKETS: Self =
+        Self { next: Next::Never, is_fault: false, is_settled: true, turn: None };
 
     /// Nothing was found out: again after this.
-    pub(super) fn in_vain(again: Duration, turn: Option<Turn>) -> Self {
-        Self { again: Some(again), is_fault: false, is_settled: false, turn }
+    pub(super) fn in_vain(after: Duration, turn: Option<Turn>) -> Self {
+        Self { next: Next::After(after), is_fault: false, is_settled: false, turn }
     }
+}
+
+/// When a session that was asked is asked again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Next {
+    /// None of its sockets is open at a gateway that reports here.
+    Never,
+    /// When it is its turn.
+    InTurn,
+    /// After this, or when it is its turn if that is sooner.
+    After(Duration),
 }
 
 /// Why a session is to be asked.
@@ -85,14 +95,16 @@ pub(super) enum Queue {
     Reported,
     /// It is its turn.
     Regular,
+    /// It was to be asked at this time: it ends then, or what could not be done is tried again.
+    Timed,
     /// It ends at another time.
     Touched,
 }
 
 impl Queue {
-    const ALL: [Self; 4] = [Self::Told, Self::Reported, Self::Regular, Self::Touched];
+    const ALL: [Self; 5] = [Self::Told, Self::Reported, Self::Regular, Self::Timed, Self::Touched];
     /// Those that go at a pace, in the order of their turns.
-    const PACED: [Self; 3] = [Self::Reported, Self::Regular, Self::Touched];
+    const PACED: [Self; 4] = [Self::Reported, Self::Regular, Self::Timed, Self::Touched];
 }
 
 /// What there is room for now.
@@ -109,7 +121,6 @@ type Due = [Option<Instant>; Queue::ALL.len()];
 
 #[derive(Debug)]
 struct Entry {
-    reported: Instant,
     is_first: bool,
     was_told: bool,
     /// Of one that is being asked: when that is lost.
@@ -168,7 +179,6 @@ impl Schedule {
     /// A socket of it was reported: it is to be asked soon, for the first time as far as this socket is concerned.
     pub(super) fn is_reported(&mut self, session_id: &Arc<str>, now: Instant) {
         let entry = self.entries.entry(Arc::clone(session_id)).or_insert_with(|| Entry {
-            reported: now,
             is_first: true,
             was_told: false,
             due: Due::default(),
@@ -176,7 +186,6 @@ impl Schedule {
             asking: None,
             turn: None,
         });
-        entry.reported = now;
         match &mut entry.asking {
             Some(meanwhile) => meanwhile.is_first = true,
             None => entry.is_first = true,
@@ -295,7 +304,6 @@ impl Schedule {
         Some(Question {
             session_id,
             queue,
-            reported: entry.reported,
             is_first: entry.is_first,
             was_told: entry.was_told,
             turn: entry.turn,
@@ -315,7 +323,7 @@ impl Schedule {
 
     /// It was asked.
     pub(super) fn is_asked(&mut self, session_id: &str, asked: Asked) {
-        let Asked { again, is_fault, is_settled, turn } = asked;
+        let Asked { next, is_fault, is_settled, turn } = asked;
         let Some((session_id, entry)) = self.entries.get_key_value(session_id) else { return };
         let (session_id, now) = (Arc::clone(session_id), Instant::now());
         // Never twice at once.
@@ -326,11 +334,15 @@ impl Schedule {
         let Meanwhile { due, is_first } = entry.asking.take().unwrap_or_default();
         entry.is_first = is_first || (entry.is_first && !is_settled);
         entry.was_told &= is_fault;
-        if again.is_none() && due == Due::default() {
+        if next == Next::Never && due == Due::default() {
             self.entries.remove(&session_id);
             return;
         }
-        self.put(&session_id, Queue::Regular, now + again.unwrap_or(self.interval));
+        let regular = jittered(self.interval);
+        match next {
+            Next::After(after) if after < regular => self.put(&session_id, Queue::Timed, now + after),
+            _ => self.put(&session_id, Queue::Regular, now + regular),
+        }
         for (queue, at) in Queue::ALL.into_iter().zip(due) {
             if let Some(at) = at {
                 self.put(&session_id, queue, at.max(gap));
@@ -364,21 +376,23 @@ impl Schedule {
 }
 
 fn of<T>(all: &[T; Queue::ALL.len()], queue: Queue) -> &T {
-    let [told, reported, regular, touched] = all;
+    let [told, reported, regular, timed, touched] = all;
     match queue {
         Queue::Told => told,
         Queue::Reported => reported,
         Queue::Regular => regular,
+        Queue::Timed => timed,
         Queue::Touched => touched,
     }
 }
 
 fn place<T>(all: &mut [T; Queue::ALL.len()], queue: Queue) -> &mut T {
-    let [told, reported, regular, touched] = all;
+    let [told, reported, regular, timed, touched] = all;
     match queue {
         Queue::Told => told,
         Queue::Reported => reported,
         Queue::Regular => regular,
+        Queue::Timed => timed,
         Queue::Touched => touched,
     }
 }
@@ -414,7 +428,7 @@ impl Allowance {
 }
 
 /// The next regular question about one of many, so that not all come at once: never later than the interval.
-pub(super) fn jittered(interval: Duration) -> Duration {
+fn jittered(interval: Duration) -> Duration {
     interval.mul_f64(rand::random_range(0.75..1.0))
 }
 
@@ -426,7 +440,7 @@ mod tests {
 
     const INTERVAL: Duration = Duration::from_secs(30);
     const ROOM: Room = Room { told: true, others: true };
-    const REGULAR: Asked = Asked { again: Some(INTERVAL), is_fault: false, is_settled: true, turn: None };
+    const REGULAR: Asked = Asked { next: Next::InTurn, is_fault: false, is_settled: true, turn: None };
 
     fn at(start: Instant, milliseconds: u64) -> Instant {
         start + Duration::from_millis(milliseconds)
@@ -460,7 +474,7 @@ mod tests {
         assert_eq!((&*question.session_id, question.is_first), ("a", true));
         assert_eq!(schedule.next(ROOM, start), None, "it is being asked");
         schedule.is_asked("a", REGULAR);
-        assert_eq!(schedule.next(ROOM, at(start, 29_999)), None);
+        assert_eq!(schedule.next(ROOM, at(start, 22_499)), None);
         let question = schedule.next(ROOM, at(start, 30_000)).expect("its turn");
         assert!(!question.is_first);
     }
@@ -539,6 +553,34 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
+    async fn what_is_due_at_its_own_time_does_not_wait_for_all_that_are_due() {
+        let many: Vec<_> = (0..10_000).map(|session| session.to_string()).collect();
+        let (mut schedule, start) = (Schedule::new(INTERVAL), Instant::now());
+        schedule.is_reported(&"a".into(), start);
+        schedule.next(ROOM, start).expect("due");
+        schedule.is_asked("a", Asked { next: Next::After(Duration::from_secs(5)), ..REGULAR });
+        for session in &many {
+            schedule.is_reported(&session.as_str().into(), start);
+        }
+        schedule.all_are_due(start);
+        let before_it = (0..).take_while(|_| next(&mut schedule, at(start, 4_999)).is_some()).count();
+        assert!(before_it > 0);
+        let then = at(start, 5_000);
+        let question =
+            (0..3).find_map(|_| schedule.next(ROOM, then).filter(|question| question.queue == Queue::Timed));
+        assert_eq!(question.map(|question| question.session_id), Some("a".into()));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_is_due_later_than_its_turn_comes_in_its_turn() {
+        let (mut schedule, start) = with(&["a"]);
+        schedule.next(ROOM, start).expect("due");
+        schedule.is_asked("a", Asked { next: Next::After(INTERVAL), ..REGULAR });
+        let question = schedule.next(ROOM, at(start, 29_999)).expect("its turn");
+        assert_eq!(question.queue, Queue::Regular);
+    }
+
+    #[tokio::test(start_paused = true)]
     async fn however_often_one_is_touched_it_is_asked_five_times_a_second() {
         let (mut schedule, start) = asked(&["a", "b", "c"]);
         let mut asked = 0;
@@ -580,7 +622,7 @@ mod tests {
         let (mut schedule, start) = with(&["a"]);
         schedule.next(ROOM, start).expect("due");
         schedule.is_reported(&"a".into(), at(start, 10));
-        schedule.is_asked("a", Asked { again: None, ..REGULAR });
+        schedule.is_asked("a", Asked { next: Next::Never, ..REGULAR });
         let question = schedule.next(ROOM, at(start, 60)).expect("due again");
         assert!(question.is_first);
     }

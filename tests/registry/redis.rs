@@ -406,6 +406,35 @@ async fn whoever_was_away_for_longer_than_the_history_begins_anew_and_tells_the_
 }
 
 #[tokio::test]
+async fn whoever_lags_behind_reads_much_at_once() {
+    const ENTRIES: u64 = 3_000;
+    let redis = Redis::start().await;
+    let proxy = Proxy::to(redis.port).await;
+    let (there, here) = (Replica::open(&redis.url(), &[]), Replica::open(&proxy.url(), &[]));
+    let tenure = there.lists_anew("chat-1", "a", &["s1"]).await;
+    here.lists("chat-1", &["s1"]).await;
+    proxy.cut();
+    becomes(&here, Health::Down).await;
+    for user in 0..ENTRIES {
+        there.ledger.write(&tenure, vec![open("s1", user)]).await.unwrap();
+    }
+    until("they are seen there", || async { there.told("chat-1").len() as u64 > ENTRIES }).await;
+    let before = reads(&redis).await;
+    proxy.mend();
+    until("all was told", || async { here.told("chat-1") == there.told("chat-1") }).await;
+    // Both replicas wait for more, a few times a second.
+    let read = reads(&redis).await - before;
+    assert!(read < 60, "read {read} times for {ENTRIES} entries");
+}
+
+/// How often feeds were read.
+async fn reads(redis: &Redis) -> u64 {
+    let stats: String = ask(redis, &["INFO", "commandstats"]).await;
+    let of_reads = stats.lines().find_map(|line| line.strip_prefix("cmdstat_xread:calls="));
+    of_reads.and_then(|line| line.split(',').next()).map_or(0, |calls| calls.parse().unwrap())
+}
+
+#[tokio::test]
 async fn a_shard_is_known_as_of_when_it_was_asked_for() {
     /// An answer without an entry comes no sooner, and does not have what was kept while it was on its way.
     const QUIET: Duration = Duration::from_millis(150);

@@ -45,6 +45,11 @@ async fn with_a_registry_that_hangs_sockets_end_and_it_hears_of_that_later() {
     let mut chat = gateway(&service, "chat", sockets).await;
     are_asked(&service, 2).await;
     watcher.tells(&["+ chat/a", "+ chat/b"]).await;
+    // Asked once more, and so what was found out first is kept.
+    for session in ["one", "two"] {
+        redis.put(session, &session_of(&ana)).await;
+    }
+    are_asked(&service, 4).await;
     ledger.process().signal("STOP");
     // A batch that nobody keeps, and another one behind it.
     chat.send(Vec::new(), false).await;

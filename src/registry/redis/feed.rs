@@ -6,7 +6,7 @@ use redis::{Cmd, Value};
 use tokio::time::timeout;
 
 use super::{
-    script::{self, Call, PLACE},
+    script::{self, Answer, Call, PLACE, READ_ON},
     store,
     wire::{Entry, StreamId},
 };
@@ -18,6 +18,10 @@ use crate::{
 /// How long a read waits for the next entry. Each that ends without one says that all was known when it began, so an answer
 /// can be twice as old while nothing happens.
 const WAIT: Duration = Duration::from_millis(200);
+
+/// What is read at once where much has come together, in bytes: a thousand small entries, or the few that are as large as a
+/// script makes them.
+const MUCH: usize = 1 << 20;
 
 /// A piece can be megabytes: it may take so many times longer than the answer to a command of a gateway's.
 const PIECES: u32 = 5;
@@ -64,9 +68,8 @@ impl Reader {
 
     /// Asks where a feed is, and whether it has these entries.
     pub(super) async fn place(&mut self, keys: Vec<String>, ids: &[StreamId]) -> Result<Place, String> {
-        let answer = timeout(self.timeout, store::run_on(&mut self.connection, &place_call(keys, ids))).await;
-        let answer = answer.map_err(|_| format!("no answer within {:?}", self.timeout))?;
-        answer.and_then(Place::read).map_err(|fault| fault.to_string())
+        let answer = self.run(&place_call(keys, ids)).await?;
+        Place::read(answer).map_err(|fault| fault.to_string())
     }
 
     /// The next entries of several feeds, each behind the id that stands with it, at most so many of each; waits a moment
@@ -98,10 +101,32 @@ impl Reader {
             let (name, entries) = (script::text(stream.next()), stream.next());
             let number = feeds.iter().position(|(feed, _)| Some(feed) == name.as_ref());
             if let (Some(found), Some(entries)) = (number.and_then(|number| found.get_mut(number)), entries) {
-                *found = raw_entries(entries);
+                *found = entries_of(entries);
             }
         }
         Ok(found)
+    }
+
+    /// What stands in a feed behind an entry, much at once, and whether there may be more. `keys`: those of its shard; it is
+    /// looked at so many entries together how much they are.
+    pub(super) async fn read_on(
+        &mut self,
+        keys: Vec<String>,
+        last: StreamId,
+        together: usize,
+    ) -> Result<(Vec<Raw>, bool), String> {
+        let mut call = Call::new(&READ_ON, keys);
+        call.arg(last.to_string()).arg(MUCH.to_string()).arg(together.to_string());
+        let mut answer = self.run(&call).await?;
+        let more = answer.number().map_err(|fault| fault.to_string())? == 1;
+        let entries = answer.list().map_err(|fault| fault.to_string())?;
+        Ok((raw_entries(entries), more))
+    }
+
+    async fn run(&mut self, call: &Call<'_>) -> Result<Answer, String> {
+        let answer = timeout(self.timeout, store::run_on(&mut self.connection, call)).await;
+        let answer = answer.map_err(|_| format!("no answer within {:?}", self.timeout))?;
+        answer.map_err(|fault| fault.to_string())
     }
 
     /// Entries from one id to another, both among them, at most so many; with `back` from the last to the first.
@@ -116,7 +141,7 @@ impl Reader {
         let mut command = redis::cmd(if back { "XREVRANGE" } else { "XRANGE" });
         let (from, to) = if back { (last, first) } else { (first, last) };
         command.arg(feed).arg(from).arg(to).arg("COUNT").arg(at_most);
-        self.ask(&command).await.map(raw_entries)
+        Ok(entries_of(self.ask(&command).await?))
     }
 }
 
@@ -130,7 +155,7 @@ pub(super) fn place_call(keys: Vec<String>, ids: &[StreamId]) -> Call<'static> {
 }
 
 impl Place {
-    pub(super) fn read(mut answer: script::Answer) -> Result<Self, Fault> {
+    pub(super) fn read(mut answer: Answer) -> Result<Self, Fault> {
         Ok(Self {
             epoch: answer.epoch,
             age: Duration::from_millis(answer.number()?),
@@ -163,8 +188,14 @@ pub(super) fn understood(raw: Vec<Vec<u8>>) -> Entry {
     })
 }
 
-fn raw_entries(entries: Value) -> Vec<Raw> {
-    let Value::Array(entries) = entries else { return Vec::new() };
+fn entries_of(answer: Value) -> Vec<Raw> {
+    match answer {
+        Value::Array(entries) => raw_entries(entries),
+        _ => Vec::new(),
+    }
+}
+
+fn raw_entries(entries: impl IntoIterator<Item = Value>) -> Vec<Raw> {
     let entry = |entry| {
         let Value::Array(entry) = entry else { return None };
         let mut entry = entry.into_iter();

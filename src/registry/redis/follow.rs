@@ -25,8 +25,8 @@ use crate::{
     },
 };
 
-/// Entries of one feed that are read at once: enough to keep up, and few enough to be held in memory when gateways list
-/// again and each is as large as a script makes it.
+/// Entries of one feed that are read together with those of all others: few enough to be held in memory when gateways list
+/// again and each is as large as a script makes it. Where there are more the feed is read on by itself.
 const AT_ONCE: usize = 16;
 
 /// Messages whose numbers are remembered: a driver says one twice within a second or never.
@@ -107,12 +107,19 @@ impl Follower {
         let asked = time::Instant::now();
         let found = reader.next(&feeds, AT_ONCE).await?;
         for ((followed, known), entries) in self.followed.iter_mut().zip(known).zip(found) {
-            let is_all = entries.len() < AT_ONCE;
+            let mut is_all = entries.len() < AT_ONCE;
             if !entries.is_empty() {
                 // Handshakes need not wait until all shards are done.
                 tokio::task::yield_now().await;
             }
-            if followed.take_in(&self.view, entries).is_break() {
+            let mut taken = followed.take_in(&self.view, entries);
+            if taken.is_continue() && !is_all {
+                let keys = self.store.keys(followed.shard).of_shard();
+                let (entries, more) = reader.read_on(keys, followed.last(), AT_ONCE).await?;
+                is_all = !more;
+                taken = followed.take_in(&self.view, entries);
+            }
+            if taken.is_break() {
                 followed.load(&self.store, &self.view, reader).await?;
             }
             if is_all {

@@ -32,6 +32,7 @@ pub(super) static TELL: Script = script!("common.lua", "tell.lua");
 pub(super) static TELL_ENDS: Script = script!("common.lua", "tell_ends.lua");
 pub(super) static TICK: Script = script!("common.lua", "sweep.lua", "tick.lua");
 pub(super) static PLACE: Script = script!("common.lua", "place.lua");
+pub(super) static READ_ON: Script = script!("common.lua", "read_on.lua");
 pub(super) static RENEW: Script = script!("common.lua", "renew.lua");
 
 /// A script, the keys it is given, and its arguments. The first argument is always the epoch to begin with.

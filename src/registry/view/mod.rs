@@ -7,7 +7,7 @@ use std::{
 };
 
 use tokio::{
-    sync::{mpsc, watch},
+    sync::{Notify, mpsc, watch},
     time::Instant,
 };
 
@@ -103,6 +103,8 @@ pub struct View {
     lease: Duration,
     created: Instant,
     changed: watch::Sender<u64>,
+    /// A shard is known as of later.
+    known_later: Notify,
     notices: mpsc::UnboundedSender<Notice>,
     tally: Tally,
 }
@@ -136,6 +138,7 @@ impl View {
             lease,
             created: Instant::now(),
             changed: watch::Sender::new(0),
+            known_later: Notify::new(),
             notices,
             tally: Tally::default(),
         };
@@ -321,11 +324,35 @@ impl View {
     /// The shard is known as it was then.
     pub fn up_to_date(&self, shard: Shard, then: Instant) {
         self.shard_mut(shard).note_known(Known::At(then));
+        self.known_later.notify_waiters();
     }
 
     /// The shard is known as it is at any time from now on: whoever changes it does so here.
     pub fn stays_up_to_date(&self, shard: Shard) {
         self.shard_mut(shard).note_known(Known::Always);
+        self.known_later.notify_waiters();
+    }
+
+    /// Everything that was kept before this is here; `None`: of a shard nothing is known yet.
+    fn known(&self) -> Option<Instant> {
+        let now = Instant::now();
+        let each = Shard::all().map(|shard| match self.shard(shard).known() {
+            Known::Never => None,
+            Known::At(then) => Some(then),
+            Known::Always => Some(now),
+        });
+        each.min().flatten()
+    }
+
+    /// Waits until everything that was kept before this is here, and says until when it is.
+    pub async fn known_after(&self, then: Instant) -> Instant {
+        loop {
+            let later = self.known_later.notified();
+            match self.known() {
+                Some(known) if known >= then => return known,
+                _ => later.await,
+            }
+        }
     }
 
     fn tell(&self, notices: Vec<Notice>) {
