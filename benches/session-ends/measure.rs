@@ -136,7 +136,7 @@ async fn measure(options: &Options, pushes: Pushes) {
     let all = staying.len() + 4 * ends;
     println!("\n### {}\n", pushes.words());
     println!(
-        "{all} sockets were opened over {} gateways in {:.1} s; {:.1} s later both replicas knew them all.\n",
+        "{all} sockets were opened over {} gateways in {:.1} s; {:.1} s later both replicas had asked about all.\n",
         fleet.gateways(),
         opened.as_secs_f64(),
         known.as_secs_f64()

@@ -1,6 +1,10 @@
 //! Asks one session, and does what the answer means for its sockets.
 
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use std::{
+    collections::{BTreeMap, HashSet},
+    sync::Arc,
+    time::Duration,
+};
 
 use arc_swap::ArcSwap;
 use futures_util::future::join_all;
@@ -25,7 +29,11 @@ use crate::{
     },
     reason::Reason,
     registry::{
-        Registry, confirmation::Confirmation, record::Record, sessions::SessionSockets, view::member::Member,
+        Registry,
+        confirmation::Confirmation,
+        record::Record,
+        sessions::SessionSockets,
+        view::{member::Member, told::LastEnd},
     },
     session_store::{SessionId, SessionStore},
 };
@@ -51,12 +59,43 @@ pub(super) struct Asker {
     pub(super) tally: Arc<Tally>,
 }
 
+/// What an answer means for the sockets of a session.
+#[derive(Default)]
+struct Meaning {
+    ends: Vec<End>,
+    gateways: BTreeMap<Arc<str>, OfGateway>,
+    /// It is known of each.
+    is_known: bool,
+}
+
 /// What is to be kept of a gateway's sockets, and told to it.
 #[derive(Default)]
 struct OfGateway {
     member: Option<Member>,
     confirmed: Vec<(Box<str>, Confirmation)>,
     tell: Vec<Box<str>>,
+}
+
+impl Meaning {
+    /// `unheard`: sockets, by number, whose gateways have not heard yet who the user is.
+    fn of(session_id: &Arc<str>, verdicts: &[(&Member, Verdict)], unheard: &HashSet<usize>) -> Self {
+        let mut meaning = Self { is_known: true, ..Self::default() };
+        for (number, (member, verdict)) in verdicts.iter().enumerate() {
+            match verdict {
+                Verdict::Unknown => meaning.is_known = false,
+                Verdict::Ends(reason) => meaning.ends.push(End::of(member, *reason, session_id)),
+                Verdict::Stays { confirm, tell } => {
+                    let gateway = meaning.gateways.entry(Arc::clone(&member.info.gateway_id)).or_default();
+                    let socket_id = member.record.socket_id();
+                    gateway.confirmed.extend(confirm.clone().map(|confirm| (socket_id.into(), confirm)));
+                    let tell = *tell || unheard.contains(&number);
+                    gateway.tell.extend(tell.then(|| socket_id.into()));
+                    gateway.member = Some((*member).clone());
+                }
+            }
+        }
+        meaning
+    }
 }
 
 impl Asker {
@@ -85,42 +124,36 @@ impl Asker {
         if let Some(after) = self.is_doubtful(session_id, &again) {
             return Asked::in_vain(after, *turn);
         }
-        let answer = Answer::new(&again);
+        self.act(question, &authorizer, &again, &told).await
+    }
+
+    /// Does what the answer means. `told`: which ends of the session were told when it was asked.
+    async fn act(
+        &self,
+        question: &Question,
+        authorizer: &Authorizer,
+        again: &Again,
+        told: &[LastEnd],
+    ) -> Asked {
+        let session_id = &question.session_id;
+        let answer = Answer::new(again);
         // As they are now: the answer took its time.
         let SessionSockets { here, elsewhere } = self.registry.sockets_of_session(session_id);
         let verdict = |member: &Member| {
-            let still = authorizer.still_accepts(&again, socket(&member.record));
-            answer.verdict(&member.record, still, *is_first)
+            let still = authorizer.still_accepts(again, socket(&member.record));
+            answer.verdict(&member.record, still, question.is_first)
         };
         let verdicts: Vec<_> = here.iter().map(|member| (member, verdict(member))).collect();
         let unheard = self.user_changes.unheard(session_id, &here);
-        let mut is_settled = true;
-        let mut ends = Vec::new();
-        let mut gateways: BTreeMap<Arc<str>, OfGateway> = BTreeMap::new();
-        for (number, (member, verdict)) in verdicts.iter().enumerate() {
-            match verdict {
-                Verdict::Unknown => is_settled = false,
-                Verdict::Ends(reason) => ends.push(End::of(member, *reason, session_id)),
-                Verdict::Stays { confirm, tell } => {
-                    let gateway = gateways.entry(Arc::clone(&member.info.gateway_id)).or_default();
-                    let socket_id = member.record.socket_id();
-                    gateway.confirmed.extend(confirm.clone().map(|confirm| (socket_id.into(), confirm)));
-                    let tell = *tell || unheard.contains(&number);
-                    gateway.tell.extend(tell.then(|| socket_id.into()));
-                    gateway.member = Some((*member).clone());
-                }
-            }
-        }
-        let Rest { ended, after, turn } = self.endings.end(ends, *turn);
-        watchers::hear(&self.registry, session_id, &told, &verdicts, ended > 0, || {
+        let Meaning { ends, gateways, is_known } = Meaning::of(session_id, &verdicts, &unheard);
+        let Rest { ended, after, turn } = self.endings.end(ends, question.turn);
+        watchers::hear(&self.registry, session_id, told, &verdicts, ended > 0, || {
             elsewhere.iter().map(|member| (member, verdict(member))).collect()
         });
-        let kept = gateways.into_values().map(|gateway| self.keep(session_id, gateway, &again));
-        let kept = join_all(kept).await;
-        let is_kept = kept.into_iter().all(|is_kept| is_kept);
-        is_settled &= is_kept;
+        let kept = gateways.into_values().map(|gateway| self.keep(session_id, gateway, again));
+        let is_kept = join_all(kept).await.into_iter().all(|is_kept| is_kept);
         // Only now is it known of these sockets whose they are.
-        let beyond = BeyondCap::of(&self.registry, &authorizer, &again, session_id);
+        let beyond = BeyondCap::of(&self.registry, authorizer, again, session_id);
         let of_beyond = if beyond.ends.is_empty() {
             Rest { turn, ..Rest::default() }
         } else {
@@ -131,8 +164,12 @@ impl Asker {
         let of_unkept = (!is_kept).then_some(NOT_KEPT);
         let of_end = again.ends_in().map(|ends_in| ends_in + BEHIND_ITS_END);
         let sooner = [after, of_beyond.after, of_early, of_unkept, of_end];
-        let next = sooner.into_iter().flatten().min().map_or(Next::InTurn, Next::After);
-        Asked { next, is_fault: again.reason().is_fault(), is_settled, turn: of_beyond.turn }
+        Asked {
+            next: sooner.into_iter().flatten().min().map_or(Next::InTurn, Next::After),
+            is_fault: again.reason().is_fault(),
+            is_settled: is_known && is_kept,
+            turn: of_beyond.turn,
+        }
     }
 
     /// When to ask again before it is believed that the session, or its user, is not there.
