@@ -106,7 +106,7 @@ impl Asker {
 
     /// Asks. The place is given back as soon as the store has answered: what comes after it holds up no other.
     pub(super) async fn ask(&self, question: &Question, place: Place) -> Asked {
-        let Question { session_id, is_first, was_told, turn, queue: _ } = question;
+        let Question { session_id, was_told, turn, .. } = question;
         if self.has_no_sockets(question) {
             self.endings.give_back(*turn);
             return Asked::NO_SOCKETS;
