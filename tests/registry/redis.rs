@@ -451,6 +451,27 @@ async fn a_shard_is_known_as_of_when_it_was_asked_for() {
 }
 
 #[tokio::test]
+async fn what_is_kept_is_known_after_it_was_read() {
+    /// While nothing happens it would be known anew within this.
+    const QUIET: Duration = Duration::from_millis(500);
+    let redis = Redis::start().await;
+    let proxy = Proxy::to(redis.port).await;
+    let (there, here) = (Replica::open(&redis.url(), &[]), Replica::open(&proxy.url(), &[]));
+    let tenure = there.lists_anew("chat-1", "a", &["s1"]).await;
+    here.lists("chat-1", &["s1"]).await;
+    proxy.cut();
+    becomes(&here, Health::Down).await;
+    there.ledger.write(&tenure, vec![open("s2", 1)]).await.unwrap();
+    let kept = Instant::now();
+    let known = here.view.known_after(kept);
+    tokio::pin!(known);
+    assert!(timeout(QUIET, &mut known).await.is_err());
+    proxy.mend();
+    assert!(timeout(PATIENCE, known).await.expect("it is read again") >= kept);
+    assert!(here.sockets("chat-1").contains("s2"));
+}
+
+#[tokio::test]
 async fn changes_are_trimmed_when_they_are_old() {
     let redis = Redis::start().await;
     let replica = Replica::open(&redis.url(), &[("REGISTRY_HISTORY", "1s"), ("REGISTRY_LEASE", "800ms")]);
