@@ -5,8 +5,8 @@
 //! reported, those whose turn it is, those that are due at a time of their own, and those that were only touched.
 
 use std::{
-    array,
     collections::{BTreeSet, HashMap},
+    ops::{Index, IndexMut},
     sync::Arc,
     time::Duration,
 };
@@ -117,7 +117,7 @@ pub(super) struct Room {
 }
 
 /// When a session is due, by queue.
-type Due = [Option<Instant>; Queue::ALL.len()];
+type Due = OfEach<Option<Instant>>;
 
 #[derive(Debug)]
 struct Entry {
@@ -142,8 +142,8 @@ struct Meanwhile {
 pub(super) struct Schedule {
     interval: Duration,
     entries: HashMap<Arc<str>, Entry>,
-    queues: [BTreeSet<(Instant, Arc<str>)>; Queue::ALL.len()],
-    allowances: [Allowance; Queue::ALL.len()],
+    queues: OfEach<BTreeSet<(Instant, Arc<str>)>>,
+    allowances: OfEach<Allowance>,
     /// The paced queues, beginning with the one whose turn is next.
     turns: [Queue; Queue::PACED.len()],
     /// Sockets that wait for their session's turn to have them ended.
@@ -158,8 +158,8 @@ impl Schedule {
         Self {
             interval,
             entries: HashMap::new(),
-            queues: array::from_fn(|_| BTreeSet::new()),
-            allowances: array::from_fn(|_| Allowance::default()),
+            queues: OfEach::default(),
+            allowances: OfEach::default(),
             turns: Queue::PACED,
             waiting: 0,
             all_were_due: None,
@@ -232,7 +232,7 @@ impl Schedule {
             self.put(&session_id, queue, at);
         } else if let Some(Entry { asking: Some(meanwhile), .. }) = self.entries.get_mut(&session_id) {
             // Asked again when the answer is there: it may be from before.
-            let due = place(&mut meanwhile.due, queue);
+            let due = &mut meanwhile.due[queue];
             *due = Some(due.map_or(at, |due| due.min(at)));
         }
     }
@@ -240,12 +240,12 @@ impl Schedule {
     /// Puts it into a queue, unless it is there for an earlier time.
     fn put(&mut self, session_id: &Arc<str>, queue: Queue, at: Instant) {
         let Some(entry) = self.entries.get_mut(session_id) else { return };
-        let due = place(&mut entry.due, queue);
+        let due = &mut entry.due[queue];
         if due.is_some_and(|due| due <= at) {
             return;
         }
         let before = due.replace(at);
-        let queue = place(&mut self.queues, queue);
+        let queue = &mut self.queues[queue];
         if let Some(before) = before {
             queue.remove(&(before, Arc::clone(session_id)));
         }
@@ -255,16 +255,16 @@ impl Schedule {
     /// Takes it out of all queues.
     fn take_out(&mut self, session_id: &Arc<str>) {
         let Some(entry) = self.entries.get_mut(session_id) else { return };
-        for (queue, due) in self.queues.iter_mut().zip(&mut entry.due) {
-            if let Some(at) = due.take() {
-                queue.remove(&(at, Arc::clone(session_id)));
+        for queue in Queue::ALL {
+            if let Some(at) = entry.due[queue].take() {
+                self.queues[queue].remove(&(at, Arc::clone(session_id)));
             }
         }
     }
 
     /// When the first of a queue is due.
     fn first_of(&self, queue: Queue) -> Option<Instant> {
-        of(&self.queues, queue).first().map(|(at, _)| *at)
+        self.queues[queue].first().map(|(at, _)| *at)
     }
 
     fn is_any_due(&self, queue: Queue, now: Instant) -> bool {
@@ -281,7 +281,7 @@ impl Schedule {
         }
         let pace = self.pace();
         for (turn, queue) in self.turns.into_iter().enumerate() {
-            if self.is_any_due(queue, now) && place(&mut self.allowances, queue).take(pace, now) {
+            if self.is_any_due(queue, now) && self.allowances[queue].take(pace, now) {
                 self.turns.rotate_left(turn + 1);
                 return Some(queue);
             }
@@ -292,7 +292,7 @@ impl Schedule {
     /// The session that is to be asked now, if there is one.
     pub(super) fn next(&mut self, room: Room, now: Instant) -> Option<Question> {
         let queue = self.pick(room, now)?;
-        let session_id = of(&self.queues, queue).first().map(|(_, session_id)| Arc::clone(session_id))?;
+        let session_id = self.queues[queue].first().map(|(_, session_id)| Arc::clone(session_id))?;
         self.take_out(&session_id);
         // If no answer ever comes it is taken up again.
         self.put(&session_id, Queue::Regular, now + LOST);
@@ -316,7 +316,7 @@ impl Schedule {
         let pace = self.pace();
         let paced = |queue| {
             let at = self.first_of(queue).filter(|_| room.others)?;
-            Some(at.max(of(&self.allowances, queue).next(pace)))
+            Some(at.max(self.allowances[queue].next(pace)))
         };
         Queue::PACED.into_iter().filter_map(paced).chain(told).min()
     }
@@ -343,8 +343,8 @@ impl Schedule {
             Next::After(after) if after < regular => self.put(&session_id, Queue::Timed, now + after),
             _ => self.put(&session_id, Queue::Regular, now + regular),
         }
-        for (queue, at) in Queue::ALL.into_iter().zip(due) {
-            if let Some(at) = at {
+        for queue in Queue::ALL {
+            if let Some(at) = due[queue] {
                 self.put(&session_id, queue, at.max(gap));
             }
         }
@@ -356,7 +356,7 @@ impl Schedule {
 
     /// It was to be asked, and nobody needs to: none of its sockets is open. As if its turn had not come.
     pub(super) fn is_gone(&mut self, question: &Question) {
-        place(&mut self.allowances, question.queue).give_back();
+        self.allowances[question.queue].give_back();
         self.is_asked(&question.session_id, Asked::NO_SOCKETS);
     }
 
@@ -375,25 +375,23 @@ impl Schedule {
     }
 }
 
-fn of<T>(all: &[T; Queue::ALL.len()], queue: Queue) -> &T {
-    let [told, reported, regular, timed, touched] = all;
-    match queue {
-        Queue::Told => told,
-        Queue::Reported => reported,
-        Queue::Regular => regular,
-        Queue::Timed => timed,
-        Queue::Touched => touched,
+/// Something of each queue.
+#[derive(Debug, Default, PartialEq)]
+struct OfEach<T>([T; Queue::ALL.len()]);
+
+impl<T> Index<Queue> for OfEach<T> {
+    type Output = T;
+
+    fn index(&self, queue: Queue) -> &T {
+        #[expect(clippy::indexing_slicing, reason = "there are as many as queues")]
+        &self.0[queue as usize]
     }
 }
 
-fn place<T>(all: &mut [T; Queue::ALL.len()], queue: Queue) -> &mut T {
-    let [told, reported, regular, timed, touched] = all;
-    match queue {
-        Queue::Told => told,
-        Queue::Reported => reported,
-        Queue::Regular => regular,
-        Queue::Timed => timed,
-        Queue::Touched => touched,
+impl<T> IndexMut<Queue> for OfEach<T> {
+    fn index_mut(&mut self, queue: Queue) -> &mut T {
+        #[expect(clippy::indexing_slicing, reason = "there are as many as queues")]
+        &mut self.0[queue as usize]
     }
 }
 
