@@ -156,10 +156,11 @@ impl Fleet {
         sum
     }
 
-    /// Waits until both replicas know all sockets, and every session was asked about for the first time.
+    /// Waits until both replicas know all sockets and watch over their sessions, and as many questions were asked.
     pub async fn is_watched_over(&self) {
         let sockets = self.book.count(Entry::is_open) as f64;
         self.reaches("socketpass_registry_sockets", sockets * REPLICAS as f64).await;
+        self.reaches("socketpass_sessions", sockets).await;
         self.reaches("socketpass_session_questions_total", sockets).await;
     }
 

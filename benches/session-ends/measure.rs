@@ -28,6 +28,9 @@ const ENDS_A_SECOND: f64 = 500.0;
 /// Sessions that expire in the storm: as many a second as make 100,000 in a minute.
 const STORM_A_SECOND: f64 = 100_000.0 / 60.0;
 
+/// Touched sessions that two replicas have asked about in a second, at the slowest pace that they have.
+const TOUCHED_A_SECOND: f64 = 3_000.0;
+
 /// From the first expiry of a storm of a minute.
 const STORM_IS_OVER: f64 = 1.5;
 
@@ -136,7 +139,7 @@ async fn measure(options: &Options, pushes: Pushes) {
     let all = staying.len() + 4 * ends;
     println!("\n### {}\n", pushes.words());
     println!(
-        "{all} sockets were opened over {} gateways in {:.1} s; {:.1} s later both replicas had asked about all.\n",
+        "{all} sockets were opened over {} gateways in {:.1} s; {:.1} s later both replicas watched over all.\n",
         fleet.gateways(),
         opened.as_secs_f64(),
         known.as_secs_f64()
@@ -211,7 +214,7 @@ async fn reads_a_second(redis: &Redis, interval: Duration) -> f64 {
 /// All that are left expire, as many a second as 100,000 in a minute.
 async fn storm(book: &Book, redis: &Redis, clients: &[usize], bound: Duration) {
     // Until then the replicas have asked all again that are touched by this.
-    let after = Duration::from_secs(1) + Duration::from_secs_f64(clients.len() as f64 / 3_000.0);
+    let after = Duration::from_secs(1) + Duration::from_secs_f64(clients.len() as f64 / TOUCHED_A_SECOND);
     let begin = Instant::now() + after;
     ends::expire(book, &mut redis.connection().await, clients, STORM_A_SECOND, after).await;
     let expiries = clients.len() as f64 / STORM_A_SECOND;

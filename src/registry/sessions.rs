@@ -107,7 +107,7 @@ impl Registry {
         }
     }
 
-    /// Waits until everything that was kept before this is known here, and says until when it is.
+    /// Waits until all that was kept before then is in the view, and says up to when it is complete.
     pub async fn known_after(&self, then: Instant) -> Instant {
         self.view.known_after(then).await
     }
@@ -119,6 +119,11 @@ impl Registry {
         let (here, elsewhere) =
             all.into_iter().partition(|member| self.reports_here(&member.info.gateway_id));
         SessionSockets { here, elsewhere }
+    }
+
+    /// Whether a socket of a session is open at a gateway that reports here.
+    pub fn has_sockets_here(&self, session_id: &str) -> bool {
+        !self.sockets_of_session(session_id).here.is_empty()
     }
 
     /// How many sockets somebody has open, by what stands at `user.id_field` of their user.

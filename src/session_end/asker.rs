@@ -15,7 +15,7 @@ use super::{
     doubt::{Belief, Connection, Doubt},
     endings::{End, Endings, Rest},
     places::Place,
-    schedule::{Asked, Next, Question},
+    schedule::{AFTER_A_FAULT, Asked, Found, Question},
     tally::Tally,
     user_changes::UserChanges,
     verdict::{Answer, Verdict},
@@ -37,9 +37,6 @@ use crate::{
     },
     session_store::{SessionId, SessionStore},
 };
-
-/// After a fault, if there was more reason to ask than that it was its turn.
-const AFTER_A_FAULT: Duration = Duration::from_secs(2);
 
 /// After what could not be kept.
 const NOT_KEPT: Duration = Duration::from_secs(1);
@@ -99,30 +96,31 @@ impl Meaning {
 }
 
 impl Asker {
-    /// Whether there is nobody to ask for.
-    pub(super) fn has_no_sockets(&self, question: &Question) -> bool {
-        self.registry.sockets_of_session(&question.session_id).here.is_empty()
+    /// There is nothing to ask any more.
+    pub(super) fn forget(&self, question: &Question) {
+        self.endings.give_back(question.turn);
+        self.user_changes.forget(&question.session_id);
     }
 
     /// Asks. The place is given back as soon as the store has answered: what comes after it holds up no other.
     pub(super) async fn ask(&self, question: &Question, place: Place) -> Asked {
         let Question { session_id, was_told, turn, .. } = question;
-        if self.has_no_sockets(question) {
-            self.endings.give_back(*turn);
-            return Asked::NO_SOCKETS;
-        }
-        let Some(id) = SessionId::new((**session_id).to_owned()) else { return Asked::NO_SOCKETS };
+        let nobody = || {
+            self.forget(question);
+            Asked::NOBODY
+        };
+        let Some(id) = SessionId::new((**session_id).to_owned()) else { return nobody() };
         let authorizer = self.authorizer.load_full();
         let told = self.registry.ends_told(session_id);
-        let Some(again) = authorizer.ask_again(&id).await else { return Asked::NO_SOCKETS };
+        let Some(again) = authorizer.ask_again(&id).await else { return nobody() };
         self.tally.asked(again.reason());
         drop(place);
         // What the store told would be lost until its turn, and so would a second read.
         if again.reason().is_fault() && (*was_told || self.doubt.doubts(session_id)) {
-            return Asked { is_fault: true, ..Asked::in_vain(AFTER_A_FAULT, *turn) };
+            return Asked::in_vain(Found::Fault, AFTER_A_FAULT, *turn);
         }
         if let Some(after) = self.is_doubtful(session_id, &again) {
-            return Asked::in_vain(after, *turn);
+            return Asked::in_vain(Found::Answer { ends_in: None }, after, *turn);
         }
         self.act(question, &authorizer, &again, &told).await
     }
@@ -162,11 +160,14 @@ impl Asker {
         // Of some it is known later whose they are.
         let of_early = beyond.is_early.then_some(NOT_KEPT);
         let of_unkept = (!is_kept).then_some(NOT_KEPT);
-        let of_end = again.ends_in().map(|ends_in| ends_in + BEHIND_ITS_END);
-        let sooner = [after, of_beyond.after, of_early, of_unkept, of_end];
+        let found = if again.reason().is_fault() {
+            Found::Fault
+        } else {
+            Found::Answer { ends_in: again.ends_in().map(|ends_in| ends_in + BEHIND_ITS_END) }
+        };
         Asked {
-            next: sooner.into_iter().flatten().min().map_or(Next::InTurn, Next::After),
-            is_fault: again.reason().is_fault(),
+            found,
+            retry: [after, of_beyond.after, of_early, of_unkept].into_iter().flatten().min(),
             is_settled: is_known && is_kept,
             turn: of_beyond.turn,
         }

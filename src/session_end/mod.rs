@@ -1,7 +1,8 @@
 //! Asks the decision again behind open sockets, and ends those for which it does not hold any more.
 //!
 //! Each replica does so for the gateways that report to it; a gateway that moves takes its sockets' sessions along.
-//! `schedule.rs` knows when each session is asked, `places.rs` how many at once, `asker.rs` asks one, `doubt.rs` whether a
+//! `unseen.rs` has reported
+//! sessions wait until their sockets are seen, `schedule.rs` knows when each is asked, `places.rs` how many at once, `asker.rs` asks one, `doubt.rs` whether a
 //! session that is absent is to be believed so, `verdict.rs` what the answer means for a socket, and `beyond_cap.rs` what
 //! somebody has open too much. Then `endings.rs` ends sockets, at the pace that `pace.rs` allows, and `user_changes.rs` tells
 //! gateways of users who have changed, both as far as `lines.rs` says that a gateway answers; `watchers.rs` has those hear of it
@@ -9,7 +10,7 @@
 //! ends sessions from outside.
 
 use std::{
-    collections::{HashMap, HashSet, VecDeque},
+    collections::HashMap,
     sync::Arc,
     time::{Duration, SystemTime},
 };
@@ -27,7 +28,8 @@ use self::{
     endings::Endings,
     lines::{Lines, Retry},
     places::Places,
-    schedule::{Asked, Next, Queue, Schedule},
+    schedule::{Asked, Found, Schedule},
+    unseen::Unseen,
     user_changes::UserChanges,
 };
 use crate::{
@@ -49,6 +51,7 @@ mod schedule;
 mod tally;
 #[cfg(test)]
 mod tests;
+mod unseen;
 mod user_changes;
 mod verdict;
 mod watchers;
@@ -117,7 +120,7 @@ impl SessionEnds {
             asker,
             heard,
             retried,
-            unseen: VecDeque::new(),
+            unseen: Unseen::default(),
             schedule: Schedule::new(interval),
             places: Places::new(),
             lines,
@@ -210,8 +213,7 @@ struct Work {
     heard: mpsc::Receiver<News>,
     /// Sessions that have to be asked again, since something could not be done.
     retried: mpsc::UnboundedReceiver<Retry>,
-    /// Sessions whose sockets were reported at these times and are not seen in the registry yet, the oldest first.
-    unseen: VecDeque<(Instant, HashSet<Arc<str>>)>,
+    unseen: Unseen,
     schedule: Schedule,
     places: Places,
     lines: Arc<Lines>,
@@ -231,13 +233,19 @@ impl Work {
             self.tally.wait_for_turns(self.schedule.waiting());
             let now = Instant::now();
             let next = self.schedule.next_at(self.places.room());
-            let unseen_since = self.unseen.front().map(|(reported, _)| *reported);
+            let unseen_since = self.unseen.since();
             if now >= cleaned + CLEAN_EVERY {
                 cleaned = now;
                 self.lines.keep(|gateway_id| self.asker.registry.reports_here(gateway_id));
             }
             tokio::select! {
                 biased;
+                // First, since what follows may always have something: once a read of the registry's feed at most.
+                known = self.asker.registry.known_after(unseen_since.unwrap_or(now)), if unseen_since.is_some() => {
+                    for session_id in self.unseen.are_seen(known) {
+                        self.schedule.is_seen(&session_id, now);
+                    }
+                }
                 Some(answer) = self.asked.join_next_with_id(), if !self.asked.is_empty() => self.answered(answer),
                 news = self.heard.recv() => match news {
                     Some(news) => self.hear(news),
@@ -246,15 +254,10 @@ impl Work {
                 Some((session_id, after)) = self.retried.recv() => self.schedule.is_due_in(&session_id, after),
                 Noted { reported, changed } = self.asker.registry.noted().take() => {
                     let now = Instant::now();
-                    if !reported.is_empty() {
-                        self.unseen.push_back((now, reported));
-                    }
+                    self.unseen.are_reported(reported, now);
                     for session_id in &changed {
                         self.schedule.has_changed(session_id, now);
                     }
-                }
-                known = self.asker.registry.known_after(unseen_since.unwrap_or(now)), if unseen_since.is_some() => {
-                    self.see(known);
                 }
                 () = self.places.freed() => {}
                 () = sleep_until(next.unwrap_or(now)), if next.is_some() => {}
@@ -269,26 +272,15 @@ impl Work {
         for _ in 0..SOME {
             let Some(question) = self.schedule.next(self.places.room(), Instant::now()) else { return };
             // Whoever reports ever new sessions must not fill the schedule with them.
-            if question.queue == Queue::Reported && self.asker.has_no_sockets(&question) {
-                self.asker.endings.give_back(question.turn);
+            if !self.asker.registry.has_sockets_here(&question.session_id) {
+                self.asker.forget(&question);
                 self.schedule.is_gone(&question);
-                self.asker.user_changes.forget(&question.session_id);
                 continue;
             }
             let Some(place) = self.places.take(question.queue) else { return };
             let (asker, session_id) = (Arc::clone(&self.asker), Arc::clone(&question.session_id));
             let task = self.asked.spawn(async move { asker.ask(&question, place).await });
             self.sessions.insert(task.id(), session_id);
-        }
-    }
-
-    /// What was kept in the registry until then is seen.
-    fn see(&mut self, known: Instant) {
-        let now = Instant::now();
-        while let Some((_, sessions)) = self.unseen.pop_front_if(|(reported, _)| *reported <= known) {
-            for session_id in &sessions {
-                self.schedule.is_reported(session_id, now);
-            }
         }
     }
 
@@ -307,13 +299,10 @@ impl Work {
             Ok((task, asked)) => (task, asked),
             Err(panic) => {
                 tracing::error!(cause = %panic, "asking a session was broken off");
-                (panic.id(), Asked::in_vain(BROKEN_OFF, None))
+                (panic.id(), Asked::in_vain(Found::Fault, BROKEN_OFF, None))
             }
         };
         let Some(session_id) = self.sessions.remove(&task) else { return };
-        if asked.next == Next::Never {
-            self.asker.user_changes.forget(&session_id);
-        }
         self.schedule.is_asked(&session_id, asked);
     }
 }

@@ -80,7 +80,7 @@ mod tests {
         let told: Vec<_> = (0..AT_ONCE).map_while(|_| places.take(Queue::Told)).collect();
         assert_eq!(told.len(), OF_A_KIND);
         assert_eq!(places.room(), Room { told: false, others: true });
-        let others: Vec<_> = (0..AT_ONCE).map_while(|_| places.take(Queue::Regular)).collect();
+        let others: Vec<_> = (0..AT_ONCE).map_while(|_| places.take(Queue::Sweep)).collect();
         assert_eq!(others.len(), AT_ONCE - OF_A_KIND);
         assert_eq!(places.room(), Room { told: false, others: false });
         drop(told);

@@ -1,12 +1,11 @@
 //! When each session is asked again.
 //!
-//! Five queues, so that none can hold up another: sessions that the store has told of go as fast as they come. The others
-//! take turns, each queue at a pace that has all of them asked in good time and never all at once: those whose sockets were
-//! reported, those whose turn it is, those that are due at a time of their own, and those that were only touched.
+//! Six queues, so that none holds up another. What the store has told of goes as fast as it comes. The others go in rotation,
+//! each at a pace that has all of them asked in good time and never all at once: what was reported, the sweep, known ends,
+//! what is tried again, and what was only touched.
 
 use std::{
     collections::{BTreeSet, HashMap},
-    ops::{Index, IndexMut},
     sync::Arc,
     time::Duration,
 };
@@ -21,8 +20,11 @@ const GAP: Duration = Duration::from_millis(50);
 /// Between two times when all sessions are asked, however often a store says that it has lost everything.
 const GAP_OF_ALL: Duration = Duration::from_secs(10);
 
-/// A session that was only touched is asked after this: what is new is when it ends.
+/// Between two questions about a session that is only touched: four times as long, since all that can be new is when it ends.
 const TOUCHED: Duration = Duration::from_millis(200);
+
+/// One that met a fault is tried again after this, if there was more reason to ask than the sweep.
+pub(super) const AFTER_A_FAULT: Duration = Duration::from_secs(2);
 
 /// A question that is not answered after so long was lost.
 const LOST: Duration = Duration::from_secs(120);
@@ -54,57 +56,85 @@ pub(super) struct Question {
 /// What came of a question.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Asked {
-    /// When to ask again.
-    pub(super) next: Next,
-    /// There was no answer.
-    pub(super) is_fault: bool,
+    pub(super) found: Found,
+    /// Something could not be done, or is not believed yet: again after this.
+    pub(super) retry: Option<Duration>,
     /// What it means for each of its sockets was found out, and kept.
     pub(super) is_settled: bool,
     /// When more of its sockets may be ended.
     pub(super) turn: Option<Turn>,
 }
 
-impl Asked {
-    /// None of its sockets is open at a gateway that reports here.
-    pub(super) const NO_SOCKETS: Self =
-        Self { next: Next::Never, is_fault: false, is_settled: true, turn: None };
-
-    /// Nothing was found out: again after this.
-    pub(super) fn in_vain(after: Duration, turn: Option<Turn>) -> Self {
-        Self { next: Next::After(after), is_fault: false, is_settled: false, turn }
-    }
+/// What was found out about a session.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Found {
+    /// There is nothing to ask: no socket at a gateway that reports here, or no session that could be asked for.
+    Nobody,
+    /// There was no answer.
+    Fault,
+    /// There was one.
+    Answer {
+        /// The session ends after this, if that is known.
+        ends_in: Option<Duration>,
+    },
 }
 
-/// When a session that was asked is asked again.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Next {
-    /// None of its sockets is open at a gateway that reports here.
-    Never,
-    /// When it is its turn.
-    InTurn,
-    /// After this, or when it is its turn if that is sooner.
-    After(Duration),
+impl Asked {
+    /// There is nothing to ask.
+    pub(super) const NOBODY: Self = Self { found: Found::Nobody, retry: None, is_settled: true, turn: None };
+
+    /// Nothing is believed, or done: again after this.
+    pub(super) fn in_vain(found: Found, after: Duration, turn: Option<Turn>) -> Self {
+        Self { found, retry: Some(after), is_settled: false, turn }
+    }
 }
 
 /// Why a session is to be asked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Queue {
-    /// The store has told of it, or something of ours has to be done again.
+    /// The store has told of it, or its gateway has room for what it is to be told.
     Told,
-    /// Its sockets were reported.
+    /// Its sockets were reported, and are seen in the registry.
     Reported,
-    /// It is its turn.
-    Regular,
-    /// It was to be asked at this time: it ends then, or what could not be done is tried again.
-    Timed,
+    /// The sweep has come to it.
+    Sweep,
+    /// Its end is due.
+    Ending,
+    /// What could not be done, or was not believed, is tried again.
+    Retried,
     /// It ends at another time.
     Touched,
 }
 
 impl Queue {
-    const ALL: [Self; 5] = [Self::Told, Self::Reported, Self::Regular, Self::Timed, Self::Touched];
-    /// Those that go at a pace, in the order of their turns.
-    const PACED: [Self; 4] = [Self::Reported, Self::Regular, Self::Timed, Self::Touched];
+    const ALL: [Self; 6] =
+        [Self::Told, Self::Reported, Self::Sweep, Self::Ending, Self::Retried, Self::Touched];
+    /// Those that go at a pace.
+    const PACED: [Self; 5] = [Self::Reported, Self::Sweep, Self::Ending, Self::Retried, Self::Touched];
+}
+
+/// Something of each queue.
+#[derive(Debug, Default, PartialEq)]
+struct OfEach<T> {
+    told: T,
+    reported: T,
+    sweep: T,
+    ending: T,
+    retried: T,
+    touched: T,
+}
+
+impl<T> OfEach<T> {
+    fn of(&mut self, queue: Queue) -> &mut T {
+        match queue {
+            Queue::Told => &mut self.told,
+            Queue::Reported => &mut self.reported,
+            Queue::Sweep => &mut self.sweep,
+            Queue::Ending => &mut self.ending,
+            Queue::Retried => &mut self.retried,
+            Queue::Touched => &mut self.touched,
+        }
+    }
 }
 
 /// What there is room for now.
@@ -128,6 +158,8 @@ struct Entry {
     asked: Option<Instant>,
     /// It is being asked, and what came up meanwhile.
     asking: Option<Meanwhile>,
+    /// When it ends, as far as is known.
+    ends_at: Option<Instant>,
     turn: Option<Turn>,
 }
 
@@ -144,8 +176,8 @@ pub(super) struct Schedule {
     entries: HashMap<Arc<str>, Entry>,
     queues: OfEach<BTreeSet<(Instant, Arc<str>)>>,
     allowances: OfEach<Allowance>,
-    /// The paced queues, beginning with the one whose turn is next.
-    turns: [Queue; Queue::PACED.len()],
+    /// The paced queues, beginning with the one that is next.
+    rotation: [Queue; Queue::PACED.len()],
     /// Sockets that wait for their session's turn to have them ended.
     waiting: usize,
     /// When all were due last, or will be.
@@ -160,7 +192,7 @@ impl Schedule {
             entries: HashMap::new(),
             queues: OfEach::default(),
             allowances: OfEach::default(),
-            turns: Queue::PACED,
+            rotation: Queue::PACED,
             waiting: 0,
             all_were_due: None,
         }
@@ -176,14 +208,15 @@ impl Schedule {
         self.waiting
     }
 
-    /// A socket of it was reported: it is to be asked soon, for the first time as far as this socket is concerned.
-    pub(super) fn is_reported(&mut self, session_id: &Arc<str>, now: Instant) {
+    /// A socket of it was reported and is seen: it is to be asked soon, for the first time as far as this socket is concerned.
+    pub(super) fn is_seen(&mut self, session_id: &Arc<str>, now: Instant) {
         let entry = self.entries.entry(Arc::clone(session_id)).or_insert_with(|| Entry {
             is_first: true,
             was_told: false,
             due: Due::default(),
             asked: None,
             asking: None,
+            ends_at: None,
             turn: None,
         });
         match &mut entry.asking {
@@ -214,7 +247,7 @@ impl Schedule {
         self.all_were_due = Some(now);
         let all: Vec<_> = self.entries.keys().cloned().collect();
         for session_id in all {
-            self.is_due(&session_id, Queue::Regular, now);
+            self.is_due(&session_id, Queue::Sweep, now);
         }
     }
 
@@ -232,7 +265,7 @@ impl Schedule {
             self.put(&session_id, queue, at);
         } else if let Some(Entry { asking: Some(meanwhile), .. }) = self.entries.get_mut(&session_id) {
             // Asked again when the answer is there: it may be from before.
-            let due = &mut meanwhile.due[queue];
+            let due = meanwhile.due.of(queue);
             *due = Some(due.map_or(at, |due| due.min(at)));
         }
     }
@@ -240,12 +273,12 @@ impl Schedule {
     /// Puts it into a queue, unless it is there for an earlier time.
     fn put(&mut self, session_id: &Arc<str>, queue: Queue, at: Instant) {
         let Some(entry) = self.entries.get_mut(session_id) else { return };
-        let due = &mut entry.due[queue];
+        let due = entry.due.of(queue);
         if due.is_some_and(|due| due <= at) {
             return;
         }
         let before = due.replace(at);
-        let queue = &mut self.queues[queue];
+        let queue = self.queues.of(queue);
         if let Some(before) = before {
             queue.remove(&(before, Arc::clone(session_id)));
         }
@@ -256,18 +289,18 @@ impl Schedule {
     fn take_out(&mut self, session_id: &Arc<str>) {
         let Some(entry) = self.entries.get_mut(session_id) else { return };
         for queue in Queue::ALL {
-            if let Some(at) = entry.due[queue].take() {
-                self.queues[queue].remove(&(at, Arc::clone(session_id)));
+            if let Some(at) = entry.due.of(queue).take() {
+                self.queues.of(queue).remove(&(at, Arc::clone(session_id)));
             }
         }
     }
 
     /// When the first of a queue is due.
-    fn first_of(&self, queue: Queue) -> Option<Instant> {
-        self.queues[queue].first().map(|(at, _)| *at)
+    fn first_of(&mut self, queue: Queue) -> Option<Instant> {
+        self.queues.of(queue).first().map(|(at, _)| *at)
     }
 
-    fn is_any_due(&self, queue: Queue, now: Instant) -> bool {
+    fn is_any_due(&mut self, queue: Queue, now: Instant) -> bool {
         self.first_of(queue).is_some_and(|at| at <= now)
     }
 
@@ -280,9 +313,9 @@ impl Schedule {
             return None;
         }
         let pace = self.pace();
-        for (turn, queue) in self.turns.into_iter().enumerate() {
-            if self.is_any_due(queue, now) && self.allowances[queue].take(pace, now) {
-                self.turns.rotate_left(turn + 1);
+        for (place, queue) in self.rotation.into_iter().enumerate() {
+            if self.is_any_due(queue, now) && self.allowances.of(queue).take(pace, now) {
+                self.rotation.rotate_left(place + 1);
                 return Some(queue);
             }
         }
@@ -292,10 +325,10 @@ impl Schedule {
     /// The session that is to be asked now, if there is one.
     pub(super) fn next(&mut self, room: Room, now: Instant) -> Option<Question> {
         let queue = self.pick(room, now)?;
-        let session_id = self.queues[queue].first().map(|(_, session_id)| Arc::clone(session_id))?;
+        let session_id = self.queues.of(queue).first().map(|(_, session_id)| Arc::clone(session_id))?;
         self.take_out(&session_id);
         // If no answer ever comes it is taken up again.
-        self.put(&session_id, Queue::Regular, now + LOST);
+        self.put(&session_id, Queue::Sweep, now + LOST);
         let entry = self.entries.get_mut(&session_id)?;
         entry.asked = Some(now);
         let lost = entry.asking.replace(Meanwhile::default());
@@ -311,19 +344,19 @@ impl Schedule {
     }
 
     /// When there is something to ask, if nothing comes up before.
-    pub(super) fn next_at(&self, room: Room) -> Option<Instant> {
+    pub(super) fn next_at(&mut self, room: Room) -> Option<Instant> {
         let told = self.first_of(Queue::Told).filter(|_| room.told);
         let pace = self.pace();
         let paced = |queue| {
             let at = self.first_of(queue).filter(|_| room.others)?;
-            Some(at.max(self.allowances[queue].next(pace)))
+            Some(at.max(self.allowances.of(queue).next(pace)))
         };
         Queue::PACED.into_iter().filter_map(paced).chain(told).min()
     }
 
     /// It was asked.
     pub(super) fn is_asked(&mut self, session_id: &str, asked: Asked) {
-        let Asked { next, is_fault, is_settled, turn } = asked;
+        let Asked { found, retry, is_settled, turn } = asked;
         let Some((session_id, entry)) = self.entries.get_key_value(session_id) else { return };
         let (session_id, now) = (Arc::clone(session_id), Instant::now());
         // Never twice at once.
@@ -331,20 +364,34 @@ impl Schedule {
         self.take_out(&session_id);
         self.has_turn(&session_id, turn);
         let Some(entry) = self.entries.get_mut(&session_id) else { return };
-        let Meanwhile { due, is_first } = entry.asking.take().unwrap_or_default();
+        let Meanwhile { mut due, is_first } = entry.asking.take().unwrap_or_default();
         entry.is_first = is_first || (entry.is_first && !is_settled);
-        entry.was_told &= is_fault;
-        if next == Next::Never && due == Due::default() {
+        entry.was_told &= found == Found::Fault;
+        if found == Found::Nobody && due == Due::default() {
             self.entries.remove(&session_id);
             return;
         }
-        let regular = jittered(self.interval);
-        match next {
-            Next::After(after) if after < regular => self.put(&session_id, Queue::Timed, now + after),
-            _ => self.put(&session_id, Queue::Regular, now + regular),
+        // What was known of its end is not forgotten over a fault. While that lasts it is tried again, but not for ever.
+        let ends_at = match found {
+            Found::Nobody => None,
+            Found::Answer { ends_in } => ends_in.map(|ends_in| now + ends_in),
+            Found::Fault => entry.ends_at.filter(|at| now < *at + self.interval),
+        };
+        entry.ends_at = ends_at;
+        let retry_at = retry.map(|after| now + after);
+        let end_is_due = match found {
+            Found::Fault => ends_at.map(|at| at.max(now + AFTER_A_FAULT)),
+            _ => ends_at,
+        };
+        let sweep_at = now + jittered(self.interval);
+        self.put(&session_id, Queue::Sweep, sweep_at);
+        for (queue, at) in [(Queue::Ending, end_is_due), (Queue::Retried, retry_at)] {
+            if let Some(at) = at.filter(|at| *at < sweep_at) {
+                self.put(&session_id, queue, at);
+            }
         }
         for queue in Queue::ALL {
-            if let Some(at) = due[queue] {
+            if let Some(at) = due.of(queue).take() {
                 self.put(&session_id, queue, at.max(gap));
             }
         }
@@ -354,10 +401,10 @@ impl Schedule {
         }
     }
 
-    /// It was to be asked, and nobody needs to: none of its sockets is open. As if its turn had not come.
+    /// It was to be asked, and nobody needs to: none of its sockets is open. As if it had not been due.
     pub(super) fn is_gone(&mut self, question: &Question) {
-        self.allowances[question.queue].give_back();
-        self.is_asked(&question.session_id, Asked::NO_SOCKETS);
+        self.allowances.of(question.queue).give_back();
+        self.is_asked(&question.session_id, Asked::NOBODY);
     }
 
     fn has_turn(&mut self, session_id: &str, turn: Option<Turn>) {
@@ -372,26 +419,6 @@ impl Schedule {
         #[expect(clippy::cast_precision_loss, reason = "a pace need not be exact")]
         let just_enough = self.entries.len() as f64 / self.interval.as_secs_f64();
         (HEADROOM * just_enough).max(LEAST_PACE)
-    }
-}
-
-/// Something of each queue.
-#[derive(Debug, Default, PartialEq)]
-struct OfEach<T>([T; Queue::ALL.len()]);
-
-impl<T> Index<Queue> for OfEach<T> {
-    type Output = T;
-
-    fn index(&self, queue: Queue) -> &T {
-        #[expect(clippy::indexing_slicing, reason = "there are as many as queues")]
-        &self.0[queue as usize]
-    }
-}
-
-impl<T> IndexMut<Queue> for OfEach<T> {
-    fn index_mut(&mut self, queue: Queue) -> &mut T {
-        #[expect(clippy::indexing_slicing, reason = "there are as many as queues")]
-        &mut self.0[queue as usize]
     }
 }
 
@@ -425,7 +452,7 @@ impl Allowance {
     }
 }
 
-/// The next regular question about one of many, so that not all come at once: never later than the interval.
+/// When the sweep comes to one of many, so that it does not come to all at once: never later than the interval.
 fn jittered(interval: Duration) -> Duration {
     interval.mul_f64(rand::random_range(0.75..1.0))
 }
@@ -438,7 +465,8 @@ mod tests {
 
     const INTERVAL: Duration = Duration::from_secs(30);
     const ROOM: Room = Room { told: true, others: true };
-    const REGULAR: Asked = Asked { next: Next::InTurn, is_fault: false, is_settled: true, turn: None };
+    const SETTLED: Asked =
+        Asked { found: Found::Answer { ends_in: None }, retry: None, is_settled: true, turn: None };
 
     fn at(start: Instant, milliseconds: u64) -> Instant {
         start + Duration::from_millis(milliseconds)
@@ -451,7 +479,7 @@ mod tests {
     fn with(sessions: &[&str]) -> (Schedule, Instant) {
         let (mut schedule, start) = (Schedule::new(INTERVAL), Instant::now());
         for session in sessions {
-            schedule.is_reported(&Arc::from(*session), start);
+            schedule.is_seen(&Arc::from(*session), start);
         }
         (schedule, start)
     }
@@ -460,7 +488,7 @@ mod tests {
     fn asked(sessions: &[&str]) -> (Schedule, Instant) {
         let (mut schedule, start) = with(sessions);
         while let Some(question) = schedule.next(ROOM, start) {
-            schedule.is_asked(&question.session_id, REGULAR);
+            schedule.is_asked(&question.session_id, SETTLED);
         }
         (schedule, start)
     }
@@ -471,7 +499,7 @@ mod tests {
         let question = schedule.next(ROOM, start).expect("due");
         assert_eq!((&*question.session_id, question.is_first), ("a", true));
         assert_eq!(schedule.next(ROOM, start), None, "it is being asked");
-        schedule.is_asked("a", REGULAR);
+        schedule.is_asked("a", SETTLED);
         assert_eq!(schedule.next(ROOM, at(start, 22_499)), None);
         let question = schedule.next(ROOM, at(start, 30_000)).expect("its turn");
         assert!(!question.is_first);
@@ -481,14 +509,14 @@ mod tests {
     async fn it_is_asked_for_the_first_time_until_something_is_settled() {
         let (mut schedule, start) = with(&["a"]);
         schedule.next(ROOM, start).expect("due");
-        let fault = Asked { is_settled: false, ..REGULAR };
+        let fault = Asked { found: Found::Fault, is_settled: false, ..SETTLED };
         schedule.is_asked("a", fault);
         assert!(schedule.next(ROOM, at(start, 30_000)).expect("its turn").is_first);
-        schedule.is_asked("a", REGULAR);
+        schedule.is_asked("a", SETTLED);
         schedule.has_changed("a", at(start, 40_000));
         assert!(!schedule.next(ROOM, at(start, 40_000)).expect("told").is_first);
-        schedule.is_reported(&"a".into(), at(start, 40_001));
-        schedule.is_asked("a", REGULAR);
+        schedule.is_seen(&"a".into(), at(start, 40_001));
+        schedule.is_asked("a", SETTLED);
         assert!(schedule.next(ROOM, at(start, 40_050)).expect("reported meanwhile").is_first);
     }
 
@@ -500,11 +528,11 @@ mod tests {
             let question = schedule.next(ROOM, at(start, second * 1_000)).expect("due");
             assert!(question.was_told);
             advance(Duration::from_secs(1)).await;
-            let again = Asked::in_vain(Duration::from_secs(second + 1).saturating_sub(start.elapsed()), None);
-            schedule.is_asked("a", Asked { is_fault: true, ..again });
+            let after = Duration::from_secs(second + 1).saturating_sub(start.elapsed());
+            schedule.is_asked("a", Asked::in_vain(Found::Fault, after, None));
         }
         schedule.next(ROOM, at(start, 4_000)).expect("due");
-        schedule.is_asked("a", REGULAR);
+        schedule.is_asked("a", SETTLED);
         assert!(!schedule.next(ROOM, at(start, 60_000)).expect("its turn").was_told);
     }
 
@@ -515,7 +543,7 @@ mod tests {
         assert_eq!(next(&mut schedule, start).as_deref(), Some("c"));
         schedule.has_changed("c", at(start, 1));
         schedule.has_changed("c", at(start, 2));
-        schedule.is_asked("c", REGULAR);
+        schedule.is_asked("c", SETTLED);
         assert_eq!(next(&mut schedule, at(start, 3)).as_deref(), Some("a"));
         assert_eq!(next(&mut schedule, at(start, 3)).as_deref(), Some("b"));
         assert_eq!(schedule.next_at(ROOM), Some(at(start, 50)));
@@ -533,49 +561,86 @@ mod tests {
         assert_eq!(schedule.next(told, start).map(|question| question.queue), Some(Queue::Told));
     }
 
+    /// How many others go before this one is asked for this reason.
+    fn before(schedule: &mut Schedule, session_id: &str, queue: Queue, now: Instant) -> usize {
+        (0..)
+            .take_while(|_| {
+                let question = schedule.next(ROOM, now).expect("it is due");
+                (&*question.session_id, question.queue) != (session_id, queue)
+            })
+            .count()
+    }
+
+    /// Many others are due by then for this reason.
+    fn flood(schedule: &mut Schedule, queue: Queue, at: Instant) {
+        for number in 0..10_000 {
+            let session_id: Arc<str> = format!("other {number}").into();
+            schedule.is_seen(&session_id, at);
+            schedule.take_out(&session_id);
+            schedule.put(&session_id, queue, at);
+        }
+    }
+
     #[tokio::test(start_paused = true)]
-    async fn those_that_are_touched_wait_a_moment_and_then_take_turns_with_the_others() {
+    async fn no_paced_queue_holds_up_another() {
+        for flooded in Queue::PACED {
+            for queue in Queue::PACED.into_iter().filter(|queue| *queue != flooded) {
+                let (mut schedule, start) = (Schedule::new(INTERVAL), Instant::now());
+                flood(&mut schedule, flooded, start);
+                schedule.is_seen(&"a".into(), start);
+                schedule.take_out(&"a".into());
+                schedule.put(&"a".into(), queue, start);
+                assert!(before(&mut schedule, "a", queue, start) <= 1, "{queue:?} behind {flooded:?}");
+            }
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn one_that_was_just_asked_waits_when_it_is_touched() {
         let (mut schedule, start) = asked(&["a", "b"]);
         schedule.was_touched("a", start);
         assert_eq!(schedule.next_at(ROOM), Some(at(start, 200)));
         assert_eq!(schedule.next(ROOM, at(start, 199)), None);
-        let then = at(start, 200);
-        for session in 0..10_000 {
-            schedule.is_reported(&session.to_string().into(), start);
-        }
-        schedule.all_are_due(start);
-        let queues: Vec<_> =
-            (0..6).filter_map(|_| schedule.next(ROOM, then)).map(|question| question.queue).collect();
-        assert_eq!(queues.iter().filter(|queue| **queue == Queue::Touched).count(), 1, "{queues:?}");
-        assert_eq!(queues.iter().filter(|queue| **queue == Queue::Regular).count(), 3, "{queues:?}");
+        let question = schedule.next(ROOM, at(start, 200)).expect("due");
+        assert_eq!((&*question.session_id, question.queue), ("a", Queue::Touched));
     }
 
     #[tokio::test(start_paused = true)]
-    async fn what_is_due_at_its_own_time_does_not_wait_for_all_that_are_due() {
-        let many: Vec<_> = (0..10_000).map(|session| session.to_string()).collect();
-        let (mut schedule, start) = (Schedule::new(INTERVAL), Instant::now());
-        schedule.is_reported(&"a".into(), start);
-        schedule.next(ROOM, start).expect("due");
-        schedule.is_asked("a", Asked { next: Next::After(Duration::from_secs(5)), ..REGULAR });
-        for session in &many {
-            schedule.is_reported(&session.as_str().into(), start);
-        }
-        schedule.all_are_due(start);
-        let before_it = (0..).take_while(|_| next(&mut schedule, at(start, 4_999)).is_some()).count();
-        assert!(before_it > 0);
-        let then = at(start, 5_000);
-        let question =
-            (0..3).find_map(|_| schedule.next(ROOM, then).filter(|question| question.queue == Queue::Timed));
-        assert_eq!(question.map(|question| question.session_id), Some("a".into()));
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn what_is_due_later_than_its_turn_comes_in_its_turn() {
+    async fn one_whose_end_is_known_is_asked_then() {
         let (mut schedule, start) = with(&["a"]);
         schedule.next(ROOM, start).expect("due");
-        schedule.is_asked("a", Asked { next: Next::After(INTERVAL), ..REGULAR });
-        let question = schedule.next(ROOM, at(start, 29_999)).expect("its turn");
-        assert_eq!(question.queue, Queue::Regular);
+        let ends_in = |ends_in| Asked { found: Found::Answer { ends_in: Some(ends_in) }, ..SETTLED };
+        schedule.is_asked("a", ends_in(Duration::from_secs(5)));
+        assert_eq!(schedule.next(ROOM, at(start, 4_999)), None);
+        assert_eq!(schedule.next(ROOM, at(start, 5_000)).map(|question| question.queue), Some(Queue::Ending));
+        // If the sweep is sooner there is no need.
+        schedule.is_asked("a", ends_in(INTERVAL));
+        let question = schedule.next(ROOM, at(start, 35_000)).expect("due");
+        assert_eq!(question.queue, Queue::Sweep);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_fault_does_not_make_a_known_end_forgotten() {
+        let (mut schedule, start) = with(&["a"]);
+        let fault = Asked { found: Found::Fault, is_settled: false, ..SETTLED };
+        schedule.next(ROOM, start).expect("due");
+        let known = Found::Answer { ends_in: Some(Duration::from_secs(5)) };
+        schedule.is_asked("a", Asked { found: known, ..SETTLED });
+        schedule.has_changed("a", at(start, 1_000));
+        schedule.next(ROOM, at(start, 1_000)).expect("told");
+        advance(Duration::from_secs(1)).await;
+        schedule.is_asked("a", fault);
+        assert_eq!(schedule.next(ROOM, at(start, 4_999)), None);
+        // While the fault lasts it is tried every other second, until the sweep has come to it anyway.
+        let mut tries = 0;
+        for second in 5..120 {
+            advance(at(start, second * 1_000) - Instant::now()).await;
+            while let Some(question) = schedule.next(ROOM, Instant::now()) {
+                tries += u32::from(question.queue == Queue::Ending);
+                schedule.is_asked("a", fault);
+            }
+        }
+        assert!((10..=16).contains(&tries), "{tries}");
     }
 
     #[tokio::test(start_paused = true)]
@@ -589,7 +654,7 @@ mod tests {
             }
             while let Some(question) = schedule.next(ROOM, now) {
                 asked += 1;
-                schedule.is_asked(&question.session_id, REGULAR);
+                schedule.is_asked(&question.session_id, SETTLED);
             }
             advance(Duration::from_millis(1)).await;
         }
@@ -601,7 +666,7 @@ mod tests {
         let (mut schedule, start) = asked(&["a"]);
         let then = at(start, 30_000);
         for session in 0..10_000 {
-            schedule.is_reported(&session.to_string().into(), start);
+            schedule.is_seen(&session.to_string().into(), start);
         }
         let before_it = (0..).take_while(|_| next(&mut schedule, then).is_some_and(|id| id != "a")).count();
         assert!(before_it <= 1, "{before_it}");
@@ -619,8 +684,8 @@ mod tests {
     async fn one_that_is_gone_but_reported_meanwhile_stays() {
         let (mut schedule, start) = with(&["a"]);
         schedule.next(ROOM, start).expect("due");
-        schedule.is_reported(&"a".into(), at(start, 10));
-        schedule.is_asked("a", Asked { next: Next::Never, ..REGULAR });
+        schedule.is_seen(&"a".into(), at(start, 10));
+        schedule.is_asked("a", Asked::NOBODY);
         let question = schedule.next(ROOM, at(start, 60)).expect("due again");
         assert!(question.is_first);
     }
@@ -630,7 +695,7 @@ mod tests {
         let (mut schedule, start) = (Schedule::new(INTERVAL), Instant::now());
         let many: usize = 60_000;
         for session in 0..many {
-            schedule.is_reported(&session.to_string().into(), start);
+            schedule.is_seen(&session.to_string().into(), start);
         }
         let mut asked = 0;
         let mut most = 0;
@@ -652,12 +717,12 @@ mod tests {
         let (mut schedule, start) = with(&["a"]);
         schedule.next(ROOM, start).expect("due");
         let turn = Some(Turn { at: at(start, 5_000), sockets: 7 });
-        schedule.is_asked("a", Asked { turn, ..REGULAR });
+        schedule.is_asked("a", Asked { turn, ..SETTLED });
         assert_eq!(schedule.waiting(), 7);
         assert_eq!(schedule.next(ROOM, at(start, 4_999)), None);
         let question = schedule.next(ROOM, at(start, 5_000)).expect("its turn");
         assert_eq!((question.queue, question.turn), (Queue::Told, turn));
-        schedule.is_asked("a", REGULAR);
+        schedule.is_asked("a", SETTLED);
         assert_eq!(schedule.waiting(), 0);
     }
 

@@ -1,6 +1,6 @@
 //! A connection of the follower's own, and what it reads there: never in larger pieces than it can bear.
 
-use std::time::Duration;
+use std::{fmt::Display, time::Duration};
 
 use redis::{Cmd, Value};
 use tokio::time::timeout;
@@ -19,9 +19,11 @@ use crate::{
 /// can be twice as old while nothing happens.
 const WAIT: Duration = Duration::from_millis(200);
 
-/// What is read at once where much has come together, in bytes: a thousand small entries, or the few that are as large as a
-/// script makes them.
-const MUCH: usize = 1 << 20;
+/// A piece of a feed ends when it has so many bytes: thousands of small entries, which take Redis a few milliseconds.
+const PIECE_BYTES: usize = 1 << 20;
+
+/// So many entries of a piece are read before its bytes are counted: a piece is larger by as many at most.
+const STEP: usize = 16;
 
 /// A piece can be megabytes: it may take so many times longer than the answer to a command of a gateway's.
 const PIECES: u32 = 5;
@@ -60,10 +62,7 @@ impl Reader {
 
     /// Asks a command. Why there is no answer is for the log alone.
     pub(super) async fn ask(&mut self, command: &Cmd) -> Result<Value, String> {
-        match timeout(self.timeout, self.connection.ask(command)).await {
-            Ok(answer) => answer.map_err(|error| error.to_string()),
-            Err(_elapsed) => Err(format!("no answer within {:?}", self.timeout)),
-        }
+        within(self.timeout, self.connection.ask(command)).await
     }
 
     /// Asks where a feed is, and whether it has these entries.
@@ -88,10 +87,9 @@ impl Reader {
         for (_, id) in feeds {
             command.arg(id.to_string());
         }
-        let answer = timeout(WAIT + self.timeout, self.connection.ask(&command)).await;
-        let answer = answer.map_err(|_| format!("no answer within {:?}", self.timeout))?;
+        let answer = within(WAIT + self.timeout, self.connection.ask(&command)).await?;
         let mut found: Vec<_> = feeds.iter().map(|_| Vec::new()).collect();
-        let streams = match answer.map_err(|error| error.to_string())? {
+        let streams = match answer {
             Value::Array(streams) => streams,
             _ => return Ok(found),
         };
@@ -107,16 +105,14 @@ impl Reader {
         Ok(found)
     }
 
-    /// What stands in a feed behind an entry, much at once, and whether there may be more. `keys`: those of its shard; it is
-    /// looked at so many entries together how much they are.
+    /// The next piece of a feed, behind this entry, and whether there may be more. `keys`: those of its shard.
     pub(super) async fn read_on(
         &mut self,
         keys: Vec<String>,
         last: StreamId,
-        together: usize,
     ) -> Result<(Vec<Raw>, bool), String> {
         let mut call = Call::new(&READ_ON, keys);
-        call.arg(last.to_string()).arg(MUCH.to_string()).arg(together.to_string());
+        call.arg(last.to_string()).arg(PIECE_BYTES.to_string()).arg(STEP.to_string());
         let mut answer = self.run(&call).await?;
         let more = answer.number().map_err(|fault| fault.to_string())? == 1;
         let entries = answer.list().map_err(|fault| fault.to_string())?;
@@ -124,24 +120,30 @@ impl Reader {
     }
 
     async fn run(&mut self, call: &Call<'_>) -> Result<Answer, String> {
-        let answer = timeout(self.timeout, store::run_on(&mut self.connection, call)).await;
-        let answer = answer.map_err(|_| format!("no answer within {:?}", self.timeout))?;
-        answer.map_err(|fault| fault.to_string())
+        within(self.timeout, store::run_on(&mut self.connection, call)).await
     }
 
-    /// Entries from one id to another, both among them, at most so many; with `back` from the last to the first.
-    pub(super) async fn range(
+    /// Entries from the last to the first, both among them, at most so many.
+    pub(super) async fn read_back(
         &mut self,
         feed: &str,
         (first, last): (StreamId, StreamId),
-        back: bool,
         at_most: usize,
     ) -> Result<Vec<Raw>, String> {
-        let (first, last) = (first.to_string(), last.to_string());
-        let mut command = redis::cmd(if back { "XREVRANGE" } else { "XRANGE" });
-        let (from, to) = if back { (last, first) } else { (first, last) };
-        command.arg(feed).arg(from).arg(to).arg("COUNT").arg(at_most);
+        let mut command = redis::cmd("XREVRANGE");
+        command.arg(feed).arg(last.to_string()).arg(first.to_string()).arg("COUNT").arg(at_most);
         Ok(entries_of(self.ask(&command).await?))
+    }
+}
+
+/// An answer that may take so long.
+async fn within<T, E: Display>(
+    limit: Duration,
+    answer: impl Future<Output = Result<T, E>>,
+) -> Result<T, String> {
+    match timeout(limit, answer).await {
+        Ok(answer) => answer.map_err(|error| error.to_string()),
+        Err(_elapsed) => Err(format!("no answer within {limit:?}")),
     }
 }
 

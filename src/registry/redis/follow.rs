@@ -26,7 +26,7 @@ use crate::{
 };
 
 /// Entries of one feed that are read together with those of all others: few enough to be held in memory when gateways list
-/// again and each is as large as a script makes it. Where there are more the feed is read on by itself.
+/// again and each is as large as a script makes it. Where there are more the feed is read on alone.
 const AT_ONCE: usize = 16;
 
 /// Messages whose numbers are remembered: a driver says one twice within a second or never.
@@ -115,7 +115,7 @@ impl Follower {
             let mut taken = followed.take_in(&self.view, entries);
             if taken.is_continue() && !is_all {
                 let keys = self.store.keys(followed.shard).of_shard();
-                let (entries, more) = reader.read_on(keys, followed.last(), AT_ONCE).await?;
+                let (entries, more) = reader.read_on(keys, followed.last()).await?;
                 is_all = !more;
                 taken = followed.take_in(&self.view, entries);
             }

@@ -48,10 +48,11 @@ pub(super) async fn load(reader: &mut Reader, keys: &Keys) -> Result<(Snapshot, 
     // Whatever was read too early or too late is told again by the entries from `begin` on.
     let mut at = begin.last;
     while at < end.last {
-        let entries = reader.range(&keys.feed(), (next(at), end.last), false, ENTRIES).await?;
+        let (entries, _) = reader.read_on(keys.of_shard(), at).await?;
         let Some((last, _)) = entries.last() else { break };
         at = *last;
-        for (_, fields) in entries {
+        // What came later is told as news.
+        for (_, fields) in entries.into_iter().take_while(|(id, _)| *id <= end.last) {
             for change in feed::understood(fields).changes {
                 keep(&mut gateways, change);
             }
@@ -70,10 +71,6 @@ pub(super) async fn load(reader: &mut Reader, keys: &Keys) -> Result<(Snapshot, 
         history_from,
     };
     Ok((snapshot, end.last))
-}
-
-fn next(id: StreamId) -> StreamId {
-    StreamId { sequence: id.sequence.saturating_add(1), ..id }
 }
 
 fn keep(gateways: &mut HashMap<Arc<str>, Gateway>, change: Change) {
@@ -205,7 +202,7 @@ async fn read_history(
     let mut bytes = 0;
     let mut before = Some(last);
     while let Some(to) = before.filter(|_| entries.len() < HISTORY_ENTRIES && bytes < HISTORY_BYTES) {
-        let piece = reader.range(&keys.feed(), (first, to), true, ENTRIES).await?;
+        let piece = reader.read_back(&keys.feed(), (first, to), ENTRIES).await?;
         before = piece.last().and_then(|(id, _)| previous(*id)).filter(|_| piece.len() == ENTRIES);
         for entry in piece {
             bytes += entry.1.iter().map(Vec::len).sum::<usize>();

@@ -103,7 +103,7 @@ pub struct View {
     lease: Duration,
     created: Instant,
     changed: watch::Sender<u64>,
-    /// A shard is known as of later.
+    /// Wakes [`Self::known_after`]: a shard is known up to a later time.
     known_later: Notify,
     notices: mpsc::UnboundedSender<Notice>,
     tally: Tally,
@@ -206,15 +206,12 @@ impl View {
 
     /// How much an answer knows that is given now.
     pub fn coverage(&self) -> Coverage {
+        let now = Instant::now();
         let mut coverage = Coverage::default();
         for shard in Shard::all() {
             let shard = self.shard(shard);
-            let age = match shard.known() {
-                Known::Never => self.created.elapsed(),
-                Known::At(then) => then.elapsed(),
-                Known::Always => Duration::ZERO,
-            };
-            coverage.age = coverage.age.max(age);
+            let known = shard.known().up_to(now).unwrap_or(self.created);
+            coverage.age = coverage.age.max(now.saturating_duration_since(known));
             coverage.warming_up |= shard.data().is_none_or(|(_, began)| began.elapsed() < self.lease);
             let incomplete = shard
                 .gateways()
@@ -333,18 +330,13 @@ impl View {
         self.known_later.notify_waiters();
     }
 
-    /// Everything that was kept before this is here; `None`: of a shard nothing is known yet.
+    /// All that was kept before then is here; `None`: of a shard nothing is known yet.
     fn known(&self) -> Option<Instant> {
         let now = Instant::now();
-        let each = Shard::all().map(|shard| match self.shard(shard).known() {
-            Known::Never => None,
-            Known::At(then) => Some(then),
-            Known::Always => Some(now),
-        });
-        each.min().flatten()
+        Shard::all().map(|shard| self.shard(shard).known().up_to(now)).min().flatten()
     }
 
-    /// Waits until everything that was kept before this is here, and says until when it is.
+    /// Waits until all that was kept before then is here, and says up to when it is complete.
     pub async fn known_after(&self, then: Instant) -> Instant {
         loop {
             let later = self.known_later.notified();

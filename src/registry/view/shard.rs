@@ -65,6 +65,17 @@ pub enum Known {
     Always,
 }
 
+impl Known {
+    /// Up to when it is known; `None`: nothing is.
+    pub(super) fn up_to(self, now: Instant) -> Option<Instant> {
+        match self {
+            Self::Never => None,
+            Self::At(then) => Some(then),
+            Self::Always => Some(now),
+        }
+    }
+}
+
 /// What happened before this program knew of the shard.
 #[derive(Debug)]
 pub(super) enum Past {

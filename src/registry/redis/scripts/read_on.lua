@@ -1,5 +1,5 @@
--- What stands in the feed behind an entry, as much as may be read at once. ARGV[2]: the entry's id; 3: bytes; 4: entries of
--- which it is looked how many bytes they have. Answers whether there may be more, and the entries.
+-- The next piece of the feed. ARGV[2]: the id of the entry that it is behind; 3: bytes after which it stops; 4: entries
+-- between two counts of them. Answers whether there may be more, and the entries.
 local most, some = tonumber(ARGV[3]), tonumber(ARGV[4])
 local entries, bytes, last = {}, 0, ARGV[2]
 repeat
