@@ -463,7 +463,7 @@ async fn what_is_kept_is_known_after_it_was_read() {
     proxy.cut();
     becomes(&here, Health::Down).await;
     // More than is read at once: three mebibytes.
-    for user in 0..150 {
+    for user in 0..250 {
         let events = (0..200).map(|socket| open(&format!("s{socket}"), user)).collect();
         there.ledger.write(&tenure, events).await.unwrap();
     }
@@ -477,7 +477,7 @@ async fn what_is_kept_is_known_after_it_was_read() {
     assert!(timeout(PATIENCE, known).await.expect("it is read again") >= kept);
     let listed = here.listed();
     assert_eq!(listed.len(), 200);
-    assert!(listed.values().all(|user| *user == json!({"id": 149})), "{listed:?}");
+    assert!(listed.values().all(|user| *user == json!({"id": 249})), "{listed:?}");
 }
 
 #[tokio::test]
