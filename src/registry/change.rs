@@ -2,6 +2,8 @@
 
 use std::{collections::BTreeMap, fmt, sync::Arc};
 
+use tokio::time::Instant;
+
 use super::{record::Record, session_ended::SessionEnded};
 use crate::{expression::packed::Packer, reason::Reason};
 
@@ -43,6 +45,17 @@ pub struct Position {
     pub milliseconds: u64,
     /// Counts the changes of one millisecond.
     pub sequence: u64,
+}
+
+/// Something was kept in a shard, and this replica was told so.
+#[derive(Clone, Copy, Debug)]
+pub struct Kept {
+    /// Which shard.
+    pub shard: Shard,
+    /// The data, and how far its changes went at least, that among them; `None`: nobody has said.
+    pub newest: Option<(Epoch, Position)>,
+    /// When that was known.
+    pub at: Instant,
 }
 
 /// One life of the data: random, made when a registry begins without any, and kept with it.

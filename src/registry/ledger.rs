@@ -9,7 +9,7 @@ use async_trait::async_trait;
 use tokio::sync::watch;
 
 use super::{
-    change::{GatewayInfo, Shard},
+    change::{Epoch, GatewayInfo, Position, Shard},
     confirmation::Confirmation,
     record::Record,
     session_ended::SessionEnded,
@@ -120,6 +120,9 @@ pub trait Ledger: fmt::Debug + Send + Sync + 'static {
     /// one is told where none of its kind has been within the history, or the last one is that which the session has
     /// outlived. Of several who find the same end that holds for the first.
     async fn tell_ends(&self, shard: Shard, ends: &[Telling]) -> Result<(), Fault>;
+
+    /// How far a shard's changes go at least: everything that was kept for this replica is among them. `None`: it does not say.
+    fn newest(&self, shard: Shard) -> Option<(Epoch, Position)>;
 
     /// Whether what it is kept in throws things away when it is full, and with them sockets that are open.
     fn evicts(&self) -> bool;

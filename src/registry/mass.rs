@@ -286,6 +286,10 @@ mod tests {
             Ok(())
         }
 
+        fn newest(&self, _: Shard) -> Option<(Epoch, Position)> {
+            None
+        }
+
         async fn cut(&self, _: &Tenure) -> Result<(), Fault> {
             Ok(())
         }

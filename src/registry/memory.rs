@@ -422,6 +422,11 @@ impl Ledger for MemoryLedger {
         Ok(())
     }
 
+    fn newest(&self, shard: Shard) -> Option<(Epoch, Position)> {
+        let view = self.books.view.shard(shard);
+        view.data().map(|(epoch, _)| (epoch, view.position()))
+    }
+
     fn evicts(&self) -> bool {
         false
     }

@@ -1,16 +1,16 @@
 //! The sessions of the sockets whose gateways report to this replica: whoever asks about them hears here which there are.
 
 use std::{
-    collections::HashSet,
+    collections::{HashMap, HashSet},
     mem,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
-use tokio::{sync::Notify, time::Instant};
+use tokio::sync::{Notify, watch};
 
 use super::{
     Registry,
-    change::Shard,
+    change::{Kept, Shard},
     command::Task,
     confirmation::{Confirmation, Mark},
     dispatch::Outcome,
@@ -30,8 +30,8 @@ use crate::{
 /// Sessions that somebody should ask about.
 #[derive(Debug, Default)]
 pub struct Noted {
-    /// Their sockets were reported here.
-    pub reported: HashSet<Arc<str>>,
+    /// Their sockets were reported here, and are kept in these shards.
+    pub reported: HashMap<(Arc<str>, Shard), Kept>,
     /// Somebody says that they have changed.
     pub changed: HashSet<Arc<str>>,
 }
@@ -49,8 +49,10 @@ impl Notes {
     }
 
     /// Sockets of these were reported here, and are kept.
-    pub(super) fn are_reported(&self, session_ids: impl IntoIterator<Item = Arc<str>>) {
-        self.lock().reported.extend(session_ids);
+    pub(super) fn are_reported(&self, session_ids: impl IntoIterator<Item = Arc<str>>, kept: Kept) {
+        self.lock()
+            .reported
+            .extend(session_ids.into_iter().map(|session_id| ((session_id, kept.shard), kept)));
         self.more.notify_one();
     }
 
@@ -81,6 +83,10 @@ pub struct SessionSockets {
     pub elsewhere: Vec<Member>,
 }
 
+fn session_id_path() -> Path {
+    Path { root: Root::Socket(SocketField::SessionId), names: Vec::new() }
+}
+
 /// What indexes know an id by: as a text, and as the number that is written so.
 fn keys(id: &str) -> impl Iterator<Item = Key<'_>> {
     [Some(Key::Text(id.as_bytes())), identity::number_of(id).map(Key::Number)].into_iter().flatten()
@@ -107,15 +113,19 @@ impl Registry {
         }
     }
 
-    /// Waits until all that was kept before then is in the view, and says up to when it is complete.
-    pub async fn known_after(&self, then: Instant) -> Instant {
-        self.view.known_after(then).await
+    /// Whether sockets that were kept are seen here.
+    pub fn sees(&self, kept: &Kept) -> bool {
+        self.view.has(kept)
+    }
+
+    /// Changes when more may be seen.
+    pub fn progress(&self) -> watch::Receiver<()> {
+        self.view.progress()
     }
 
     /// The sockets of a session.
     pub fn sockets_of_session(&self, session_id: &str) -> SessionSockets {
-        let path = Path { root: Root::Socket(SocketField::SessionId), names: Vec::new() };
-        let all = self.view.members_where(&path, Key::Text(session_id.as_bytes()));
+        let all = self.view.members_where(&session_id_path(), Key::Text(session_id.as_bytes()));
         let (here, elsewhere) =
             all.into_iter().partition(|member| self.reports_here(&member.info.gateway_id));
         SessionSockets { here, elsewhere }
@@ -123,7 +133,9 @@ impl Registry {
 
     /// Whether a socket of a session is open at a gateway that reports here.
     pub fn has_sockets_here(&self, session_id: &str) -> bool {
-        !self.sockets_of_session(session_id).here.is_empty()
+        self.view.has_any_where(&session_id_path(), Key::Text(session_id.as_bytes()), |member| {
+            self.reports_here(&member.info.gateway_id)
+        })
     }
 
     /// How many sockets somebody has open, by what stands at `user.id_field` of their user.

@@ -102,8 +102,9 @@ impl Asker {
         self.user_changes.forget(&question.session_id);
     }
 
-    /// Asks. The place is given back as soon as the store has answered: what comes after it holds up no other.
-    pub(super) async fn ask(&self, question: &Question, place: Place) -> Asked {
+    /// Asks. `are_seen`: all sockets of the session are that were reported. The place is given back as soon as the store has
+    /// answered: what comes after it holds up no other.
+    pub(super) async fn ask(&self, question: &Question, are_seen: bool, place: Place) -> Asked {
         let Question { session_id, was_told, turn, .. } = question;
         let nobody = || {
             self.forget(question);
@@ -122,13 +123,15 @@ impl Asker {
         if let Some(after) = self.is_doubtful(session_id, &again) {
             return Asked::in_vain(Found::Answer { ends_in: None }, after, *turn);
         }
-        self.act(question, &authorizer, &again, &told).await
+        let asked = self.act(question, are_seen, &authorizer, &again, &told).await;
+        Asked { is_settled: asked.is_settled && are_seen, ..asked }
     }
 
     /// Does what the answer means. `told`: which ends of the session were told when it was asked.
     async fn act(
         &self,
         question: &Question,
+        are_seen: bool,
         authorizer: &Authorizer,
         again: &Again,
         told: &[LastEnd],
@@ -139,7 +142,7 @@ impl Asker {
         let SessionSockets { here, elsewhere } = self.registry.sockets_of_session(session_id);
         let verdict = |member: &Member| {
             let still = authorizer.still_accepts(again, socket(&member.record));
-            answer.verdict(&member.record, still, question.is_first)
+            answer.verdict(&member.record, still, question.is_first && are_seen)
         };
         let verdicts: Vec<_> = here.iter().map(|member| (member, verdict(member))).collect();
         let unheard = self.user_changes.unheard(session_id, &here);

@@ -121,6 +121,7 @@ impl SessionEnds {
             heard,
             retried,
             unseen: Unseen::default(),
+            progress: registry.progress(),
             schedule: Schedule::new(interval),
             places: Places::new(),
             lines,
@@ -214,6 +215,8 @@ struct Work {
     /// Sessions that have to be asked again, since something could not be done.
     retried: mpsc::UnboundedReceiver<Retry>,
     unseen: Unseen,
+    /// Changes when more may be seen.
+    progress: watch::Receiver<()>,
     schedule: Schedule,
     places: Places,
     lines: Arc<Lines>,
@@ -232,20 +235,15 @@ impl Work {
             self.tally.sessions(self.schedule.len());
             self.tally.wait_for_turns(self.schedule.waiting());
             let now = Instant::now();
-            let next = self.schedule.next_at(self.places.room());
-            let unseen_since = self.unseen.since();
+            let next = self.schedule.next_at(self.places.room(), now);
             if now >= cleaned + CLEAN_EVERY {
                 cleaned = now;
                 self.lines.keep(|gateway_id| self.asker.registry.reports_here(gateway_id));
             }
             tokio::select! {
                 biased;
-                // First, since what follows may always have something: once a read of the registry's feed at most.
-                known = self.asker.registry.known_after(unseen_since.unwrap_or(now)), if unseen_since.is_some() => {
-                    for session_id in self.unseen.are_seen(known) {
-                        self.schedule.is_seen(&session_id, now);
-                    }
-                }
+                // First, since what follows may always have something.
+                Ok(()) = self.progress.changed(), if !self.unseen.is_empty() => self.see(),
                 Some(answer) = self.asked.join_next_with_id(), if !self.asked.is_empty() => self.answered(answer),
                 news = self.heard.recv() => match news {
                     Some(news) => self.hear(news),
@@ -254,7 +252,11 @@ impl Work {
                 Some((session_id, after)) = self.retried.recv() => self.schedule.is_due_in(&session_id, after),
                 Noted { reported, changed } = self.asker.registry.noted().take() => {
                     let now = Instant::now();
-                    self.unseen.are_reported(reported, now);
+                    for ((session_id, _), kept) in reported {
+                        self.schedule.is_reported(&session_id, now);
+                        self.unseen.is_reported(&session_id, kept);
+                    }
+                    self.see();
                     for session_id in &changed {
                         self.schedule.has_changed(session_id, now);
                     }
@@ -271,16 +273,30 @@ impl Work {
         const SOME: usize = 1_000;
         for _ in 0..SOME {
             let Some(question) = self.schedule.next(self.places.room(), Instant::now()) else { return };
-            // Whoever reports ever new sessions must not fill the schedule with them.
+            let are_seen = !self.unseen.contains(&question.session_id);
             if !self.asker.registry.has_sockets_here(&question.session_id) {
-                self.asker.forget(&question);
-                self.schedule.is_gone(&question);
+                // Whoever reports ever new sessions must not fill the schedule with them.
+                let asked = if are_seen {
+                    self.asker.forget(&question);
+                    Asked::NOBODY
+                } else {
+                    Asked::unseen(question.turn)
+                };
+                self.schedule.is_not_asked(&question, asked);
                 continue;
             }
             let Some(place) = self.places.take(question.queue) else { return };
             let (asker, session_id) = (Arc::clone(&self.asker), Arc::clone(&question.session_id));
-            let task = self.asked.spawn(async move { asker.ask(&question, place).await });
+            let task = self.asked.spawn(async move { asker.ask(&question, are_seen, place).await });
             self.sessions.insert(task.id(), session_id);
+        }
+    }
+
+    /// Of some sessions all sockets are seen now that were reported.
+    fn see(&mut self) {
+        let now = Instant::now();
+        for session_id in self.unseen.take_seen(|kept| self.asker.registry.sees(kept)) {
+            self.schedule.is_seen(&session_id, now);
         }
     }
 

@@ -23,6 +23,9 @@ const GAP_OF_ALL: Duration = Duration::from_secs(10);
 /// Between two questions about a session that is only touched: four times as long, since all that can be new is when it ends.
 const TOUCHED: Duration = Duration::from_millis(200);
 
+/// While the sweep is late by more, those that were only touched wait: with a slow store they would have it miss its interval.
+const LATE: Duration = Duration::from_millis(500);
+
 /// One that met a fault is tried again after this, if there was more reason to ask than the sweep.
 pub(super) const AFTER_A_FAULT: Duration = Duration::from_secs(2);
 
@@ -82,6 +85,11 @@ pub(super) enum Found {
 impl Asked {
     /// There is nothing to ask.
     pub(super) const NOBODY: Self = Self { found: Found::Nobody, retry: None, is_settled: true, turn: None };
+
+    /// None of its sockets is seen yet: when it is, the session is asked.
+    pub(super) fn unseen(turn: Option<Turn>) -> Self {
+        Self { found: Found::Fault, retry: None, is_settled: false, turn }
+    }
 
     /// Nothing is believed, or done: again after this.
     pub(super) fn in_vain(found: Found, after: Duration, turn: Option<Turn>) -> Self {
@@ -208,21 +216,31 @@ impl Schedule {
         self.waiting
     }
 
-    /// A socket of it was reported and is seen: it is to be asked soon, for the first time as far as this socket is concerned.
-    pub(super) fn is_seen(&mut self, session_id: &Arc<str>, now: Instant) {
-        let entry = self.entries.entry(Arc::clone(session_id)).or_insert_with(|| Entry {
-            is_first: true,
-            was_told: false,
-            due: Due::default(),
-            asked: None,
-            asking: None,
-            ends_at: None,
-            turn: None,
-        });
+    /// A socket of it was reported: what is asked next is asked for the first time as far as this socket is concerned.
+    pub(super) fn is_reported(&mut self, session_id: &Arc<str>, now: Instant) {
+        if !self.entries.contains_key(session_id) {
+            let entry = Entry {
+                is_first: true,
+                was_told: false,
+                due: Due::default(),
+                asked: None,
+                asking: None,
+                ends_at: None,
+                turn: None,
+            };
+            self.entries.insert(Arc::clone(session_id), entry);
+            // Whatever becomes of the report.
+            self.put(session_id, Queue::Sweep, now + jittered(self.interval));
+        }
+        let Some(entry) = self.entries.get_mut(session_id) else { return };
         match &mut entry.asking {
             Some(meanwhile) => meanwhile.is_first = true,
             None => entry.is_first = true,
         }
+    }
+
+    /// All of its sockets that were reported are seen: it is to be asked soon.
+    pub(super) fn is_seen(&mut self, session_id: &str, now: Instant) {
         self.is_due(session_id, Queue::Reported, now);
     }
 
@@ -304,6 +322,11 @@ impl Schedule {
         self.first_of(queue).is_some_and(|at| at <= now)
     }
 
+    /// Whether a queue waits for the sweep.
+    fn yields(&mut self, queue: Queue, now: Instant) -> bool {
+        queue == Queue::Touched && self.first_of(Queue::Sweep).is_some_and(|at| at + LATE < now)
+    }
+
     /// From which queue the next question comes.
     fn pick(&mut self, room: Room, now: Instant) -> Option<Queue> {
         if room.told && self.is_any_due(Queue::Told, now) {
@@ -314,7 +337,10 @@ impl Schedule {
         }
         let pace = self.pace();
         for (place, queue) in self.rotation.into_iter().enumerate() {
-            if self.is_any_due(queue, now) && self.allowances.of(queue).take(pace, now) {
+            if self.is_any_due(queue, now)
+                && !self.yields(queue, now)
+                && self.allowances.of(queue).take(pace, now)
+            {
                 self.rotation.rotate_left(place + 1);
                 return Some(queue);
             }
@@ -344,11 +370,11 @@ impl Schedule {
     }
 
     /// When there is something to ask, if nothing comes up before.
-    pub(super) fn next_at(&mut self, room: Room) -> Option<Instant> {
+    pub(super) fn next_at(&mut self, room: Room, now: Instant) -> Option<Instant> {
         let told = self.first_of(Queue::Told).filter(|_| room.told);
         let pace = self.pace();
         let paced = |queue| {
-            let at = self.first_of(queue).filter(|_| room.others)?;
+            let at = self.first_of(queue).filter(|_| room.others && !self.yields(queue, now))?;
             Some(at.max(self.allowances.of(queue).next(pace)))
         };
         Queue::PACED.into_iter().filter_map(paced).chain(told).min()
@@ -401,10 +427,10 @@ impl Schedule {
         }
     }
 
-    /// It was to be asked, and nobody needs to: none of its sockets is open. As if it had not been due.
-    pub(super) fn is_gone(&mut self, question: &Question) {
+    /// It was to be asked, and is not: none of its sockets is open, or is seen yet. As if it had not been due.
+    pub(super) fn is_not_asked(&mut self, question: &Question, asked: Asked) {
         self.allowances.of(question.queue).give_back();
-        self.is_asked(&question.session_id, Asked::NOBODY);
+        self.is_asked(&question.session_id, asked);
     }
 
     fn has_turn(&mut self, session_id: &str, turn: Option<Turn>) {
@@ -472,6 +498,12 @@ mod tests {
         start + Duration::from_millis(milliseconds)
     }
 
+    /// A socket of it is reported and seen.
+    fn report(schedule: &mut Schedule, session_id: &Arc<str>, now: Instant) {
+        schedule.is_reported(session_id, now);
+        schedule.is_seen(session_id, now);
+    }
+
     fn next(schedule: &mut Schedule, now: Instant) -> Option<String> {
         schedule.next(ROOM, now).map(|question| question.session_id.to_string())
     }
@@ -479,7 +511,7 @@ mod tests {
     fn with(sessions: &[&str]) -> (Schedule, Instant) {
         let (mut schedule, start) = (Schedule::new(INTERVAL), Instant::now());
         for session in sessions {
-            schedule.is_seen(&Arc::from(*session), start);
+            report(&mut schedule, &Arc::from(*session), start);
         }
         (schedule, start)
     }
@@ -515,7 +547,7 @@ mod tests {
         schedule.is_asked("a", SETTLED);
         schedule.has_changed("a", at(start, 40_000));
         assert!(!schedule.next(ROOM, at(start, 40_000)).expect("told").is_first);
-        schedule.is_seen(&"a".into(), at(start, 40_001));
+        report(&mut schedule, &"a".into(), at(start, 40_001));
         schedule.is_asked("a", SETTLED);
         assert!(schedule.next(ROOM, at(start, 40_050)).expect("reported meanwhile").is_first);
     }
@@ -546,7 +578,7 @@ mod tests {
         schedule.is_asked("c", SETTLED);
         assert_eq!(next(&mut schedule, at(start, 3)).as_deref(), Some("a"));
         assert_eq!(next(&mut schedule, at(start, 3)).as_deref(), Some("b"));
-        assert_eq!(schedule.next_at(ROOM), Some(at(start, 50)));
+        assert_eq!(schedule.next_at(ROOM, at(start, 3)), Some(at(start, 50)));
         assert_eq!(next(&mut schedule, at(start, 49)), None);
         assert_eq!(next(&mut schedule, at(start, 50)).as_deref(), Some("c"));
     }
@@ -575,7 +607,7 @@ mod tests {
     fn flood(schedule: &mut Schedule, queue: Queue, at: Instant) {
         for number in 0..10_000 {
             let session_id: Arc<str> = format!("other {number}").into();
-            schedule.is_seen(&session_id, at);
+            report(schedule, &session_id, at);
             schedule.take_out(&session_id);
             schedule.put(&session_id, queue, at);
         }
@@ -587,7 +619,7 @@ mod tests {
             for queue in Queue::PACED.into_iter().filter(|queue| *queue != flooded) {
                 let (mut schedule, start) = (Schedule::new(INTERVAL), Instant::now());
                 flood(&mut schedule, flooded, start);
-                schedule.is_seen(&"a".into(), start);
+                report(&mut schedule, &"a".into(), start);
                 schedule.take_out(&"a".into());
                 schedule.put(&"a".into(), queue, start);
                 assert!(before(&mut schedule, "a", queue, start) <= 1, "{queue:?} behind {flooded:?}");
@@ -596,10 +628,20 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
+    async fn those_that_are_touched_wait_while_the_sweep_is_late() {
+        let (mut schedule, start) = asked(&["a", "b"]);
+        schedule.was_touched("a", start);
+        schedule.put(&"b".into(), Queue::Sweep, start);
+        let late = start + LATE + Duration::from_millis(1);
+        assert_eq!(schedule.next(ROOM, late).map(|question| question.queue), Some(Queue::Sweep));
+        assert_eq!(schedule.next(ROOM, late).map(|question| question.queue), Some(Queue::Touched));
+    }
+
+    #[tokio::test(start_paused = true)]
     async fn one_that_was_just_asked_waits_when_it_is_touched() {
         let (mut schedule, start) = asked(&["a", "b"]);
         schedule.was_touched("a", start);
-        assert_eq!(schedule.next_at(ROOM), Some(at(start, 200)));
+        assert_eq!(schedule.next_at(ROOM, start), Some(at(start, 200)));
         assert_eq!(schedule.next(ROOM, at(start, 199)), None);
         let question = schedule.next(ROOM, at(start, 200)).expect("due");
         assert_eq!((&*question.session_id, question.queue), ("a", Queue::Touched));
@@ -666,14 +708,14 @@ mod tests {
         let (mut schedule, start) = asked(&["a"]);
         let then = at(start, 30_000);
         for session in 0..10_000 {
-            schedule.is_seen(&session.to_string().into(), start);
+            report(&mut schedule, &session.to_string().into(), at(start, 29_000));
         }
         let before_it = (0..).take_while(|_| next(&mut schedule, then).is_some_and(|id| id != "a")).count();
         assert!(before_it <= 1, "{before_it}");
         // And those that no socket has any more cost nothing.
         let mut gone = 0;
         while let Some(question) = schedule.next(ROOM, then) {
-            schedule.is_gone(&question);
+            schedule.is_not_asked(&question, Asked::NOBODY);
             gone += 1;
         }
         assert!(gone >= 9_998, "{gone}");
@@ -684,7 +726,7 @@ mod tests {
     async fn one_that_is_gone_but_reported_meanwhile_stays() {
         let (mut schedule, start) = with(&["a"]);
         schedule.next(ROOM, start).expect("due");
-        schedule.is_seen(&"a".into(), at(start, 10));
+        report(&mut schedule, &"a".into(), at(start, 10));
         schedule.is_asked("a", Asked::NOBODY);
         let question = schedule.next(ROOM, at(start, 60)).expect("due again");
         assert!(question.is_first);
@@ -695,7 +737,7 @@ mod tests {
         let (mut schedule, start) = (Schedule::new(INTERVAL), Instant::now());
         let many: usize = 60_000;
         for session in 0..many {
-            schedule.is_seen(&session.to_string().into(), start);
+            report(&mut schedule, &session.to_string().into(), start);
         }
         let mut asked = 0;
         let mut most = 0;

@@ -1,61 +1,110 @@
-//! Sessions whose sockets were reported here and are not in the registry's view yet: they are asked about when they are.
+//! Sessions whose sockets were reported here, until those are in the registry's view: as long as they are not, nothing that is
+//! found out about the session counts for all of its sockets.
 
 use std::{
-    collections::{HashSet, VecDeque},
+    collections::{BTreeMap, HashMap},
     sync::Arc,
 };
 
-use tokio::time::Instant;
+use crate::registry::change::{Kept, Shard};
 
-/// The sessions, by when they were reported.
+/// The sessions.
 #[derive(Debug, Default)]
-pub(super) struct Unseen(VecDeque<(Instant, HashSet<Arc<str>>)>);
+pub(super) struct Unseen {
+    /// In the order in which they were reported, which is that in which they are seen.
+    shards: BTreeMap<Shard, BTreeMap<u64, (Kept, Arc<str>)>>,
+    /// Their numbers, each shard's latest.
+    numbers: HashMap<Arc<str>, BTreeMap<Shard, u64>>,
+    next: u64,
+}
 
 impl Unseen {
-    /// Sockets of these were kept before now.
-    pub(super) fn are_reported(&mut self, session_ids: HashSet<Arc<str>>, now: Instant) {
-        if !session_ids.is_empty() {
-            self.0.push_back((now, session_ids));
+    /// A socket of this session was kept.
+    pub(super) fn is_reported(&mut self, session_id: &Arc<str>, kept: Kept) {
+        let number = self.next;
+        self.next += 1;
+        let shard = self.shards.entry(kept.shard).or_default();
+        let numbers = self.numbers.entry(Arc::clone(session_id)).or_default();
+        if let Some(before) = numbers.insert(kept.shard, number) {
+            shard.remove(&before);
         }
+        shard.insert(number, (kept, Arc::clone(session_id)));
     }
 
-    /// Since when the oldest have been waiting; `None`: nobody waits.
-    pub(super) fn since(&self) -> Option<Instant> {
-        self.0.front().map(|(reported, _)| *reported)
+    /// Whether there are none.
+    pub(super) fn is_empty(&self) -> bool {
+        self.numbers.is_empty()
     }
 
-    /// What was kept before then is seen.
-    pub(super) fn are_seen(&mut self, known: Instant) -> Vec<Arc<str>> {
+    /// Whether sockets of this session were reported and are not seen.
+    pub(super) fn contains(&self, session_id: &str) -> bool {
+        self.numbers.contains_key(session_id)
+    }
+
+    /// Those of which all is seen now.
+    pub(super) fn take_seen(&mut self, sees: impl Fn(&Kept) -> bool) -> Vec<Arc<str>> {
         let mut seen = Vec::new();
-        while let Some((_, session_ids)) = self.0.pop_front_if(|(reported, _)| *reported <= known) {
-            seen.extend(session_ids);
-        }
+        self.shards.retain(|shard, waiting| {
+            while let Some(first) = waiting.first_entry().filter(|first| sees(&first.get().0)) {
+                let (_, session_id) = first.remove();
+                let Some(numbers) = self.numbers.get_mut(&session_id) else { continue };
+                numbers.remove(shard);
+                if numbers.is_empty() {
+                    self.numbers.remove(&session_id);
+                    seen.push(session_id);
+                }
+            }
+            !waiting.is_empty()
+        });
         seen
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
+    use tokio::time::{Duration, Instant};
 
     use super::*;
 
+    struct Played {
+        unseen: Unseen,
+        begun: Instant,
+    }
+
+    impl Played {
+        fn is_reported(&mut self, session_id: &str, gateway_id: &str, second: u64) {
+            let at = self.begun + Duration::from_secs(second);
+            let kept = Kept { shard: Shard::of(gateway_id), newest: None, at };
+            self.unseen.is_reported(&session_id.into(), kept);
+        }
+
+        /// This shard is known up to then.
+        fn sees(&mut self, gateway_id: &str, second: u64) -> String {
+            let known = self.begun + Duration::from_secs(second);
+            let shard = Shard::of(gateway_id);
+            self.unseen.take_seen(|kept| kept.shard == shard && kept.at <= known).join(" ")
+        }
+    }
+
     #[test]
-    fn they_wait_until_what_was_kept_before_is_known() {
-        let start = Instant::now();
-        let at = |milliseconds| start + Duration::from_millis(milliseconds);
-        let mut unseen = Unseen::default();
-        unseen.are_reported(HashSet::new(), at(0));
-        assert_eq!(unseen.since(), None);
-        unseen.are_reported(HashSet::from(["a".into()]), at(1));
-        unseen.are_reported(HashSet::from(["b".into()]), at(2));
-        unseen.are_reported(HashSet::from(["a".into()]), at(3));
-        assert_eq!(unseen.since(), Some(at(1)));
-        let seen = |unseen: &mut Unseen, until| unseen.are_seen(at(until)).join(" ");
-        assert_eq!(seen(&mut unseen, 0), "");
-        assert_eq!(seen(&mut unseen, 2), "a b");
-        assert_eq!(unseen.since(), Some(at(3)));
-        assert_eq!(seen(&mut unseen, 9), "a");
-        assert_eq!(unseen.since(), None);
+    fn each_waits_for_the_shards_of_its_own_gateways_and_counts_once() {
+        assert_ne!(Shard::of("chat-1"), Shard::of("chat-2"));
+        let mut played = Played { unseen: Unseen::default(), begun: Instant::now() };
+        assert!(played.unseen.is_empty());
+        played.is_reported("a", "chat-1", 1);
+        played.is_reported("b", "chat-2", 1);
+        played.is_reported("both", "chat-1", 2);
+        played.is_reported("both", "chat-2", 3);
+        for second in 1..1_000 {
+            played.is_reported("often", "chat-1", second);
+        }
+        assert_eq!(played.unseen.shards.values().map(BTreeMap::len).sum::<usize>(), 5);
+        assert_eq!(played.sees("chat-1", 0), "");
+        assert_eq!(played.sees("chat-1", 2), "a");
+        assert!(played.unseen.contains("both") && played.unseen.contains("often"));
+        assert_eq!(played.sees("chat-1", 999), "often");
+        assert_eq!(played.sees("chat-2", 2), "b");
+        assert_eq!(played.sees("chat-2", 3), "both");
+        assert!(played.unseen.is_empty() && played.unseen.shards.is_empty());
     }
 }

@@ -11,7 +11,7 @@ use serde_json::json;
 use socketpass::{
     reason::Reason,
     registry::{
-        change::Shard,
+        change::{Kept, Shard},
         ledger::{Event, Fault, Health, Ledger, Tenure},
         view::{Notice, shard::Known},
         watch_session_ends::SessionEndsWatch,
@@ -452,9 +452,7 @@ async fn a_shard_is_known_as_of_when_it_was_asked_for() {
 }
 
 #[tokio::test]
-async fn what_is_kept_is_known_after_it_was_read() {
-    /// While nothing happens it would be known anew within this.
-    const QUIET: Duration = Duration::from_millis(500);
+async fn what_is_kept_is_there_when_all_of_it_was_read() {
     let redis = Redis::start().await;
     let proxy = Proxy::to(redis.port).await;
     let (there, here) = (Replica::open(&redis.url(), &[]), Replica::open(&proxy.url(), &[]));
@@ -469,15 +467,21 @@ async fn what_is_kept_is_known_after_it_was_read() {
     }
     let size: usize = ask(&redis, &["MEMORY", "USAGE", &key("chat-1", "feed")]).await;
     assert!(size > 3 << 20, "{size}");
-    let kept = Instant::now();
-    let known = here.view.known_after(kept);
-    tokio::pin!(known);
-    assert!(timeout(QUIET, &mut known).await.is_err());
+    let shard = Shard::of("chat-1");
+    let last = Kept { shard, newest: there.ledger.newest(shard), at: Instant::now() };
+    // Whoever cannot say how far the changes go has to wait until the shard is known as of later.
+    let unsaid = Kept { newest: None, ..last };
+    for kept in [last, unsaid] {
+        there.sees(&kept).await;
+        assert!(!here.view.has(&kept));
+    }
     proxy.mend();
-    assert!(timeout(PATIENCE, known).await.expect("it is read again") >= kept);
-    let listed = here.listed();
-    assert_eq!(listed.len(), 200);
-    assert!(listed.values().all(|user| *user == json!({"id": 249})), "{listed:?}");
+    for kept in [last, unsaid] {
+        here.sees(&kept).await;
+        let listed = here.listed();
+        assert_eq!(listed.len(), 200);
+        assert!(listed.values().all(|user| *user == json!({"id": 249})), "{listed:?}");
+    }
 }
 
 #[tokio::test]

@@ -8,7 +8,7 @@ use std::{
 
 use serde_json::{Value, json};
 use socketpass::registry::{
-    change::{GatewayInfo, Holder, Shard},
+    change::{GatewayInfo, Holder, Kept, Shard},
     ledger::{Claimed, Event, Fault, Ledger, Telling, Tenure},
     memory::MemoryLedger,
     record::{Builder, Record, Socket},
@@ -92,6 +92,11 @@ impl Replica {
         let expected: BTreeSet<_> = sockets.iter().map(|id| (*id).to_owned()).collect();
         until(&format!("{gateway_id} has {sockets:?}"), || async { self.sockets(gateway_id) == expected })
             .await;
+    }
+
+    /// Waits until it sees what was kept.
+    pub async fn sees(&self, kept: &Kept) {
+        until("what was kept is seen", || async { self.view.has(kept) }).await;
     }
 
     /// Waits until nobody holds a gateway id.

@@ -19,11 +19,8 @@ use crate::{
 /// can be twice as old while nothing happens.
 const WAIT: Duration = Duration::from_millis(200);
 
-/// A piece of a feed ends when it has so many bytes: thousands of small entries, which take Redis a few milliseconds.
-const PIECE_BYTES: usize = 1 << 20;
-
-/// So many entries of a piece are read before its bytes are counted: a piece is larger by as many at most.
-const STEP: usize = 16;
+/// A piece of a feed ends when it has so many bytes: some two thousand small entries, or one that is as large as can be.
+const PIECE_BYTES: usize = 256 << 10;
 
 /// A piece can be megabytes: it may take so many times longer than the answer to a command of a gateway's.
 const PIECES: u32 = 5;
@@ -112,7 +109,7 @@ impl Reader {
         last: StreamId,
     ) -> Result<(Vec<Raw>, bool), String> {
         let mut call = Call::new(&READ_ON, keys);
-        call.arg(last.to_string()).arg(PIECE_BYTES.to_string()).arg(STEP.to_string());
+        call.arg(last.to_string()).arg(PIECE_BYTES.to_string());
         let mut answer = self.run(&call).await?;
         let more = answer.number().map_err(|fault| fault.to_string())? == 1;
         let entries = answer.list().map_err(|fault| fault.to_string())?;

@@ -15,7 +15,7 @@ use tokio::sync::watch;
 use tokio_util::task::AbortOnDropHandle;
 
 use super::{
-    change::{GatewayInfo, Shard},
+    change::{Epoch, GatewayInfo, Position, Shard},
     confirmation::{Confirmation, Mark},
     ledger::{Claimed, Event, Fault, Health, Ledger, RETIRED, RETIRED_FOR, Sign, Telling, Tenure},
     view::View,
@@ -281,6 +281,10 @@ impl Ledger for RedisLedger {
             rest = others;
         }
         Ok(())
+    }
+
+    fn newest(&self, shard: Shard) -> Option<(Epoch, Position)> {
+        self.store.known(shard).map(|known| (known.epoch, known.last.position()))
     }
 
     fn evicts(&self) -> bool {

@@ -17,7 +17,7 @@ use super::{End, Inbox, Streams};
 use crate::{
     reason::Reason,
     registry::{
-        change::GatewayInfo,
+        change::{GatewayInfo, Kept, Shard},
         command::{Command, Task},
         dispatch::Dispatch,
         ledger::{Claimed, Event, Fault, Health, Ledger, Sign, Tenure},
@@ -172,7 +172,9 @@ impl Stream {
         let sessions: Vec<Arc<str>> =
             events.iter().filter_map(|event| self.session_to_ask(event, is_listing)).collect();
         self.write(events).await?;
-        self.parts.notes.are_reported(sessions);
+        let shard = Shard::of(self.gateway_id());
+        let kept = Kept { shard, newest: self.parts.ledger.newest(shard), at: Instant::now() };
+        self.parts.notes.are_reported(sessions, kept);
         if complete && let Some(named) = { self.state().named.take() } {
             let (ledger, tenure) = (&self.parts.ledger, &self.tenure);
             self.persist(|| ledger.complete(tenure, &named)).await?;

@@ -7,7 +7,7 @@ use std::{
 };
 
 use tokio::{
-    sync::{Notify, mpsc, watch},
+    sync::{mpsc, watch},
     time::Instant,
 };
 
@@ -26,7 +26,7 @@ use self::{
     told::LastEnd,
 };
 use super::{
-    change::{Change, Epoch, GatewayInfo, Holder, Position, SHARDS, Shard},
+    change::{Change, Epoch, GatewayInfo, Holder, Kept, Position, SHARDS, Shard},
     record::Record,
     tally::Tally,
 };
@@ -103,8 +103,8 @@ pub struct View {
     lease: Duration,
     created: Instant,
     changed: watch::Sender<u64>,
-    /// Wakes [`Self::known_after`]: a shard is known up to a later time.
-    known_later: Notify,
+    /// Something was applied, or a shard is known up to a later time.
+    progress: watch::Sender<()>,
     notices: mpsc::UnboundedSender<Notice>,
     tally: Tally,
 }
@@ -138,7 +138,7 @@ impl View {
             lease,
             created: Instant::now(),
             changed: watch::Sender::new(0),
-            known_later: Notify::new(),
+            progress: watch::Sender::new(()),
             notices,
             tally: Tally::default(),
         };
@@ -170,6 +170,16 @@ impl View {
         members
     }
 
+    /// Whether a socket of this kind has this at a path, which is indexed.
+    pub fn has_any_where(&self, path: &Path, key: Key<'_>, is_meant: impl Fn(&Member) -> bool) -> bool {
+        Shard::all().any(|shard| {
+            let shard = self.shard(shard);
+            let Some((index, values)) = shard.index(path) else { return false };
+            let answer = index.equal(key, &values);
+            answer.slots().iter().filter_map(|slot| shard.members().get(slot)).any(&is_meant)
+        })
+    }
+
     /// How many sockets have this at a path, which is indexed.
     pub fn count_where(&self, path: &Path, key: Key<'_>) -> u64 {
         let count = |shard| {
@@ -187,6 +197,22 @@ impl View {
     /// Whether there is an index on a path.
     pub fn is_indexed(&self, path: &Path) -> bool {
         self.indexed.contains(path)
+    }
+
+    /// Whether what was kept is here, unless it is over again. It may say no for a moment longer: until it is known that there
+    /// was nothing to apply.
+    pub fn has(&self, kept: &Kept) -> bool {
+        let shard = self.shard(kept.shard);
+        let is_applied = |(epoch, position)| {
+            shard.data().is_some_and(|(data, _)| data == epoch) && position <= shard.position()
+        };
+        kept.newest.is_some_and(is_applied)
+            || shard.known().up_to(Instant::now()).is_some_and(|known| known >= kept.at)
+    }
+
+    /// Wakes whoever waits for what was kept.
+    pub fn progress(&self) -> watch::Receiver<()> {
+        self.progress.subscribe()
     }
 
     /// Wakes whoever waits for changes.
@@ -321,30 +347,13 @@ impl View {
     /// The shard is known as it was then.
     pub fn up_to_date(&self, shard: Shard, then: Instant) {
         self.shard_mut(shard).note_known(Known::At(then));
-        self.known_later.notify_waiters();
+        self.progress.send_replace(());
     }
 
     /// The shard is known as it is at any time from now on: whoever changes it does so here.
     pub fn stays_up_to_date(&self, shard: Shard) {
         self.shard_mut(shard).note_known(Known::Always);
-        self.known_later.notify_waiters();
-    }
-
-    /// All that was kept before then is here; `None`: of a shard nothing is known yet.
-    fn known(&self) -> Option<Instant> {
-        let now = Instant::now();
-        Shard::all().map(|shard| self.shard(shard).known().up_to(now)).min().flatten()
-    }
-
-    /// Waits until all that was kept before then is here, and says up to when it is complete.
-    pub async fn known_after(&self, then: Instant) -> Instant {
-        loop {
-            let later = self.known_later.notified();
-            match self.known() {
-                Some(known) if known >= then => return known,
-                _ => later.await,
-            }
-        }
+        self.progress.send_replace(());
     }
 
     fn tell(&self, notices: Vec<Notice>) {
@@ -353,6 +362,7 @@ impl View {
             let _ = self.notices.send(notice);
         }
         self.changed.send_modify(|count| *count = count.wrapping_add(1));
+        self.progress.send_replace(());
     }
 }
 
