@@ -4,10 +4,15 @@ use std::time::{Duration, Instant};
 
 use redis::cmd;
 use serde_json::json;
-use tokio::time::sleep;
+use socketpass::registry::change::Shard;
+use tokio::time::{sleep, timeout};
 
-use super::{are_asked, gateway, is_told_nothing, is_told_that_it_ended, session_of, socket_of};
+use super::{
+    SOON, are_asked, delete, gateway, is_told_nothing, is_told_that_it_ended, session_of, socket_of, start,
+};
 use crate::support::{
+    callers::Caller,
+    http,
     redis::Redis,
     redis_cluster::{RedisCluster, ask},
     service::Service,
@@ -52,6 +57,46 @@ async fn a_replica_that_takes_over_tells_too_also_where_the_url_knows_its_primar
     let took = begun.elapsed();
     assert!((Duration::from_millis(1_500)..Duration::from_secs(6)).contains(&took), "{took:?}");
     is_told_nothing(&mut chat, Duration::from_secs(3)).await;
+    service.stop().await;
+}
+
+#[tokio::test]
+async fn sockets_are_watched_over_while_a_node_of_the_registry_is_away() {
+    const AWAY: usize = 1;
+    let redis = Redis::start().await;
+    let mut cluster = RedisCluster::start(&["--cluster-require-full-coverage", "no"]).await;
+    let mut there = String::new();
+    for number in 0.. {
+        there = format!("chat-{number}");
+        let shard = Shard::of(&there).number();
+        if cluster.put(&format!("{{socketpass:{shard}}}:"), b"").await != AWAY {
+            break;
+        }
+    }
+    let ana = json!({"id": 1});
+    for session in ["before", "after", "at once"] {
+        redis.put(session, &session_of(&ana)).await;
+    }
+    let url = cluster.url();
+    let service = start(&redis, &[("REGISTRY_STORE", &url), ("REVALIDATE_INTERVAL", "1h")]).await;
+    // A replica that finds sockets when it reads the registry first believes no absence at once.
+    Caller::of(&service.grpc).await.watch("true").await.told().await;
+    let mut chat = gateway(&service, &there, vec![socket_of("a", "before", &ana)]).await;
+    are_asked(&service, 1).await;
+    cluster.nodes[AWAY].kill().await;
+    until("what the node has is old", || async {
+        let metrics = http::get(&service.http, "/metrics").await.body;
+        let age = metrics.lines().find_map(|line| line.strip_prefix("socketpass_registry_age_seconds "));
+        age.is_some_and(|age| age.parse::<f64>().unwrap() > 1.0)
+    })
+    .await;
+    chat.opens(vec![socket_of("b", "after", &ana)]).await;
+    are_asked(&service, 2).await;
+    chat.opens(vec![socket_of("c", "at once", &ana)]).await;
+    for (session, socket) in [("before", "a"), ("after", "b"), ("at once", "c")] {
+        delete(&redis, session).await;
+        timeout(SOON, is_told_that_it_ended(&mut chat, socket)).await.expect("told soon");
+    }
     service.stop().await;
 }
 

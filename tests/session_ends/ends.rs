@@ -281,3 +281,27 @@ async fn what_is_too_long_to_be_listed_ends_nobody_who_was_let_in() {
         service.stop().await;
     }
 }
+
+#[tokio::test]
+async fn a_socket_that_was_just_opened_ends_as_soon_as_any() {
+    /// The aim of ends that are pushed.
+    const QUICK: Duration = Duration::from_millis(250);
+    let (redis, ledger) = (Redis::start().await, Redis::start().await);
+    let url = ledger.url();
+    let service = start(&redis, &[("REGISTRY_STORE", &url)]).await;
+    let ana = json!({"id": 1});
+    redis.put("before", &session_of(&ana)).await;
+    let mut chat = gateway(&service, "chat", vec![socket_of("before", "before", &ana)]).await;
+    are_asked(&service, 1).await;
+    let mut took = Vec::new();
+    for number in 0..5 {
+        let session = number.to_string();
+        redis.put(&session, &session_of(&ana)).await;
+        chat.opens(vec![socket_of(&session, &session, &ana)]).await;
+        delete(&redis, &session).await;
+        took.push(ends(&mut chat, &[&session], 4500, "session_not_found").await);
+    }
+    // The machine may be busy, though not each time.
+    assert!(took.iter().min().is_some_and(|least| *least < QUICK), "{took:?}");
+    service.stop().await;
+}

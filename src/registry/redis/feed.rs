@@ -19,8 +19,9 @@ use crate::{
 /// can be twice as old while nothing happens.
 const WAIT: Duration = Duration::from_millis(200);
 
-/// A piece of a feed ends when it has so many bytes: some two thousand small entries, or one that is as large as can be.
-const PIECE_BYTES: usize = 256 << 10;
+/// A piece of a feed ends when it has so many bytes: hundreds of small entries, which keep Redis for a few milliseconds, or one
+/// that is as large as can be.
+const PIECE_BYTES: usize = 64 << 10;
 
 /// A piece can be megabytes: it may take so many times longer than the answer to a command of a gateway's.
 const PIECES: u32 = 5;
