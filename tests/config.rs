@@ -305,7 +305,8 @@ fn what_is_no_setting_is_a_fault_in_the_file_and_a_warning_in_the_environment() 
         ("SOCKETPASS_PORT_50051_TCP".to_owned(), "tcp://x".to_owned()),
         ("OTHER".to_owned(), "x".to_owned()),
     ]);
-    assert_eq!(layers.unknown_variables(), ["SOCKETPASS_PORT_50051_TCP"]);
+    let warned: Vec<_> = layers.warnings().iter().map(|warning| &*warning.setting).collect();
+    assert_eq!(warned, ["SOCKETPASS_PORT_50051_TCP"]);
     let faults = Config::load(&layers).unwrap_err().to_string();
     assert!(
         faults.contains("session.cokie: there is no such setting")
@@ -320,6 +321,20 @@ fn what_is_no_setting_is_a_fault_in_the_file_and_a_warning_in_the_environment() 
 
 #[tokio::test]
 async fn an_unknown_variable_is_warned_of_by_name() {
+    let is_it = "names no setting; is it `SOCKETPASS_SESSION_STORE`?";
+    let mistyped = warnings(&[("SESION_STORE", "memory:"), ("SERVICE_PORT", "50051")]);
+    let [(other, none), (mistyped, nearest)] = mistyped.as_slice() else { panic!("{mistyped:?}") };
+    assert_eq!((&**other, &**mistyped), ("SOCKETPASS_SERVICE_PORT", "SOCKETPASS_SESION_STORE"));
+    assert!(none.ends_with("names no setting") && nearest.ends_with(is_it), "{none}; {nearest}");
+
+    let mut command = socketpass();
+    command.arg("config").env("SOCKETPASS_SESSION_SECRETS", "x").env("SOCKETPASS_SESION_STORE", "memory:");
+    command.env("SOCKETPASS_TOKEN", "for commands");
+    let mut process = Process::start(&mut command);
+    assert_eq!(process.exit_code().await, Some(0));
+    let line = process.output().line("warning: SOCKETPASS_SESION_STORE").await;
+    assert!(line.ends_with(is_it) && !process.output().text().contains("SOCKETPASS_TOKEN"), "{line}");
+
     let service = ServiceProcess::start(&[("SERVICE_PORT", "50051")]).await;
     let line = service.process.output().line("names no setting").await;
     assert!(line.contains("SOCKETPASS_SERVICE_PORT"), "{line}");

@@ -66,7 +66,7 @@ impl<'l> Reader<'l> {
         Self {
             layers,
             faults: layers.faults().to_vec(),
-            warnings: Vec::new(),
+            warnings: layers.warnings().to_vec(),
             effective: Vec::new(),
             digests: BTreeMap::new(),
         }
