@@ -77,6 +77,18 @@ fn a_fault_says_what_the_setting_should_be() {
         ("REVALIDATE_INTERVAL", "0s", "it should be from 1s to 1h"),
         ("REVALIDATE_INTERVAL", "2h", "it should be from 1s to 1h"),
         ("USER_ID_FIELD", "", "such as `id`"),
+        (
+            "SESSION_ALLOWED_ORIGINS",
+            "https://a.example, https://b.example",
+            r#"several in a variable are a JSON array: ["https://a.example","https://b.example"] (SOCKETPASS_SESSION_ALLOWED_ORIGINS)"#,
+        ),
+        (
+            "REGISTRY_INDEXES",
+            "user.team,user.role",
+            r#"several in a variable are a JSON array: ["user.team","user.role"] (SOCKETPASS_REGISTRY_INDEXES)"#,
+        ),
+        ("SESSION_ALLOWED_ORIGINS", "app.example", "(SOCKETPASS_SESSION_ALLOWED_ORIGINS)"),
+        ("REGISTRY_INDEXES", "team", "(SOCKETPASS_REGISTRY_INDEXES)"),
     ] {
         let faults = config(&[(name, value)]).unwrap_err().to_string();
         assert!(faults.contains(words) && !faults.contains("syntax"), "{faults}");

@@ -251,11 +251,27 @@ impl<'l> Reader<'l> {
 
     /// Any number of texts; `None` when it is not set.
     pub(super) fn list(&mut self, setting: &'static Setting) -> Option<Vec<String>> {
+        self.list_of(setting, |text| Ok(text.to_owned()))
+    }
+
+    /// Any number of texts, each with a meaning of its own; `None` when it is not set.
+    pub(super) fn list_of<T>(
+        &mut self,
+        setting: &'static Setting,
+        parse: impl Fn(&str) -> Result<T, String>,
+    ) -> Option<Vec<T>> {
         let (texts, origin) = self.texts(setting)?;
         let shown =
             texts.as_ref().map(|texts| Value::Array(texts.iter().cloned().map(Value::String).collect()));
-        self.show(setting, shown, origin);
-        texts
+        self.show(setting, shown, origin.clone());
+        let mut parsed = Vec::new();
+        for text in texts? {
+            match parse(&text) {
+                Ok(one) => parsed.push(one),
+                Err(problem) => self.fault(setting, format!("{problem} ({origin})")),
+            }
+        }
+        Some(parsed)
     }
 
     /// One secret; `None` when it is not set.
@@ -345,6 +361,10 @@ impl<'l> Reader<'l> {
         let resolved = self.resolve(setting)?;
         let texts = match resolved.value {
             None => Ok(None),
+            // A secret may have any character. Of the others one with a comma is rare, and can stand in an array.
+            Some(Value::String(text)) if setting.kind == Kind::List && text.contains(',') => {
+                Err(several(&text, &resolved.origin))
+            }
             Some(Value::String(text)) => Ok(Some(vec![text])),
             Some(Value::Array(values)) => values
                 .into_iter()
@@ -415,6 +435,16 @@ impl<'l> Reader<'l> {
         };
         let digest = self.digests.get(setting.name).copied().unwrap_or_default();
         self.effective.push(Effective { setting, shown, origin, digest });
+    }
+}
+
+/// What is wrong with one text that was meant for several.
+fn several(text: &str, origin: &Origin) -> String {
+    let texts = text.split(',').map(|one| serde_json::Value::from(one.trim()));
+    let array = serde_json::Value::from_iter(texts);
+    match origin {
+        Origin::File(_) => format!("it is one text with a comma; several are a list: {array}"),
+        _ => format!("it is one text with a comma; several in a variable are a JSON array: {array}"),
     }
 }
 

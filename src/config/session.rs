@@ -465,15 +465,9 @@ fn is_empty(secret: &SecretString) -> bool {
 }
 
 fn allowed_origins(reader: &mut Reader<'_>) -> Option<Vec<AllowedOrigin>> {
-    let texts = reader.list(&ALLOWED_ORIGINS)?;
-    let mut origins = Vec::new();
-    for text in texts {
-        match AllowedOrigin::parse(&text) {
-            Ok(origin) => origins.push(origin),
-            Err(problem) => reader.fault(&ALLOWED_ORIGINS, format!("{text:?}: {problem}")),
-        }
-    }
-    Some(origins)
+    reader.list_of(&ALLOWED_ORIGINS, |text| {
+        AllowedOrigin::parse(text).map_err(|problem| format!("{text:?}: {problem}"))
+    })
 }
 
 #[cfg(test)]
