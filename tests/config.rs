@@ -363,6 +363,25 @@ fn a_setting_and_its_file_together_are_a_fault() {
 }
 
 #[test]
+fn an_empty_file_of_secrets_is_named_with_the_way_out() {
+    let [file, secrets] = [(); 2].map(|()| tempfile::NamedTempFile::new().unwrap());
+    let path = secrets.path().display();
+    fs::write(file.path(), format!("[session]\nsecrets_file = \"{path}\"\n")).unwrap();
+    for written in ["", "a secret\n\n"] {
+        fs::write(secrets.path(), written).unwrap();
+        let mut layers = Layers::default();
+        layers.add_file(file.path());
+        let faults = Config::load(&layers).unwrap_err().to_string();
+        for words in [&*format!("its file {path} is empty"), "gives to express-session into it, one a line"] {
+            assert!(faults.contains(words) && !faults.contains("a secret"), "{faults}");
+        }
+        assert!(faults.ends_with(&format!("({})", file.path().display())), "{faults}");
+    }
+    let faults = config(&[("SESSION_SECRETS", "")]).unwrap_err().to_string();
+    assert!(faults.contains("into it (SOCKETPASS_SESSION_SECRETS)"), "{faults}");
+}
+
+#[test]
 fn of_a_file_only_the_line_ending_is_cut() {
     use secrecy::ExposeSecret as _;
     let file = tempfile::NamedTempFile::new().unwrap();

@@ -354,7 +354,12 @@ impl<'l> Reader<'l> {
 
     /// Whether nothing at all was set, so that what is wrong with it has been said or its absence is the fault.
     pub(super) fn is_absent(&self, setting: &'static Setting) -> bool {
-        self.layers.get(setting).is_none()
+        self.found(setting).is_none()
+    }
+
+    /// What was set, and where.
+    pub(super) fn found(&self, setting: &'static Setting) -> Option<&'l Found> {
+        self.layers.get(setting)
     }
 
     fn texts(&mut self, setting: &'static Setting) -> Option<(Option<Vec<String>>, Origin)> {
