@@ -96,6 +96,32 @@ fn a_fault_says_what_the_setting_should_be() {
 }
 
 #[test]
+fn a_value_of_another_type_is_told_how_the_file_writes_it() {
+    let file = tempfile::NamedTempFile::new().unwrap();
+    for (written, words) in [
+        (
+            "[revalidate]\ninterval = 30",
+            r#"it should be a duration in quotes, for example "15s", and is a number"#,
+        ),
+        (
+            "[limits]\nmax_session_bytes = true",
+            r#"it should be a size, for example 4096 or "4MiB", and is a boolean"#,
+        ),
+        (
+            "[registry]\nindexes = 1",
+            r#"it should be a list of texts, for example ["one", "two"], and is a number"#,
+        ),
+        ("[log]\nformat = 1", "it should be one of these in quotes: "),
+    ] {
+        fs::write(file.path(), written).unwrap();
+        let mut layers = Layers::default();
+        layers.add_file(file.path());
+        let faults = Config::load(&layers).unwrap_err().to_string();
+        assert!(faults.contains(words), "{faults}");
+    }
+}
+
+#[test]
 fn layouts_tables_and_prefixes_fit_their_store() {
     let postgres = ("SESSION_STORE", "postgres://h/app");
     assert!(
@@ -551,7 +577,8 @@ fn faults_in_tokens_say_which_and_repeat_nothing() {
         (vec![&*good, &token("b", "hunter2", "admin")], "number 2: its hash is not"),
         (vec![r#"{"name":"a","hunter2":"b"}"#], "number 1: it has a key that is none of name, hash"),
         (vec![&*good, r#"{"name":"a"}"#], "number 2: missing field"),
-        (vec![&*good, "", "hunter2"], "number 3: each should be a JSON object"),
+        (vec![&*good, "", "hunter2"], "number 3: each should be a JSON object with name, hash, role"),
+        (vec!["hunter2"], "what `socketpass token --json` prints as `settings`"),
         (vec![&*good, &token("b", &hash("a"), "admin")], "`a` and `b` have the same hash"),
     ] {
         fs::write(&file, tokens.join("\n")).unwrap();

@@ -218,7 +218,7 @@ impl<'l> Reader<'l> {
             return None;
         };
         let parsed = scalar(setting.kind, &value)
-            .ok_or_else(|| format!("it should be {}, and is {}", setting.kind, type_name(&value)))
+            .ok_or_else(|| format!("it should be {}, and is {}", setting.kind.in_file(), type_name(&value)))
             .and_then(|text| parse(&text));
         match parsed {
             Ok((parsed, shown)) => {
@@ -305,25 +305,26 @@ impl<'l> Reader<'l> {
         W: DeserializeOwned,
         T: TryFrom<W, Error = String>,
     {
+        let Kind::Tables(keys) = setting.kind else { return Vec::new() };
         let Some(resolved) = self.resolve(setting) else { return Vec::new() };
         let tables = match resolved.value {
             None => Ok(None),
             Some(Value::Array(tables)) => {
                 let written = tables.into_iter().enumerate().filter(|(_, table)| !is_blank(table));
-                let tables = written.map(|(place, value)| match table(value) {
+                let tables = written.map(|(place, value)| match table(keys, value) {
                     Ok(table) => Ok((place, table)),
                     Err(problem) => Err(nth(place, &problem)),
                 });
                 tables.collect::<Result<Vec<_>, _>>().map(Some)
             }
-            Some(one) => table(one).map(|table| Some(vec![(0, table)])),
+            Some(one) => table(keys, one).map(|table| Some(vec![(0, table)])),
         };
         let parsed = tables.and_then(|tables| {
             let shown = tables.as_ref().map(|tables| {
                 let shown = tables.iter().map(|(_, table)| Value::Table(without_hash(table.clone())));
                 Value::Array(shown.collect())
             });
-            let parse = |table| T::try_from(typed(setting.kind, table)?);
+            let parse = |table| T::try_from(typed(keys, table)?);
             let parsed = tables.unwrap_or_default().into_iter();
             let parsed = parsed.map(|(place, table)| parse(table).map_err(|problem| nth(place, &problem)));
             Ok((parsed.collect::<Result<_, _>>()?, shown))
@@ -379,7 +380,9 @@ impl<'l> Reader<'l> {
                 })
                 .collect::<Result<_, _>>()
                 .map(Some),
-            Some(other) => Err(format!("it should be {}, and is {}", setting.kind, type_name(&other))),
+            Some(other) => {
+                Err(format!("it should be {}, and is {}", setting.kind.in_file(), type_name(&other)))
+            }
         };
         match texts {
             Ok(texts) => Some((texts, resolved.origin)),
@@ -454,12 +457,17 @@ fn several(text: &str, origin: &Origin) -> String {
 }
 
 /// A table as TOML writes it, or as the environment and files do, a JSON object.
-fn table(value: Value) -> Result<toml::Table, String> {
+fn table(keys: &str, value: Value) -> Result<toml::Table, String> {
     match value {
         Value::Table(table) => Ok(table),
         // serde_json's own words could repeat what is in it.
         Value::String(text) => {
-            serde_json::from_str(&text).map_err(|_| "each should be a JSON object, and one is not".to_owned())
+            serde_json::from_str(&text).map_err(|_| {
+                format!(
+                    "each should be a JSON object with {keys}, and one is not; that of a token is what `socketpass token --json` \
+                     prints as `settings`"
+                )
+            })
         }
         other => Err(format!("each should be a table, and one is {}", type_name(&other))),
     }
@@ -476,8 +484,7 @@ fn nth(place: usize, problem: &str) -> String {
 }
 
 /// A table as what it stands for. The parser's own words could repeat what is in it.
-fn typed<W: DeserializeOwned>(kind: Kind, table: toml::Table) -> Result<W, String> {
-    let Kind::Tables(keys) = kind else { return Err("it is no table".to_owned()) };
+fn typed<W: DeserializeOwned>(keys: &str, table: toml::Table) -> Result<W, String> {
     let is_known = |name: &str| keys.split(", ").any(|key| key == name);
     if !table.keys().all(|name| is_known(name)) {
         return Err(format!("it has a key that is none of {keys}"));
