@@ -77,9 +77,47 @@ fn a_fault_says_what_the_setting_should_be() {
         ("REVALIDATE_INTERVAL", "0s", "it should be from 1s to 1h"),
         ("REVALIDATE_INTERVAL", "2h", "it should be from 1s to 1h"),
         ("USER_ID_FIELD", "", "such as `id`"),
+        (
+            "SESSION_ALLOWED_ORIGINS",
+            "https://a.example, https://b.example",
+            r#"several in a variable are a JSON array: ["https://a.example","https://b.example"] (SOCKETPASS_SESSION_ALLOWED_ORIGINS)"#,
+        ),
+        (
+            "REGISTRY_INDEXES",
+            "user.team,user.role",
+            r#"several in a variable are a JSON array: ["user.team","user.role"] (SOCKETPASS_REGISTRY_INDEXES)"#,
+        ),
+        ("SESSION_ALLOWED_ORIGINS", "app.example", "(SOCKETPASS_SESSION_ALLOWED_ORIGINS)"),
+        ("REGISTRY_INDEXES", "team", "(SOCKETPASS_REGISTRY_INDEXES)"),
     ] {
         let faults = config(&[(name, value)]).unwrap_err().to_string();
         assert!(faults.contains(words) && !faults.contains("syntax"), "{faults}");
+    }
+}
+
+#[test]
+fn a_value_of_another_type_is_told_how_the_file_writes_it() {
+    let file = tempfile::NamedTempFile::new().unwrap();
+    for (written, words) in [
+        (
+            "[revalidate]\ninterval = 30",
+            r#"it should be a duration in quotes, for example "15s", and is a number"#,
+        ),
+        (
+            "[limits]\nmax_session_bytes = true",
+            r#"it should be a size, for example 4096 or "4MiB", and is a boolean"#,
+        ),
+        (
+            "[registry]\nindexes = 1",
+            r#"it should be a list of texts, for example ["one", "two"], and is a number"#,
+        ),
+        ("[log]\nformat = 1", "it should be one of these in quotes: "),
+    ] {
+        fs::write(file.path(), written).unwrap();
+        let mut layers = Layers::default();
+        layers.add_file(file.path());
+        let faults = Config::load(&layers).unwrap_err().to_string();
+        assert!(faults.contains(words), "{faults}");
     }
 }
 
@@ -305,7 +343,8 @@ fn what_is_no_setting_is_a_fault_in_the_file_and_a_warning_in_the_environment() 
         ("SOCKETPASS_PORT_50051_TCP".to_owned(), "tcp://x".to_owned()),
         ("OTHER".to_owned(), "x".to_owned()),
     ]);
-    assert_eq!(layers.unknown_variables(), ["SOCKETPASS_PORT_50051_TCP"]);
+    let warned: Vec<_> = layers.warnings().iter().map(|warning| &*warning.setting).collect();
+    assert_eq!(warned, ["SOCKETPASS_PORT_50051_TCP"]);
     let faults = Config::load(&layers).unwrap_err().to_string();
     assert!(
         faults.contains("session.cokie: there is no such setting")
@@ -320,6 +359,20 @@ fn what_is_no_setting_is_a_fault_in_the_file_and_a_warning_in_the_environment() 
 
 #[tokio::test]
 async fn an_unknown_variable_is_warned_of_by_name() {
+    let is_it = "names no setting; is it `SOCKETPASS_SESSION_STORE`?";
+    let mistyped = warnings(&[("SESION_STORE", "memory:"), ("SERVICE_PORT", "50051")]);
+    let [(other, none), (mistyped, nearest)] = mistyped.as_slice() else { panic!("{mistyped:?}") };
+    assert_eq!((&**other, &**mistyped), ("SOCKETPASS_SERVICE_PORT", "SOCKETPASS_SESION_STORE"));
+    assert!(none.ends_with("names no setting") && nearest.ends_with(is_it), "{none}; {nearest}");
+
+    let mut command = socketpass();
+    command.arg("config").env("SOCKETPASS_SESSION_SECRETS", "x").env("SOCKETPASS_SESION_STORE", "memory:");
+    command.env("SOCKETPASS_TOKEN", "for commands");
+    let mut process = Process::start(&mut command);
+    assert_eq!(process.exit_code().await, Some(0));
+    let line = process.output().line("warning: SOCKETPASS_SESION_STORE").await;
+    assert!(line.ends_with(is_it) && !process.output().text().contains("SOCKETPASS_TOKEN"), "{line}");
+
     let service = ServiceProcess::start(&[("SERVICE_PORT", "50051")]).await;
     let line = service.process.output().line("names no setting").await;
     assert!(line.contains("SOCKETPASS_SERVICE_PORT"), "{line}");
@@ -333,6 +386,25 @@ fn a_setting_and_its_file_together_are_a_fault() {
     let path = file.path().to_str().unwrap();
     assert_eq!(faulty_settings(&[("SESSION_SECRETS_FILE", path)]), ["session.secrets"]);
     assert_eq!(faulty_settings(&[("SESSION_STORE_FILE", "/nowhere")]), ["session.store"]);
+}
+
+#[test]
+fn an_empty_file_of_secrets_is_named_with_the_way_out() {
+    let [file, secrets] = [(); 2].map(|()| tempfile::NamedTempFile::new().unwrap());
+    let path = secrets.path().display();
+    fs::write(file.path(), format!("[session]\nsecrets_file = \"{path}\"\n")).unwrap();
+    for written in ["", "a secret\n\n"] {
+        fs::write(secrets.path(), written).unwrap();
+        let mut layers = Layers::default();
+        layers.add_file(file.path());
+        let faults = Config::load(&layers).unwrap_err().to_string();
+        for words in [&*format!("its file {path} is empty"), "gives to express-session into it, one a line"] {
+            assert!(faults.contains(words) && !faults.contains("a secret"), "{faults}");
+        }
+        assert!(faults.ends_with(&format!("({})", file.path().display())), "{faults}");
+    }
+    let faults = config(&[("SESSION_SECRETS", "")]).unwrap_err().to_string();
+    assert!(faults.contains("into it (SOCKETPASS_SESSION_SECRETS)"), "{faults}");
 }
 
 #[test]
@@ -505,7 +577,8 @@ fn faults_in_tokens_say_which_and_repeat_nothing() {
         (vec![&*good, &token("b", "hunter2", "admin")], "number 2: its hash is not"),
         (vec![r#"{"name":"a","hunter2":"b"}"#], "number 1: it has a key that is none of name, hash"),
         (vec![&*good, r#"{"name":"a"}"#], "number 2: missing field"),
-        (vec![&*good, "", "hunter2"], "number 3: each should be a JSON object"),
+        (vec![&*good, "", "hunter2"], "number 3: each should be a JSON object with name, hash, role"),
+        (vec!["hunter2"], "what `socketpass token --json` prints as `settings`"),
         (vec![&*good, &token("b", &hash("a"), "admin")], "`a` and `b` have the same hash"),
     ] {
         fs::write(&file, tokens.join("\n")).unwrap();

@@ -196,6 +196,18 @@ async fn disconnect_asks_first_and_says_how_it_ended() {
     .await;
     let ran = world.run(&["sockets", "disconnect", filter, "--yes"]).await;
     assert_eq!((ran.code, ran.out.as_str()), (Some(0), "no socket matches\n"), "{}", ran.error);
+    let words = "hint: a text and a number are different";
+    for command in [
+        &["sockets", "disconnect", "--yes"][..],
+        &["sockets", "disconnect", "--dry-run"],
+        &["sockets", "send", "news"],
+        &["sockets", "list"],
+        &["sessions", "end", "--yes"],
+    ] {
+        let ran = world.run(&[command, &["user.id == '4711'"]].concat()).await;
+        assert_eq!(ran.code, Some(0), "{command:?}: {}", ran.error);
+        assert!(ran.error.contains(words), "{command:?}: {}", ran.error);
+    }
     let ran = world.run(&["sockets", "disconnect", "true", "--yes"]).await;
     let left = 1_200 - payments;
     assert_eq!(ran.out.replace(',', ""), format!("disconnected {left} of {left} sockets\n"), "{}", ran.error);

@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 use redis::cmd;
 use socketpass::{
     config::redis_url::RedisUrl,
-    redis_connection::{Connector, Listener, Means, Pushed},
+    redis_connection::{Connector, Failure, Listener, Means, Pushed},
     task,
 };
 use tokio::time::{Instant, sleep, sleep_until};
@@ -258,7 +258,7 @@ impl Listener for Ear {
         }
     }
 
-    fn is_told(&self, _: &str, by: Result<Means, &str>) {
+    fn is_told(&self, _: &str, by: Result<Means, &Failure>) {
         self.told.send_replace(by.is_ok());
     }
 

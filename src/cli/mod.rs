@@ -165,3 +165,15 @@ fn reachable(scheme: &str, addr: SocketAddr) -> String {
     };
     format!("{scheme}://{}", SocketAddr::new(ip, addr.port()))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lines_of_help_break_where_the_terminal_ends() {
+        for about in [explain::LONG_ABOUT, sockets::LONG_ABOUT, sessions::LONG_ABOUT] {
+            assert!(about.split("\n\n").all(|paragraph| !paragraph.contains('\n')), "{about}");
+        }
+    }
+}

@@ -31,9 +31,6 @@ impl Serve {
         let config = Config::load(&layers)?;
         let _telling = telemetry::start(&config.log, &config.telemetry)?;
         let signals = Signals::catch()?;
-        for variable in layers.unknown_variables() {
-            tracing::warn!(variable, "the variable begins with SOCKETPASS_ and names no setting");
-        }
         config.log_warnings();
         match config.session.store {
             StoreUrl::Memory => {

@@ -13,12 +13,12 @@ use tonic::{
 
 use super::{Error, SettingArgs, reachable};
 use crate::{
-    config::{doors::Grpc, layers::Layers},
+    config::{
+        doors::Grpc,
+        layers::{Layers, TOKEN_VARIABLE},
+    },
     telemetry::causes,
 };
-
-/// The variable that holds a token: on the command line others would see it.
-pub const TOKEN_VARIABLE: &str = "SOCKETPASS_TOKEN";
 
 /// As whom a command calls.
 #[derive(Clone, Debug, Default, Args)]

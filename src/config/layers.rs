@@ -12,6 +12,9 @@ use super::{
 /// The variable that names the file.
 pub const CONFIG_VARIABLE: &str = "SOCKETPASS_CONFIG";
 
+/// The variable that holds the token with which commands call: on the command line others would see it.
+pub const TOKEN_VARIABLE: &str = "SOCKETPASS_TOKEN";
+
 /// Where a value was set.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Origin {
@@ -53,8 +56,7 @@ pub struct Found {
 pub struct Layers {
     found: BTreeMap<&'static str, Found>,
     faults: Vec<Fault>,
-    /// Variables that look like ours and are not.
-    unknown_variables: Vec<String>,
+    warnings: Vec<Fault>,
 }
 
 impl Layers {
@@ -88,8 +90,8 @@ impl Layers {
             values.remove(&spelling.name()).map(|value| (Origin::File(shown.clone()), Ok(value)))
         });
         for unknown in values.into_keys() {
-            let nearest = nearest(&unknown).map_or(String::new(), |name| format!("; is it `{name}`?"));
-            self.faults.push(Fault::new(&unknown, format!("there is no such setting (in {shown}){nearest}")));
+            let is_it = is_it(&unknown, |spelling| spelling.name());
+            self.faults.push(Fault::new(&unknown, format!("there is no such setting (in {shown}){is_it}")));
         }
     }
 
@@ -97,13 +99,20 @@ impl Layers {
     pub fn add_environment(&mut self, variables: impl IntoIterator<Item = (String, String)>) {
         let mut variables: BTreeMap<_, _> =
             variables.into_iter().filter(|(name, _)| name.starts_with(VARIABLE_PREFIX)).collect();
-        variables.remove(CONFIG_VARIABLE);
+        for no_setting in [CONFIG_VARIABLE, TOKEN_VARIABLE] {
+            variables.remove(no_setting);
+        }
         self.add(|spelling| {
             let variable = spelling.variable();
             let text = variables.remove(&variable)?;
             Some((Origin::Environment(variable), from_text(spelling.kind(), text)))
         });
-        self.unknown_variables = variables.into_keys().collect();
+        // No fault: Kubernetes sets such for each Service, by its name.
+        for unknown in variables.into_keys() {
+            let is_it = is_it(&unknown, |spelling| spelling.variable());
+            let problem = format!("the variable begins with {VARIABLE_PREFIX} and names no setting{is_it}");
+            self.warnings.push(Fault::new(&unknown, problem));
+        }
     }
 
     /// Adds the command line's values: what was given with each flag.
@@ -182,9 +191,9 @@ impl Layers {
         &self.faults
     }
 
-    /// Variables that begin as ours do and name no setting.
-    pub fn unknown_variables(&self) -> &[String] {
-        &self.unknown_variables
+    /// What in the layers themselves can be meant, and probably is not.
+    pub fn warnings(&self) -> &[Fault] {
+        &self.warnings
     }
 
     /// The paths of the files that hold settings, or are named by one.
@@ -221,9 +230,12 @@ fn located(text: &str, error: &toml::de::Error) -> String {
     format!("{} at line {}", error.message(), before.matches('\n').count() + 1)
 }
 
-fn nearest(unknown: &str) -> Option<String> {
-    let names = SETTINGS.iter().copied().flat_map(Setting::spellings).map(|spelling| spelling.name());
-    let (distance, name) = names.map(|name| (strsim::damerau_levenshtein(&name, unknown), name)).min()?;
-    // More than a third of it mistyped is another word.
-    (distance * 3 <= unknown.len()).then_some(name)
+/// The spelling that something mistyped may be meant for, as a question.
+fn is_it(unknown: &str, spell: impl Fn(&Spelling) -> String) -> String {
+    let names = SETTINGS.iter().copied().flat_map(Setting::spellings).map(|spelling| spell(&spelling));
+    let nearest = names.map(|name| (strsim::damerau_levenshtein(&name, unknown), name)).min();
+    // More than a third of it mistyped is another word. What all variables begin with is not counted.
+    let length = unknown.trim_start_matches(VARIABLE_PREFIX).len();
+    let name = nearest.and_then(|(distance, name)| (distance * 3 <= length).then_some(name));
+    name.map_or_else(String::new, |name| format!("; is it `{name}`?"))
 }

@@ -259,6 +259,7 @@ mod tests {
             ("user.sub == claims.sub", None),
             ("has(claims.sid) ? socket.data.sid == claims.sid : user.sub == claims.sub", None),
             ("user.email in claims.emails", None),
+            ("string(user.id) == claims.sub", None),
             ("true", Some("no claim")),
             ("user.logged_in", Some("no claim")),
             ("true || user.sub == claims.sub", Some("no claim")),

@@ -66,7 +66,7 @@ impl<'l> Reader<'l> {
         Self {
             layers,
             faults: layers.faults().to_vec(),
-            warnings: Vec::new(),
+            warnings: layers.warnings().to_vec(),
             effective: Vec::new(),
             digests: BTreeMap::new(),
         }
@@ -218,7 +218,7 @@ impl<'l> Reader<'l> {
             return None;
         };
         let parsed = scalar(setting.kind, &value)
-            .ok_or_else(|| format!("it should be {}, and is {}", setting.kind, type_name(&value)))
+            .ok_or_else(|| format!("it should be {}, and is {}", setting.kind.in_file(), type_name(&value)))
             .and_then(|text| parse(&text));
         match parsed {
             Ok((parsed, shown)) => {
@@ -251,11 +251,27 @@ impl<'l> Reader<'l> {
 
     /// Any number of texts; `None` when it is not set.
     pub(super) fn list(&mut self, setting: &'static Setting) -> Option<Vec<String>> {
+        self.list_of(setting, |text| Ok(text.to_owned()))
+    }
+
+    /// Any number of texts, each with a meaning of its own; `None` when it is not set.
+    pub(super) fn list_of<T>(
+        &mut self,
+        setting: &'static Setting,
+        parse: impl Fn(&str) -> Result<T, String>,
+    ) -> Option<Vec<T>> {
         let (texts, origin) = self.texts(setting)?;
         let shown =
             texts.as_ref().map(|texts| Value::Array(texts.iter().cloned().map(Value::String).collect()));
-        self.show(setting, shown, origin);
-        texts
+        self.show(setting, shown, origin.clone());
+        let mut parsed = Vec::new();
+        for text in texts? {
+            match parse(&text) {
+                Ok(one) => parsed.push(one),
+                Err(problem) => self.fault(setting, format!("{problem} ({origin})")),
+            }
+        }
+        Some(parsed)
     }
 
     /// One secret; `None` when it is not set.
@@ -289,25 +305,26 @@ impl<'l> Reader<'l> {
         W: DeserializeOwned,
         T: TryFrom<W, Error = String>,
     {
+        let Kind::Tables(keys) = setting.kind else { return Vec::new() };
         let Some(resolved) = self.resolve(setting) else { return Vec::new() };
         let tables = match resolved.value {
             None => Ok(None),
             Some(Value::Array(tables)) => {
                 let written = tables.into_iter().enumerate().filter(|(_, table)| !is_blank(table));
-                let tables = written.map(|(place, value)| match table(value) {
+                let tables = written.map(|(place, value)| match table(keys, value) {
                     Ok(table) => Ok((place, table)),
                     Err(problem) => Err(nth(place, &problem)),
                 });
                 tables.collect::<Result<Vec<_>, _>>().map(Some)
             }
-            Some(one) => table(one).map(|table| Some(vec![(0, table)])),
+            Some(one) => table(keys, one).map(|table| Some(vec![(0, table)])),
         };
         let parsed = tables.and_then(|tables| {
             let shown = tables.as_ref().map(|tables| {
                 let shown = tables.iter().map(|(_, table)| Value::Table(without_hash(table.clone())));
                 Value::Array(shown.collect())
             });
-            let parse = |table| T::try_from(typed(setting.kind, table)?);
+            let parse = |table| T::try_from(typed(keys, table)?);
             let parsed = tables.unwrap_or_default().into_iter();
             let parsed = parsed.map(|(place, table)| parse(table).map_err(|problem| nth(place, &problem)));
             Ok((parsed.collect::<Result<_, _>>()?, shown))
@@ -338,13 +355,22 @@ impl<'l> Reader<'l> {
 
     /// Whether nothing at all was set, so that what is wrong with it has been said or its absence is the fault.
     pub(super) fn is_absent(&self, setting: &'static Setting) -> bool {
-        self.layers.get(setting).is_none()
+        self.found(setting).is_none()
+    }
+
+    /// What was set, and where.
+    pub(super) fn found(&self, setting: &'static Setting) -> Option<&'l Found> {
+        self.layers.get(setting)
     }
 
     fn texts(&mut self, setting: &'static Setting) -> Option<(Option<Vec<String>>, Origin)> {
         let resolved = self.resolve(setting)?;
         let texts = match resolved.value {
             None => Ok(None),
+            // A secret may have any character. Of the others one with a comma is rare, and can stand in an array.
+            Some(Value::String(text)) if setting.kind == Kind::List && text.contains(',') => {
+                Err(several(&text, &resolved.origin))
+            }
             Some(Value::String(text)) => Ok(Some(vec![text])),
             Some(Value::Array(values)) => values
                 .into_iter()
@@ -354,7 +380,9 @@ impl<'l> Reader<'l> {
                 })
                 .collect::<Result<_, _>>()
                 .map(Some),
-            Some(other) => Err(format!("it should be {}, and is {}", setting.kind, type_name(&other))),
+            Some(other) => {
+                Err(format!("it should be {}, and is {}", setting.kind.in_file(), type_name(&other)))
+            }
         };
         match texts {
             Ok(texts) => Some((texts, resolved.origin)),
@@ -418,13 +446,28 @@ impl<'l> Reader<'l> {
     }
 }
 
+/// What is wrong with one text that was meant for several.
+fn several(text: &str, origin: &Origin) -> String {
+    let texts = text.split(',').map(|one| serde_json::Value::from(one.trim()));
+    let array = serde_json::Value::from_iter(texts);
+    match origin {
+        Origin::File(_) => format!("it is one text with a comma; several are a list: {array}"),
+        _ => format!("it is one text with a comma; several in a variable are a JSON array: {array}"),
+    }
+}
+
 /// A table as TOML writes it, or as the environment and files do, a JSON object.
-fn table(value: Value) -> Result<toml::Table, String> {
+fn table(keys: &str, value: Value) -> Result<toml::Table, String> {
     match value {
         Value::Table(table) => Ok(table),
         // serde_json's own words could repeat what is in it.
         Value::String(text) => {
-            serde_json::from_str(&text).map_err(|_| "each should be a JSON object, and one is not".to_owned())
+            serde_json::from_str(&text).map_err(|_| {
+                format!(
+                    "each should be a JSON object with {keys}, and one is not; that of a token is what `socketpass token --json` \
+                     prints as `settings`"
+                )
+            })
         }
         other => Err(format!("each should be a table, and one is {}", type_name(&other))),
     }
@@ -441,8 +484,7 @@ fn nth(place: usize, problem: &str) -> String {
 }
 
 /// A table as what it stands for. The parser's own words could repeat what is in it.
-fn typed<W: DeserializeOwned>(kind: Kind, table: toml::Table) -> Result<W, String> {
-    let Kind::Tables(keys) = kind else { return Err("it is no table".to_owned()) };
+fn typed<W: DeserializeOwned>(keys: &str, table: toml::Table) -> Result<W, String> {
     let is_known = |name: &str| keys.split(", ").any(|key| key == name);
     if !table.keys().all(|name| is_known(name)) {
         return Err(format!("it has a key that is none of {keys}"));

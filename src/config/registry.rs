@@ -196,21 +196,14 @@ impl Registry {
 }
 
 fn indexes(reader: &mut Reader<'_>) -> Vec<Path> {
-    let texts = reader.list(&INDEXES).unwrap_or_default();
-    let mut paths = Vec::new();
-    for text in texts {
-        match expression::path(&text) {
-            Ok(path) if is_of_users(&path) => paths.push(path),
-            Ok(_) => reader.fault(
-                &INDEXES,
-                format!(
-                    "{text:?} is neither a field of `user` nor of `socket.data`; an example is user.team"
-                ),
-            ),
-            Err(problem) => reader.fault(&INDEXES, format!("{text:?} is no path: {problem}")),
-        }
-    }
-    paths
+    let parse = |text: &str| match expression::path(text) {
+        Ok(path) if is_of_users(&path) => Ok(path),
+        Ok(_) => Err(format!(
+            "{text:?} is neither a field of `user` nor of `socket.data`; an example is user.team"
+        )),
+        Err(problem) => Err(format!("{text:?} is no path: {problem}")),
+    };
+    reader.list_of(&INDEXES, parse).unwrap_or_default()
 }
 
 /// The other fields are indexed in any case, or are the gateway's, which is asked once for all its sockets.

@@ -8,7 +8,7 @@ use secrecy::{ExposeSecret as _, SecretString};
 use super::mongo_url::MongoUrl;
 use super::{
     folder_url::FolderUrl,
-    layers::Layers,
+    layers::{Found, Layers},
     layout::{Layout, PACKAGES, Place},
     memcached_url,
     origin::AllowedOrigin,
@@ -445,17 +445,24 @@ fn prefix(reader: &mut Reader<'_>, store: &StoreUrl) -> String {
 
 fn secrets(reader: &mut Reader<'_>) -> Vec<SecretString> {
     let secrets = reader.secrets(&SECRETS);
-    if reader.is_absent(&SECRETS) {
+    let Some(Found { origin, from_file, value }) = reader.found(&SECRETS) else {
         reader.fault(
             &SECRETS,
             "it is required: set SOCKETPASS_SESSION_SECRETS or session.secrets_file to the secret that the web app \
              gives to express-session, or the keys that it gives to cookie-session",
         );
-    } else if !reader.has_fault(&SECRETS) && (secrets.is_empty() || secrets.iter().any(is_empty)) {
-        reader.fault(
-            &SECRETS,
-            "it is empty or one of the secrets is: every signature would be one that anybody can make",
-        );
+        return secrets;
+    };
+    if !reader.has_fault(&SECRETS) && (secrets.is_empty() || secrets.iter().any(is_empty)) {
+        const EMPTY: &str =
+            "is empty or one of the secrets is: every signature would be one that anybody can make";
+        const WAY_OUT: &str = "put the secret that the web app gives to express-session into it";
+        // Of a file the value is its path, and no secret.
+        let problem = match value.as_str().filter(|_| *from_file) {
+            Some(path) => format!("its file {path} {EMPTY}; {WAY_OUT}, one a line ({origin})"),
+            None => format!("it {EMPTY}; {WAY_OUT} ({origin})"),
+        };
+        reader.fault(&SECRETS, problem);
     }
     secrets
 }
@@ -465,15 +472,9 @@ fn is_empty(secret: &SecretString) -> bool {
 }
 
 fn allowed_origins(reader: &mut Reader<'_>) -> Option<Vec<AllowedOrigin>> {
-    let texts = reader.list(&ALLOWED_ORIGINS)?;
-    let mut origins = Vec::new();
-    for text in texts {
-        match AllowedOrigin::parse(&text) {
-            Ok(origin) => origins.push(origin),
-            Err(problem) => reader.fault(&ALLOWED_ORIGINS, format!("{text:?}: {problem}")),
-        }
-    }
-    Some(origins)
+    reader.list_of(&ALLOWED_ORIGINS, |text| {
+        AllowedOrigin::parse(text).map_err(|problem| format!("{text:?}: {problem}"))
+    })
 }
 
 #[cfg(test)]

@@ -92,6 +92,29 @@ impl Kind {
     }
 }
 
+impl Kind {
+    /// How the file of settings writes it, where text stands in quotes.
+    pub fn in_file(self) -> String {
+        match self {
+            Self::Text => "a text in quotes".to_owned(),
+            Self::Flag => "true or false".to_owned(),
+            Self::Duration => r#"a duration in quotes, for example "15s""#.to_owned(),
+            Self::Bytes => r#"a size, for example 4096 or "4MiB""#.to_owned(),
+            Self::Count => "a whole number, for example 1000".to_owned(),
+            Self::Ratio => "a number from 0 to 1".to_owned(),
+            Self::Address => r#"an address and port in quotes, for example "127.0.0.1:50051""#.to_owned(),
+            Self::Expression => r#"a CEL expression in quotes, for example "user.logged_in""#.to_owned(),
+            Self::Choice(words) => format!("one of these in quotes: {}", words.join(", ")),
+            Self::List => r#"a list of texts, for example ["one", "two"]"#.to_owned(),
+            Self::Secret => "a secret in quotes".to_owned(),
+            Self::Secrets => "a list of secrets, each in quotes".to_owned(),
+            Self::Tables(keys) => format!("a list of tables with {keys}"),
+            Self::File => "the path of a file in quotes".to_owned(),
+            Self::Url => "a URL in quotes".to_owned(),
+        }
+    }
+}
+
 impl fmt::Display for Kind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

@@ -9,7 +9,7 @@ use redis::{
 };
 use tokio::time::timeout;
 
-use super::Connection;
+use super::{Connection, Failure};
 
 impl Connection {
     /// Asks whether the server answers, of a cluster every node, and behind Sentinels whether it is still the primary.
@@ -26,10 +26,10 @@ impl Connection {
     }
 
     /// The answer to a command that has to come in time. Why there is none is for the log alone.
-    pub(super) async fn ask_within(&mut self, command: &Cmd, within: Duration) -> Result<Value, String> {
+    pub(super) async fn ask_within(&mut self, command: &Cmd, within: Duration) -> Result<Value, Failure> {
         match timeout(within, self.ask(command)).await {
-            Err(_elapsed) => Err(format!("no answer within {within:?}")),
-            Ok(answer) => answer.map_err(|error| error.to_string()),
+            Err(_elapsed) => Err(Failure::NoAnswer(within)),
+            Ok(answer) => Ok(answer?),
         }
     }
 

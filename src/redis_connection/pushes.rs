@@ -8,7 +8,7 @@ use tokio::time::sleep;
 use tokio_util::task::AbortOnDropHandle;
 
 use super::{
-    Connection, Connector,
+    Connection, Connector, Failure,
     primaries::{Address, Primaries},
 };
 use crate::{config::redis_url::Topology, task};
@@ -47,7 +47,7 @@ pub trait Listener: Send + Sync + 'static {
 
     /// A server (its address in a cluster, else its URL) tells of its keys by this means from now on, or does not any
     /// more, and why.
-    fn is_told(&self, server: &str, by: Result<Means, &str>);
+    fn is_told(&self, server: &str, by: Result<Means, &Failure>);
 
     /// A cluster has other primaries than before.
     fn primaries_changed(&self);
@@ -117,7 +117,7 @@ impl Follower {
                 Ok((connection, means)) => {
                     delay = RETRY_FIRST;
                     self.listener.is_told(&server, Ok(means));
-                    self.stay(connection, means).await
+                    Failure::Away(self.stay(connection, means).await)
                 }
                 Err(cause) => cause,
             };
@@ -128,13 +128,14 @@ impl Follower {
     }
 
     /// A connection on which the server tells of its keys.
-    async fn subscribe(&self) -> Result<(Connection, Means), String> {
+    async fn subscribe(&self) -> Result<(Connection, Means), Failure> {
         let (listener, prefix) = (Arc::clone(&self.listener), self.prefix.clone());
         let hear = move |push: PushInfo| -> Result<(), Infallible> {
             read(push, &prefix, &mut |pushed| listener.hear(pushed));
             Ok(())
         };
-        let mut connection = self.connector.connect_listening(self.address.as_ref(), hear).await?;
+        let mut connection =
+            self.connector.connect_listening(self.address.as_ref(), hear).await.map_err(Failure::Away)?;
         // Many managed servers refuse CONFIG: there nobody knows.
         let notifies = self.notifies(&mut connection).await.unwrap_or(false);
         let means = if notifies { Means::Notifications } else { Means::Invalidations };

@@ -168,7 +168,26 @@ struct Ear {
     moves: Arc<AtomicU64>,
     is_cluster: bool,
     /// Which servers tell of their keys now.
-    servers: Mutex<HashMap<String, bool>>,
+    servers: Mutex<HashMap<String, Telling>>,
+}
+
+/// Whether a server tells of its keys.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Telling {
+    Tells,
+    /// The store's user may have it tell by no means.
+    IsForbidden,
+    IsSilent,
+}
+
+impl From<&Result<Means, &redis_connection::Failure>> for Telling {
+    fn from(by: &Result<Means, &redis_connection::Failure>) -> Self {
+        match by {
+            Ok(_) => Self::Tells,
+            Err(cause) if cause.code() == Some("NOPERM") => Self::IsForbidden,
+            Err(_) => Self::IsSilent,
+        }
+    }
 }
 
 impl redis_connection::Listener for Ear {
@@ -185,14 +204,15 @@ impl redis_connection::Listener for Ear {
         }
     }
 
-    fn is_told(&self, server: &str, by: Result<Means, &str>) {
+    fn is_told(&self, server: &str, by: Result<Means, &redis_connection::Failure>) {
         let mut servers = self.servers.lock().unwrap_or_else(PoisonError::into_inner);
-        let before = servers.insert(server.to_owned(), by.is_ok());
-        if before == Some(by.is_ok()) {
+        let telling = Telling::from(&by);
+        let before = servers.insert(server.to_owned(), telling);
+        if before == Some(telling) {
             return;
         }
         // Of a cluster another node may take its place before that is known, with less than it had.
-        if self.is_cluster && before == Some(true) {
+        if self.is_cluster && before == Some(Telling::Tells) {
             self.moves.fetch_add(1, Ordering::Relaxed);
         }
         match by {
@@ -202,14 +222,20 @@ impl redis_connection::Listener for Ear {
             Ok(Means::Invalidations) => {
                 tracing::info!(store = server, "changed sessions are heard of by invalidations (RESP3)");
             }
-            Err(cause) => tracing::warn!(
+            Err(cause) if telling == Telling::IsForbidden => tracing::warn!(
                 store = server,
-                cause,
+                %cause,
                 "changed sessions are not heard of: sockets end with their sessions within revalidate.interval; \
                  docs/redis.md says what the store's user has to be allowed"
             ),
+            Err(cause) => tracing::warn!(
+                store = server,
+                %cause,
+                "changed sessions are not heard of: sockets end with their sessions within revalidate.interval until the \
+                 store tells of them again; it is asked to as soon as it answers"
+            ),
         }
-        let all = servers.values().all(|is_told| *is_told);
+        let all = servers.values().all(|telling| *telling == Telling::Tells);
         drop(servers);
         self.listener.hear(News::AreTold(all));
     }

@@ -66,7 +66,7 @@ fn the_examples_of_the_document_are_expressions() {
     let table = text.lines().filter(|line| line.starts_with("| "));
     let examples = table.filter_map(|line| line.strip_suffix("` |")?.rsplit_once("| `"));
     let examples: Vec<_> = examples.filter(|(_, example)| example.contains("claims.")).collect();
-    assert_eq!(examples.len(), 6);
+    assert_eq!(examples.len(), 7);
     for (_, example) in &examples {
         Match::compile(example).unwrap_or_else(|error| panic!("{example}: {error}"));
     }

@@ -14,6 +14,7 @@ use crate::support::{
     ANA, ANA_ID,
     ports::lasting_port,
     redis::Redis,
+    service::ServiceProcess,
     store::{
         becomes, connect, destroy, ends_in_seconds, finds_ana, found, is_unavailable_within, load, open,
         put_ana,
@@ -257,6 +258,24 @@ async fn a_user_who_may_only_get_sessions_is_enough() {
     let elsewhere = open(&url, &[("SESSION_PREFIX", "other:")]);
     let cause = is_unavailable_within(Duration::from_secs(1), &*elsewhere).await;
     assert!(cause.contains("permission") && !cause.contains("h0rse"), "{cause}");
+}
+
+#[tokio::test]
+async fn rights_are_asked_for_only_where_they_are_missing() {
+    let mut backend = OnRedis::start().await;
+    let service = ServiceProcess::start(&[("SESSION_STORE", &backend.redis.url())]).await;
+    service.process.output().line("changed sessions are heard of").await;
+    backend.redis.kill().await;
+    let line = service.process.output().line("changed sessions are not heard of").await;
+    assert!(line.contains("as soon as it answers") && !line.contains("docs/redis.md"), "{line}");
+
+    let redis = Redis::start().await;
+    let user = ["SETUSER", "reader", "on", ">h0rse", "resetkeys", "~sess:*", "-@all", "+getrange"];
+    let () = ask(&redis.connection().await, cmd("ACL").arg(&user)).await;
+    let url = format!("redis://reader:h0rse@127.0.0.1:{}", redis.port);
+    let service = ServiceProcess::start(&[("SESSION_STORE", &url)]).await;
+    let line = service.process.output().line("changed sessions are not heard of").await;
+    assert!(line.contains("docs/redis.md") && line.contains("client|tracking"), "{line}");
 }
 
 #[tokio::test]

@@ -3,10 +3,13 @@ import { execFileSync } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
 import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { join, resolve } from 'node:path'
 import { build, NotBuilt } from './build.js'
 import { freePort, isFree, isListening, Process } from './process.js'
 import { chat, npmCi, repository, rooms, target } from './rooms.js'
+
+// Programs are started in folders of their own, where a path from here leads elsewhere.
+const given = process.env.SOCKETPASS_BIN && resolve(process.env.SOCKETPASS_BIN)
 
 export class Fleet {
   #processes = []
@@ -37,8 +40,8 @@ export class Fleet {
     if (!(port >= 1 && port + rooms.length <= 65_535)) {
       throw new Error(`PORT takes a number up to ${65_535 - rooms.length}: the ${rooms.length} ports after it are the rooms'`)
     }
-    if (process.env.SOCKETPASS_BIN && !existsSync(process.env.SOCKETPASS_BIN)) {
-      throw new Error(`SOCKETPASS_BIN names ${process.env.SOCKETPASS_BIN}, where nothing is`)
+    if (given && !existsSync(given)) {
+      throw new Error(`SOCKETPASS_BIN names ${given}, where nothing is`)
     }
     const ports = [port, ...rooms.map((_, index) => port + 1 + index), Number(at[1])]
     for (const port of ports) {
@@ -67,7 +70,7 @@ was stopped the system can hold its port for a minute.`)
 
   async #build () {
     await build({ name: 'express', needs: ['npm'], steps: [npmCi(join(repository, 'examples/express-app'))] }, this.#say)
-    if (!process.env.SOCKETPASS_BIN) {
+    if (!given) {
       const command = ['cargo', 'build', '--release', '--locked']
       await build({ name: 'socketpass', needs: ['cargo'], steps: [{ folder: repository, command }] }, this.#say)
     }
@@ -108,7 +111,7 @@ was stopped the system can hold its port for a minute.`)
   }
 
   async #startSocketpass () {
-    const program = process.env.SOCKETPASS_BIN ?? join(target, 'release/socketpass')
+    const program = given || join(target, 'release/socketpass')
     // One token for the servers, and one for who throws people out.
     const [gateway, admin] = ['gateway', 'admin'].map(role =>
       JSON.parse(execFileSync(program, ['token', '--json', '--name', role, '--role', role])))

@@ -10,7 +10,7 @@ use crate::{
         Error,
         sockets::{
             connect::{ConnectArgs, Connection, Failed},
-            dry_run, json, pager,
+            dry_run, hint, json, pager,
             params::ParamArgs,
             people, view,
         },
@@ -60,11 +60,16 @@ impl End {
         if ask && !confirmed(&connection, &question).await? {
             return Err(Error::Call("nothing was ended".to_owned()));
         }
-        let FilterSocketsRequest { filter, params, .. } = question;
+        let FilterSocketsRequest { filter, params, .. } = question.clone();
         let mut client = connection.client.clone();
         let ended = connection.attempt(client.end_sessions(EndSessionsRequest { filter, params })).await;
         match ended {
-            Ok(ended) => tell(&ended, json),
+            Ok(ended) => {
+                if ended.matched == 0 {
+                    hint::nothing_matches(&question);
+                }
+                tell(&ended, json)
+            }
             Err(Failed { error, may_be_done: false }) => Err(error),
             Err(Failed { error, may_be_done: true }) => Err(Error::Call(format!(
                 "{error}. What is ended stays so, and the same command ends the rest"

@@ -11,8 +11,8 @@ mod watch;
 pub(super) const LONG_ABOUT: &str = "\
 End the sessions behind open sockets, and hear which end.
 
-A session is ended where the web app keeps it: its owner is logged out there too, and all of its sockets are closed. To close
-sockets and leave the session, there is `socketpass sockets disconnect`.";
+A session is ended where the web app keeps it: its owner is logged out there too, and all of its sockets are closed. \
+To close sockets and leave the session, there is `socketpass sockets disconnect`.";
 
 /// End the sessions behind open sockets, and hear which end.
 #[derive(Debug, Subcommand)]

@@ -72,11 +72,11 @@ impl Disconnect {
             code: code.unwrap_or(4505),
             reason: reason.unwrap_or_else(|| "disconnected".to_owned()),
         });
-        let FilterSocketsRequest { filter, params, .. } = question;
+        let FilterSocketsRequest { filter, params, .. } = question.clone();
         let max_per_second = max_per_second.unwrap_or(0);
         let request = DisconnectSocketsRequest { filter, params, close, max_per_second };
         let answers = connection.client.clone().disconnect_sockets(request).await;
-        settle::follow(&connection, answers, &WORDS, json).await
+        settle::follow(&connection, &question, answers, &WORDS, json).await
     }
 }
 

@@ -11,7 +11,7 @@ use rand::Rng as _;
 use super::{
     columns::{self, Column},
     connect::{ConnectArgs, Connection, is_lost},
-    json, pager,
+    hint, json, pager,
     pager::Pager,
     params::ParamArgs,
     people,
@@ -181,6 +181,7 @@ pub(super) async fn print_table(
     let Some(count) = pager.finish(printed)? else { return Ok(()) };
     if count == 0 {
         let _ = writeln!(anstream::stderr(), "no socket matches");
+        hint::nothing_matches(&pages.request);
     }
     pages.tell_if_cut(count);
     view::warn(pages.view.as_ref());

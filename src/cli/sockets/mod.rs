@@ -11,6 +11,7 @@ mod disconnect;
 pub(super) mod dry_run;
 mod explain;
 mod gateways;
+pub(super) mod hint;
 pub(super) mod json;
 pub(super) mod lines;
 pub(super) mod list;

@@ -53,10 +53,10 @@ impl Send {
             let would_be = |total| format!("{} would get it", people::sockets(total));
             return dry_run::show(connection, question, would_be, json).await;
         }
-        let FilterSocketsRequest { filter, params, .. } = question;
+        let FilterSocketsRequest { filter, params, .. } = question.clone();
         let args = args.iter().map(|arg| convert::value(json_or_text(arg))).collect();
         let request = SendToSocketsRequest { filter, params, event, args };
         let answers = connection.client.clone().send_to_sockets(request).await;
-        settle::follow(&connection, answers, &WORDS, json).await
+        settle::follow(&connection, &question, answers, &WORDS, json).await
     }
 }

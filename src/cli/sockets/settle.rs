@@ -9,10 +9,10 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressState, ProgressStyle};
 use serde_json::json;
 use tonic::{Status, Streaming};
 
-use super::{connect::Connection, json, people, view};
+use super::{connect::Connection, hint, json, people, view};
 use crate::{
     cli::{Error, style::GOOD},
-    grpc::pb::{DisconnectSocketsResponse, SendToSocketsResponse, View},
+    grpc::pb::{DisconnectSocketsResponse, FilterSocketsRequest, SendToSocketsResponse, View},
 };
 
 /// How far a command is.
@@ -53,9 +53,10 @@ pub(super) struct Words {
     pub(super) cut_off: &'static str,
 }
 
-/// Follows a command to its end and tells how it ended; an error when it did not reach all.
+/// Follows a command to its end and tells how it ended; an error when it did not reach all that the question is about.
 pub(super) async fn follow<T>(
     connection: &Connection,
+    question: &FilterSocketsRequest,
     answers: Result<tonic::Response<Streaming<T>>, Status>,
     words: &Words,
     json: bool,
@@ -89,6 +90,9 @@ where
                 words.cut_off
             )),
         });
+    }
+    if settled.matched == 0 {
+        hint::nothing_matches(question);
     }
     tell(&settled, words, json)
 }
