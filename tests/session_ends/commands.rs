@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 
 use super::{disconnect, session_of, socket_of};
 use crate::support::{
+    callers::Caller,
     gateway::{Gateway, hello},
     ports::lasting_port,
     process::Process,
@@ -32,6 +33,7 @@ impl World {
         let sockets =
             vec![socket_of("a", "Zk3q9v", &ana), socket_of("b", "two", &ben), socket_of("c", "", &cid)];
         let chat = Gateway::list(&service.grpc, hello("chat", "one"), sockets).await;
+        Caller::of(&service.grpc).await.counts("true", 3).await;
         Self { redis, service, chat }
     }
 
