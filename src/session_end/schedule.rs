@@ -409,10 +409,11 @@ impl Schedule {
             Found::Fault => ends_at.map(|at| at.max(now + AFTER_A_FAULT)),
             _ => ends_at,
         };
-        let sweep_at = now + jittered(self.interval);
-        self.put(&session_id, Queue::Sweep, sweep_at);
+        self.put(&session_id, Queue::Sweep, now + jittered(self.interval));
+        // Also if the sweep would come first: it may be late. What is further away the sweep finds again.
+        let soon = now + 2 * self.interval;
         for (queue, at) in [(Queue::Ending, end_is_due), (Queue::Retried, retry_at)] {
-            if let Some(at) = at.filter(|at| *at < sweep_at) {
+            if let Some(at) = at.filter(|at| *at < soon) {
                 self.put(&session_id, queue, at);
             }
         }
@@ -655,10 +656,13 @@ mod tests {
         schedule.is_asked("a", ends_in(Duration::from_secs(5)));
         assert_eq!(schedule.next(ROOM, at(start, 4_999)), None);
         assert_eq!(schedule.next(ROOM, at(start, 5_000)).map(|question| question.queue), Some(Queue::Ending));
-        // If the sweep is sooner there is no need.
+        // Also where the sweep should have come before and is late.
         schedule.is_asked("a", ends_in(INTERVAL));
-        let question = schedule.next(ROOM, at(start, 35_000)).expect("due");
-        assert_eq!(question.queue, Queue::Sweep);
+        flood(&mut schedule, Queue::Sweep, start);
+        assert!(before(&mut schedule, "a", Queue::Ending, at(start, 30_000)) <= 1);
+        // What is far away is left to the sweep.
+        schedule.is_asked("a", ends_in(3 * INTERVAL));
+        assert_eq!(schedule.first_of(Queue::Ending), None);
     }
 
     #[tokio::test(start_paused = true)]
