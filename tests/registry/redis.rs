@@ -485,6 +485,21 @@ async fn what_is_kept_is_there_when_all_of_it_was_read() {
 }
 
 #[tokio::test]
+async fn whoever_changes_nothing_hears_how_far_the_changes_go() {
+    let redis = Redis::start().await;
+    let (there, here) = (Replica::open(&redis.url(), &[]), Replica::open(&redis.url(), &[]));
+    here.has_begun().await;
+    let tenure = there.lists_anew("chat-1", "a", &["s1"]).await;
+    there.ledger.write(&tenure, vec![open("s2", 1)]).await.unwrap();
+    // As one whose first answer was lost.
+    here.ledger.write(&tenure, vec![open("s2", 1)]).await.unwrap();
+    let shard = Shard::of("chat-1");
+    let (_, written) = there.ledger.newest(shard).unwrap();
+    let (_, heard) = here.ledger.newest(shard).unwrap();
+    assert!(heard >= written, "{heard:?} is before {written:?}");
+}
+
+#[tokio::test]
 async fn changes_are_trimmed_when_they_are_old() {
     let redis = Redis::start().await;
     let replica = Replica::open(&redis.url(), &[("REGISTRY_HISTORY", "1s"), ("REGISTRY_LEASE", "800ms")]);

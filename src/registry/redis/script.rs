@@ -112,8 +112,8 @@ pub(super) struct Answer {
     pub(super) word: String,
     /// Which data it is.
     pub(super) epoch: Epoch,
-    /// The entry of the feed that it published, if it did; of a tick the last there is.
-    pub(super) published: Option<StreamId>,
+    /// The newest entry of the feed, also where it changed nothing.
+    pub(super) newest: Option<StreamId>,
     rest: vec::IntoIter<Value>,
 }
 
@@ -128,8 +128,8 @@ impl Answer {
         let mut rest = values.into_iter();
         let word = text(rest.next()).ok_or_else(nonsense)?;
         let epoch = text(rest.next()).and_then(|epoch| Epoch::parse(&epoch)).ok_or_else(nonsense)?;
-        let published = text(rest.next()).ok_or_else(nonsense)?;
-        Ok(Self { word, epoch, published: StreamId::parse(&published), rest })
+        let newest = text(rest.next()).ok_or_else(nonsense)?;
+        Ok(Self { word, epoch, newest: StreamId::parse(&newest), rest })
     }
 
     /// The next thing it holds, a text.

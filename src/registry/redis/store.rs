@@ -70,7 +70,7 @@ impl Store {
     }
 
     fn note(&self, shard: Shard, answer: &Answer) {
-        let Some(last) = answer.published else { return };
+        let Some(last) = answer.newest else { return };
         let mut known = self.known_of(shard).lock().unwrap_or_else(PoisonError::into_inner);
         match &mut *known {
             Some(known) if known.epoch == answer.epoch => known.last = known.last.max(last),

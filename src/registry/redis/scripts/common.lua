@@ -10,14 +10,15 @@ local function whole(number)
 end
 
 -- An entry of the feed, from which replicas learn of everything. Its fields: see wire.rs.
-local published = ''
+local newest
 local function publish(fields)
-  published = redis.call('XADD', feed, '*', 'v', '1', unpack(fields))
-  redis.call('HSET', meta, 'last', published)
+  newest = redis.call('XADD', feed, '*', 'v', '1', unpack(fields))
+  redis.call('HSET', meta, 'last', newest)
 end
 
-local state = redis.call('HMGET', meta, 'epoch', 'void')
+local state = redis.call('HMGET', meta, 'epoch', 'void', 'last')
 local epoch, void = state[1], tonumber(state[2])
+newest = state[3] or ''
 
 -- Begins with an epoch: every tenure from before it is void. Tenures count on from the clock, so that none comes twice.
 local function begin(new)
@@ -31,7 +32,8 @@ if not epoch then
   begin(ARGV[1])
 end
 
--- What a script answers: a word, which data it is, the entry that it published, and more.
+-- What a script answers: a word, which data it is, the newest entry of the feed, and more. Also where it changed nothing: what
+-- it was to change may have been so before, and nobody has heard of it.
 local function answer(word, ...)
-  return {word, epoch, published, ...}
+  return {word, epoch, newest, ...}
 end

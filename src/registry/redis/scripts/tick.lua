@@ -35,5 +35,4 @@ local signs = redis.call('ZRANGEBYSCORE', seen, ARGV[4], '+inf', 'WITHSCORES')
 for at = 2, #signs, 2 do
   signs[at] = whole(signs[at])
 end
-published = redis.call('HGET', meta, 'last') or ''
 return answer('done', whole(micros), more, ended, signs)
