@@ -113,9 +113,10 @@ impl Registry {
         }
     }
 
-    /// Whether sockets that were kept are seen here.
-    pub fn sees(&self, kept: &Kept) -> bool {
-        self.view.has(kept)
+    /// Whether sockets of a session that were kept are seen here. That there are none any more is believed a moment later, when
+    /// nothing can be on its way: a session that is taken for gone is not asked about again.
+    pub fn sees(&self, kept: &Kept, session_id: &str) -> bool {
+        self.view.is_known_since(kept) || (self.view.has(kept) && self.has_sockets_here(session_id))
     }
 
     /// Changes when more may be seen.

@@ -295,7 +295,8 @@ impl Work {
     /// Of some sessions all sockets are seen now that were reported.
     fn see(&mut self) {
         let now = Instant::now();
-        for session_id in self.unseen.take_seen(|kept| self.asker.registry.sees(kept)) {
+        for session_id in self.unseen.take_seen(|kept, session_id| self.asker.registry.sees(kept, session_id))
+        {
             self.schedule.is_seen(&session_id, now);
         }
     }

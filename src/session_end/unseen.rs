@@ -11,7 +11,7 @@ use crate::registry::change::{Kept, Shard};
 /// The sessions.
 #[derive(Debug, Default)]
 pub(super) struct Unseen {
-    /// In the order in which they were reported, which is that in which they are seen.
+    /// In the order in which they were noted. Whoever is behind one that is not seen yet is so a moment later.
     shards: BTreeMap<Shard, BTreeMap<u64, (Kept, Arc<str>)>>,
     /// Their numbers, each shard's latest.
     numbers: HashMap<Arc<str>, BTreeMap<Shard, u64>>,
@@ -42,10 +42,14 @@ impl Unseen {
     }
 
     /// Those of which all is seen now.
-    pub(super) fn take_seen(&mut self, sees: impl Fn(&Kept) -> bool) -> Vec<Arc<str>> {
+    pub(super) fn take_seen(&mut self, sees: impl Fn(&Kept, &str) -> bool) -> Vec<Arc<str>> {
         let mut seen = Vec::new();
         self.shards.retain(|shard, waiting| {
-            while let Some(first) = waiting.first_entry().filter(|first| sees(&first.get().0)) {
+            while let Some(first) = waiting.first_entry() {
+                let (kept, session_id) = first.get();
+                if !sees(kept, session_id) {
+                    break;
+                }
                 let (_, session_id) = first.remove();
                 let Some(numbers) = self.numbers.get_mut(&session_id) else { continue };
                 numbers.remove(shard);
@@ -82,7 +86,7 @@ mod tests {
         fn sees(&mut self, gateway_id: &str, second: u64) -> String {
             let known = self.begun + Duration::from_secs(second);
             let shard = Shard::of(gateway_id);
-            self.unseen.take_seen(|kept| kept.shard == shard && kept.at <= known).join(" ")
+            self.unseen.take_seen(|kept, _| kept.shard == shard && kept.at <= known).join(" ")
         }
     }
 

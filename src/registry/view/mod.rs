@@ -206,8 +206,12 @@ impl View {
         let is_applied = |(epoch, position)| {
             shard.data().is_some_and(|(data, _)| data == epoch) && position <= shard.position()
         };
-        kept.newest.is_some_and(is_applied)
-            || shard.known().up_to(Instant::now()).is_some_and(|known| known >= kept.at)
+        kept.newest.is_some_and(is_applied) || is_known_since(&shard, kept)
+    }
+
+    /// Whether all is here that was kept until then, whatever was said of how far that goes.
+    pub fn is_known_since(&self, kept: &Kept) -> bool {
+        is_known_since(&self.shard(kept.shard), kept)
     }
 
     /// Wakes whoever waits for what was kept.
@@ -364,6 +368,10 @@ impl View {
         self.changed.send_modify(|count| *count = count.wrapping_add(1));
         self.progress.send_replace(());
     }
+}
+
+fn is_known_since(shard: &ShardView, kept: &Kept) -> bool {
+    shard.known().up_to(Instant::now()).is_some_and(|known| known >= kept.at)
 }
 
 /// The gateway's sockets that are not among these.
